@@ -1,0 +1,208 @@
+//! The safe side of the table: each kernel is checked once here, then called through its pointer.
+//!
+//! `api!` declares a kernel once and yields two functions with the same documentation: a method of [`Kernels`], for tests and benchmarks that walk
+//! the tables, and a free function that uses the selected table.
+
+use crate::isa::kernels;
+use crate::pack::{Format, row_bytes};
+use crate::table::{AdamHyper, Kernels};
+
+/// Panics unless the slice named `what` has `expected` elements: a wrong length is an error in the calling program.
+#[track_caller]
+fn length(what: &str, found: usize, expected: usize) {
+    assert!(found == expected, "{what} has {found} elements, expected {expected}");
+}
+
+/// Panics unless `len` elements are whole rows of `cols`; returns the number of rows.
+#[track_caller]
+fn whole_rows(len: usize, cols: usize) -> usize {
+    assert!(cols > 0 && len % cols == 0, "{len} elements are not whole rows of {cols} columns");
+    len / cols
+}
+
+/// Panics unless the operands of a packed product fit its shape.
+#[track_caller]
+fn packed_shape(format: Format, w: usize, rows: usize, cols: usize, x: usize, m: usize, y: usize) {
+    length("w", w, rows * row_bytes(format, cols));
+    length("x", x, m * cols);
+    length("y", y, m * rows);
+}
+
+macro_rules! api {
+    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? { $($check:tt)* })*) => {
+        impl Kernels {
+            $($(#[$doc])*
+            #[track_caller]
+            pub fn $name(&self, $($arg: $ty),*) $(-> $ret)? {
+                $($check)*
+                // SAFETY: the lengths that the kernel trusts were checked above, and a table is only handed out by
+                // `available` and `kernels`, which list no instruction set that this machine lacks.
+                unsafe { (self.$name)($($arg),*) }
+            })*
+        }
+        $($(#[$doc])*
+        #[track_caller]
+        #[inline]
+        pub fn $name($($arg: $ty),*) $(-> $ret)? {
+            kernels().$name($($arg),*)
+        })*
+    };
+}
+
+api! {
+    /// `y += x`.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    fn add(x: &[f32], y: &mut [f32]) { length("x", x.len(), y.len()); }
+
+    /// `y += a x`.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    fn axpy(a: f32, x: &[f32], y: &mut [f32]) { length("x", x.len(), y.len()); }
+
+    /// `y = a y + x`.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    fn scale_add(a: f32, x: &[f32], y: &mut [f32]) { length("x", x.len(), y.len()); }
+
+    /// `x *= a`.
+    fn scale_in_place(a: f32, x: &mut [f32]) { }
+
+    /// Sum of `a[i] b[i]` in f32, in a fixed order (16 lanes, halving tree).
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    fn dot(a: &[f32], b: &[f32]) -> f32 { length("b", b.len(), a.len()); }
+
+    /// Sum of `x`, accumulated in f64 in a fixed order.
+    fn sum(x: &[f32]) -> f64 { }
+
+    /// Sum of `|x|`, accumulated in f64 in a fixed order.
+    fn sum_abs(x: &[f32]) -> f64 { }
+
+    /// Sum of `x^2`, accumulated in f64 in a fixed order.
+    fn sum_sq(x: &[f32]) -> f64 { }
+
+    /// Largest `|x|`; NaN is passed over, an empty slice gives 0.
+    fn max_abs(x: &[f32]) -> f32 { }
+
+    /// `y = x` where x is not below zero (NaN stays NaN), else 0.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    fn relu(x: &[f32], y: &mut [f32]) { length("x", x.len(), y.len()); }
+
+    /// `dx += dy` where `y > 0`; `y` is the output (or just as well the input) of [`relu`].
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    fn relu_back(y: &[f32], dy: &[f32], dx: &mut [f32]) {
+        length("y", y.len(), dx.len());
+        length("dy", dy.len(), dx.len());
+    }
+
+    /// `y` = softmax of each row of `x` (`[rows, cols]`). -inf gives exactly 0; a row of nothing but -inf gives NaN, as in `PyTorch`.
+    ///
+    /// # Panics
+    /// When the lengths differ or are not whole rows.
+    fn softmax_rows(x: &[f32], cols: usize, y: &mut [f32]) {
+        length("x", x.len(), y.len());
+        whole_rows(x.len(), cols);
+    }
+
+    /// `dx += y (dy - sum(y dy))` for each row; `y` is the output of [`softmax_rows`].
+    ///
+    /// # Panics
+    /// When the lengths differ or are not whole rows.
+    fn softmax_back_rows(y: &[f32], dy: &[f32], cols: usize, dx: &mut [f32]) {
+        length("y", y.len(), dx.len());
+        length("dy", dy.len(), dx.len());
+        whole_rows(y.len(), cols);
+    }
+
+    /// Cross-entropy of each row of `logits` (`[rows, cols]`) with log-softmax in f64.
+    ///
+    /// `losses[r] = weights[r] * -log softmax(logits[r])[targets[r]]`, so with weights 1 / rows the losses add up to the mean. `dlogits`
+    /// is overwritten with the gradient of that sum: `weights[r] (softmax - onehot)`. A negative target leaves its row out: loss and gradient 0.
+    /// Returns the number of rows whose arg-max (the first of equal ones) is the target; weights do not count here.
+    ///
+    /// # Panics
+    /// When lengths do not fit, or a target is not below `cols`.
+    fn cross_entropy_rows(logits: &[f32], cols: usize, targets: &[i32], weights: &[f32], dlogits: Option<&mut [f32]>, losses: &mut [f64]) -> u64 {
+        let rows = whole_rows(logits.len(), cols);
+        length("targets", targets.len(), rows);
+        length("weights", weights.len(), rows);
+        length("losses", losses.len(), rows);
+        length("dlogits", dlogits.as_ref().map_or(logits.len(), |d| d.len()), logits.len());
+        assert!(targets.iter().all(|&t| t < 0 || (t as usize) < cols), "a target is not below {cols}");
+    }
+
+    /// One `AdamW` step on parameters `p` with gradient `g` and moments `m` and `v`, in `PyTorch`'s order of operations:
+    /// `p *= decay; m += (g - m)(1 - b1); v = v b2 + (1 - b2) g g; p += -step * m / (sqrt(v) / sqrt(bias2) + eps)`.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    fn adamw(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], hyper: &AdamHyper) {
+        length("g", g.len(), p.len());
+        length("m", m.len(), p.len());
+        length("v", v.len(), p.len());
+    }
+
+    /// Ternary codes of `(w - shift) / gamma`, rounded half to even and clamped to -1..=1, and `eff = gamma * code`.
+    /// `shift` is 0 for BitNet b1.58 and the mean for Li's variant; `gamma` is the mean absolute value of what is rounded.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    fn quantize_ternary(w: &[f32], shift: f32, gamma: f32, codes: &mut [i8], eff: &mut [f32]) {
+        length("codes", codes.len(), w.len());
+        length("eff", eff.len(), w.len());
+    }
+
+    /// Binary codes, the sign of `w - shift`, and `eff = beta * code`. Exactly zero becomes 0 when `zero_is_zero` (Li's sign) and -1 when not
+    /// (BitNet's).
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    fn quantize_binary(w: &[f32], shift: f32, beta: f32, zero_is_zero: bool, codes: &mut [i8], eff: &mut [f32]) {
+        length("codes", codes.len(), w.len());
+        length("eff", eff.len(), w.len());
+    }
+
+    /// int8 codes of each row of `x` (`[rows, cols]`): `s = 127 / max(max|x|, 1e-5)`, `code = clamp(round half to even(x s), -128, 127)`.
+    /// `scales[r] = 1 / s`, so `code * scale` is about x.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    fn quantize_act_rows(x: &[f32], cols: usize, codes: &mut [i8], scales: &mut [f32]) {
+        let rows = whole_rows(x.len(), cols);
+        length("codes", codes.len(), x.len());
+        length("scales", scales.len(), rows);
+    }
+
+    /// How many codes differ: the flips of one training step.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    fn count_diff(a: &[i8], b: &[i8]) -> u64 { length("b", b.len(), a.len()); }
+
+    /// `y[m, rows] = scale * x[m, cols] . W^T` with packed `w` (`rows * row_bytes(format, cols)` bytes), each product exact, summed in a fixed
+    /// order that does not depend on the format (32 lanes, halving tree). Rows of `w` and rows of `x` may be computed in separate calls:
+    /// the bits do not change.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    fn packed_matmul_f32(format: Format, w: &[u8], rows: usize, cols: usize, scale: f32, x: &[f32], m: usize, y: &mut [f32]) {
+        packed_shape(format, w.len(), rows, cols, x.len(), m, y.len());
+    }
+
+    /// `y[m, rows] = x[m, cols] . W^T` in integers, exact as long as it fits 32 bits (`cols < 2^24`) and modulo 2^32 beyond.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    fn packed_matmul_i8(format: Format, w: &[u8], rows: usize, cols: usize, x: &[i8], m: usize, y: &mut [i32]) {
+        packed_shape(format, w.len(), rows, cols, x.len(), m, y.len());
+    }
+}

@@ -1,0 +1,206 @@
+//! Dense f32 matrix products. A library's, behind one function; which library was chosen by measurement (benches/kernels.rs).
+//!
+//! Natively the crate `gemm` (runtime dispatch, its own micro-kernels); in WebAssembly `matrixmultiply`. Results are not the same bits on
+//! different machines, and a library may choose another kernel for another shape: a caller that splits a product over threads must split
+//! at places that do not depend on the number of threads.
+
+/// A matrix operand: elements at `data[i * row_stride + j * col_stride]`.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The elements; may be longer than the matrix needs.
+    pub data: &'a [f32],
+    /// Distance from one row to the next.
+    pub row_stride: usize,
+    /// Distance from one column to the next.
+    pub col_stride: usize,
+}
+
+impl<'a> View<'a> {
+    /// A row-major matrix with `cols` columns.
+    pub fn rows(data: &'a [f32], cols: usize) -> Self {
+        View { data, row_stride: cols, col_stride: 1 }
+    }
+
+    /// The transpose: rows become columns.
+    #[must_use]
+    pub fn t(self) -> Self {
+        View { data: self.data, row_stride: self.col_stride, col_stride: self.row_stride }
+    }
+}
+
+/// `c = beta c + alpha a b` with `a` `[m, k]`, `b` `[k, n]` and `c` `[m, n]` (`c_strides` = row stride, column stride).
+/// With `beta` 0 the old `c` is not read, so it may hold NaN. Single-threaded.
+///
+/// # Panics
+/// When an operand is too short for its shape and strides, or elements of `c` would overlap.
+#[track_caller]
+pub fn gemm(
+    (m, n, k): (usize, usize, usize),
+    alpha: f32,
+    a: View<'_>,
+    b: View<'_>,
+    beta: f32,
+    c: &mut [f32],
+    c_strides: (usize, usize),
+) {
+    check("a", a.data.len(), (m, k), (a.row_stride, a.col_stride));
+    check("b", b.data.len(), (k, n), (b.row_stride, b.col_stride));
+    check("c", c.len(), (m, n), c_strides);
+    assert!(distinct((m, n), c_strides), "elements of c overlap: strides {c_strides:?}");
+    if m == 0 || n == 0 {
+        return;
+    }
+    // SAFETY: `check` proved that every element of the three operands lies inside its slice; `c` is borrowed mutably and
+    // its elements are distinct, so nothing aliases.
+    unsafe { library((m, n, k), alpha, a, b, beta, c.as_mut_ptr(), c_strides) }
+}
+
+/// `c[m, n] = beta c + a[m, k] . b[k, n]`, all row-major and contiguous.
+///
+/// # Panics
+/// When an operand is too short.
+#[track_caller]
+pub fn matmul(m: usize, n: usize, k: usize, a: &[f32], b: &[f32], beta: f32, c: &mut [f32]) {
+    gemm((m, n, k), 1.0, View::rows(a, k), View::rows(b, n), beta, c, (n, 1));
+}
+
+#[track_caller]
+fn check(name: &str, len: usize, (rows, cols): (usize, usize), (rs, cs): (usize, usize)) {
+    if rows == 0 || cols == 0 {
+        return;
+    }
+    let last = (rows - 1).checked_mul(rs).zip((cols - 1).checked_mul(cs));
+    let last = last.and_then(|(row, col)| row.checked_add(col));
+    assert!(
+        last.is_some_and(|last| last < len && isize::try_from(rs.max(cs)).is_ok()),
+        "{name} has {len} elements, too few for [{rows}, {cols}] with strides ({rs}, {cs})"
+    );
+}
+
+/// Whether a strided matrix visits every element once.
+fn distinct((rows, cols): (usize, usize), (rs, cs): (usize, usize)) -> bool {
+    let row_major = rs >= cols * cs && cs >= 1;
+    let col_major = cs >= rows * rs && rs >= 1;
+    row_major || col_major || (rows <= 1 && cs >= 1) || (cols <= 1 && rs >= 1) || rows * cols <= 1
+}
+
+#[cfg(not(target_family = "wasm"))]
+unsafe fn library(
+    (m, n, k): (usize, usize, usize),
+    alpha: f32,
+    a: View<'_>,
+    b: View<'_>,
+    beta: f32,
+    c: *mut f32,
+    (rsc, csc): (usize, usize),
+) {
+    let (a_ptr, b_ptr) = (a.data.as_ptr(), b.data.as_ptr());
+    // SAFETY: the caller has checked bounds and aliasing. gemm computes dst = alpha dst + beta lhs rhs: its scalars are named the other way round.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            c,
+            csc as isize,
+            rsc as isize,
+            beta != 0.0,
+            a_ptr,
+            a.col_stride as isize,
+            a.row_stride as isize,
+            b_ptr,
+            b.col_stride as isize,
+            b.row_stride as isize,
+            beta,
+            alpha,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+#[cfg(target_family = "wasm")]
+unsafe fn library(
+    (m, n, k): (usize, usize, usize),
+    alpha: f32,
+    a: View<'_>,
+    b: View<'_>,
+    beta: f32,
+    c: *mut f32,
+    (rsc, csc): (usize, usize),
+) {
+    let (a_ptr, b_ptr) = (a.data.as_ptr(), b.data.as_ptr());
+    // SAFETY: the caller has checked bounds and aliasing.
+    unsafe {
+        matrixmultiply::sgemm(
+            m,
+            k,
+            n,
+            alpha,
+            a_ptr,
+            a.row_stride as isize,
+            a.col_stride as isize,
+            b_ptr,
+            b.row_stride as isize,
+            b.col_stride as isize,
+            beta,
+            c,
+            rsc as isize,
+            csc as isize,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(len: usize) -> Vec<f32> {
+        (0..len).map(|i| ((i * 7919 + 13) % 31) as f32 - 15.0).collect()
+    }
+
+    /// Small integers: every product and sum is exact, so any order gives the same bits.
+    #[test]
+    fn equals_the_triple_loop_for_all_transposes() {
+        for (m, n, k) in [(1, 1, 1), (3, 5, 7), (1, 40, 9), (33, 1, 17), (20, 35, 64), (5, 4, 0)] {
+            let (a, b, c0) = (numbers(m * k), numbers(k * n), numbers(m * n));
+            for transposes in 0..4 {
+                let a = if transposes & 1 == 0 { View::rows(&a, k) } else { View::rows(&a, m).t() };
+                let b = if transposes & 2 == 0 { View::rows(&b, n) } else { View::rows(&b, k).t() };
+                let at = |v: View<'_>, i, j| v.data[i * v.row_stride + j * v.col_stride];
+                for beta in [0.0, 1.0, 2.0] {
+                    let mut c = c0.clone();
+                    gemm((m, n, k), 3.0, a, b, beta, &mut c, (n, 1));
+                    for i in 0..m {
+                        for j in 0..n {
+                            let sum: f32 = (0..k).map(|l| at(a, i, l) * at(b, l, j)).sum();
+                            assert_eq!(c[i * n + j], beta * c0[i * n + j] + 3.0 * sum);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn beta_zero_does_not_read_the_result() {
+        let mut c = [f32::NAN; 4];
+        matmul(2, 2, 1, &[1.0, 2.0], &[3.0, 4.0], 0.0, &mut c);
+        assert_eq!(c, [3.0, 4.0, 6.0, 8.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a has 5 elements")]
+    fn short_operand() {
+        matmul(2, 2, 3, &[0.0; 5], &[0.0; 6], 0.0, &mut [0.0; 4]);
+    }
+
+    #[test]
+    #[should_panic(expected = "overlap")]
+    fn overlapping_result() {
+        let (a, b) = (View::rows(&[0.0; 4], 2), View::rows(&[0.0; 4], 2));
+        gemm((2, 2, 2), 1.0, a, b, 0.0, &mut [0.0; 4], (1, 1));
+    }
+}

@@ -1,0 +1,43 @@
+//! Which instruction set's kernels run: detected once, overridable by `TRITLENS_ISA`.
+
+use std::sync::OnceLock;
+
+use crate::table::{Kernels, SCALAR};
+
+/// Every table this machine and build can run, best first; the last one is always `scalar`.
+pub fn available() -> &'static [&'static Kernels] {
+    static TABLES: OnceLock<Vec<&'static Kernels>> = OnceLock::new();
+    TABLES.get_or_init(|| {
+        let mut tables = crate::arch::detect();
+        tables.push(&SCALAR);
+        tables
+    })
+}
+
+/// The table in use.
+///
+/// `TRITLENS_ISA=scalar|avx2|avx512|neon` picks one by name. A name that this machine cannot run is an error of the
+/// person who set it, and running something else in silence would make their measurement a lie.
+///
+/// # Panics
+/// When `TRITLENS_ISA` names a table that is not in [`available`].
+pub fn kernels() -> &'static Kernels {
+    static SELECTED: OnceLock<&'static Kernels> = OnceLock::new();
+    SELECTED.get_or_init(|| match std::env::var("TRITLENS_ISA") {
+        Ok(wanted) if !wanted.is_empty() => by_name(&wanted),
+        _ => available()[0],
+    })
+}
+
+/// Name of the instruction set in use: `scalar`, `avx2`, `avx512`, `neon` or `simd128`.
+pub fn isa() -> &'static str {
+    kernels().name
+}
+
+fn by_name(wanted: &str) -> &'static Kernels {
+    let found = available().iter().find(|table| table.name == wanted);
+    found.copied().unwrap_or_else(|| {
+        let names: Vec<_> = available().iter().map(|table| table.name).collect();
+        panic!("TRITLENS_ISA={wanted} cannot run here; available: {}", names.join(", "))
+    })
+}

@@ -1,0 +1,102 @@
+//! The table of kernels: one function pointer each. An instruction set that lacks a kernel ends its table with `..SCALAR`.
+
+use crate::pack::Format;
+use crate::scalar;
+
+/// The numbers of one AdamW step, computed once in f64 and rounded to f32 as `PyTorch` does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamHyper {
+    /// 1 - lr * weight decay.
+    pub decay: f32,
+    /// 1 - beta1.
+    pub one_minus_beta1: f32,
+    /// beta2.
+    pub beta2: f32,
+    /// 1 - beta2.
+    pub one_minus_beta2: f32,
+    /// sqrt(1 - beta2^step).
+    pub sqrt_bias2: f32,
+    /// Added to the denominator.
+    pub eps: f32,
+    /// -lr / (1 - beta1^step).
+    pub minus_step: f32,
+}
+
+impl AdamHyper {
+    /// The numbers of step `step` (the first one is 1).
+    pub fn new(lr: f64, beta1: f64, beta2: f64, eps: f64, weight_decay: f64, step: u64) -> Self {
+        AdamHyper {
+            decay: (1.0 - lr * weight_decay) as f32,
+            one_minus_beta1: (1.0 - beta1) as f32,
+            beta2: beta2 as f32,
+            one_minus_beta2: (1.0 - beta2) as f32,
+            sqrt_bias2: (1.0 - libm::pow(beta2, step as f64)).sqrt() as f32,
+            eps: eps as f32,
+            minus_step: -(lr / (1.0 - libm::pow(beta1, step as f64))) as f32,
+        }
+    }
+}
+
+type Binary = unsafe fn(&[f32], &mut [f32]);
+type ScaledBinary = unsafe fn(f32, &[f32], &mut [f32]);
+type Reduce64 = unsafe fn(&[f32]) -> f64;
+type Back = unsafe fn(&[f32], &[f32], &mut [f32]);
+type CrossEntropy = unsafe fn(&[f32], usize, &[i32], &[f32], Option<&mut [f32]>, &mut [f64]) -> u64;
+type AdamW = unsafe fn(&mut [f32], &[f32], &mut [f32], &mut [f32], &AdamHyper);
+type MatmulF32 = unsafe fn(Format, &[u8], usize, usize, f32, &[f32], usize, &mut [f32]);
+type MatmulI8 = unsafe fn(Format, &[u8], usize, usize, &[i8], usize, &mut [i32]);
+
+/// One instruction set's kernels. The pointers are `unsafe` for two reasons: they need the instruction set, which
+/// [`crate::available`] has checked before it hands the table out, and they trust lengths, which the safe methods check.
+#[derive(Clone, Copy)]
+pub struct Kernels {
+    /// `scalar`, `avx2`, `avx512`, `neon` or `simd128`.
+    pub name: &'static str,
+    pub(crate) add: Binary,
+    pub(crate) axpy: ScaledBinary,
+    pub(crate) scale_add: ScaledBinary,
+    pub(crate) scale_in_place: unsafe fn(f32, &mut [f32]),
+    pub(crate) dot: unsafe fn(&[f32], &[f32]) -> f32,
+    pub(crate) sum: Reduce64,
+    pub(crate) sum_abs: Reduce64,
+    pub(crate) sum_sq: Reduce64,
+    pub(crate) max_abs: unsafe fn(&[f32]) -> f32,
+    pub(crate) relu: Binary,
+    pub(crate) relu_back: Back,
+    pub(crate) softmax_rows: unsafe fn(&[f32], usize, &mut [f32]),
+    pub(crate) softmax_back_rows: unsafe fn(&[f32], &[f32], usize, &mut [f32]),
+    pub(crate) cross_entropy_rows: CrossEntropy,
+    pub(crate) adamw: AdamW,
+    pub(crate) quantize_ternary: unsafe fn(&[f32], f32, f32, &mut [i8], &mut [f32]),
+    pub(crate) quantize_binary: unsafe fn(&[f32], f32, f32, bool, &mut [i8], &mut [f32]),
+    pub(crate) quantize_act_rows: unsafe fn(&[f32], usize, &mut [i8], &mut [f32]),
+    pub(crate) count_diff: unsafe fn(&[i8], &[i8]) -> u64,
+    pub(crate) packed_matmul_f32: MatmulF32,
+    pub(crate) packed_matmul_i8: MatmulI8,
+}
+
+/// The specification, and the fallback of every other table.
+pub(crate) static SCALAR: Kernels = Kernels {
+    name: "scalar",
+    add: scalar::add,
+    axpy: scalar::axpy,
+    scale_add: scalar::scale_add,
+    scale_in_place: scalar::scale_in_place,
+    dot: scalar::dot,
+    sum: scalar::sum,
+    sum_abs: scalar::sum_abs,
+    sum_sq: scalar::sum_sq,
+    max_abs: scalar::max_abs,
+    relu: scalar::relu,
+    relu_back: scalar::relu_back,
+    softmax_rows: scalar::softmax_rows,
+    softmax_back_rows: scalar::softmax_back_rows,
+    cross_entropy_rows: scalar::cross_entropy_rows,
+    adamw: scalar::adamw,
+    quantize_ternary: scalar::quantize_ternary,
+    quantize_binary: scalar::quantize_binary,
+    quantize_act_rows: scalar::quantize_act_rows,
+    count_diff: scalar::count_diff,
+    packed_matmul_f32: scalar::packed_matmul_f32,
+    packed_matmul_i8: scalar::packed_matmul_i8,
+};
