@@ -1,0 +1,165 @@
+/**
+ * The boundary to the Rust core: the only interface through which TypeScript reaches it. Two adapters implement it, `native.ts` (Node addon)
+ * and `wasm.ts` (WebAssembly); nothing above this file knows which one runs. Only numbers, strings and typed arrays cross.
+ *
+ * Every call that fails throws a {@link TritlensError} (see errors.ts) with the core's stable code.
+ */
+
+/** What `info` tells of a loaded core. */
+export interface CoreInfo {
+  /** Version of the Rust core. */
+  version: string;
+  /** Instruction set whose kernels are in use: `scalar`, `avx2`, `avx512`, `neon` or `simd128`. */
+  isa: string;
+  /** Every instruction set this machine and build can run, best first. */
+  isas: string[];
+  /** Threads of the core's pool (1 in WebAssembly). */
+  threads: number;
+}
+
+/** One parameter of a compiled program. Matrices of linear layers are stored `[out, in]`, row-major. */
+export interface ParamInfo {
+  name: string;
+  shape: number[];
+  /** Offset in the flat parameter vector (elements). */
+  offset: number;
+  length: number;
+  /** Quantiser applied in the forward pass, `none` for full precision. */
+  quant: string;
+}
+
+/** One named activation of a compiled program. */
+export interface SiteInfo {
+  name: string;
+}
+
+/** What `describe` tells of a program. */
+export interface ProgramInfo {
+  params: ParamInfo[];
+  /** Length of the flat parameter vector (elements). */
+  paramLength: number;
+  sites: SiteInfo[];
+}
+
+/** Where a site lies in a run's arena (elements of f32). Offsets do not change while the run is open. */
+export interface SitePlace {
+  offset: number;
+  length: number;
+  shape: number[];
+  /** Offset of the gradient twin, or -1 when the run was opened without gradients. */
+  gradOffset: number;
+}
+
+/** What `describeRun` tells. */
+export interface RunInfo {
+  arenaLength: number;
+  sites: SitePlace[];
+  /** Place of the program's output (logits). */
+  output: SitePlace;
+}
+
+/** What `describeTrainer` tells: the names of the numbers written per step by `trainSteps`. */
+export interface TrainerInfo {
+  columns: string[];
+}
+
+/** Handle types: plain numbers, branded so that they cannot be mixed up. */
+export type ProgramHandle = number & { readonly __program: unique symbol };
+export type RunHandle = number & { readonly __run: unique symbol };
+export type TrainerHandle = number & { readonly __trainer: unique symbol };
+
+/** `step` and `stepBack` return this when there is nothing left to do. */
+export const DONE = -1;
+
+/** The whole surface of the Rust core, as TypeScript sees it. */
+export interface Core {
+  readonly backend: "native" | "wasm";
+
+  info(): CoreInfo;
+  /** Sets the size of the thread pool; returns what is in force (always 1 in WebAssembly). */
+  setThreads(threads: number): number;
+
+  /** Compiles a Spec (JSON, see spec/spec.ts) into a program. */
+  compile(spec: string): ProgramHandle;
+  describe(program: ProgramHandle): ProgramInfo;
+  closeProgram(program: ProgramHandle): void;
+  /** Fills every parameter from the counter-based generator, as its `init` in the Spec says. `seed` is an integer in [0, 2^53). */
+  init(program: ProgramHandle, seed: number): void;
+  readParam(program: ProgramHandle, param: number, out: Float32Array): void;
+  writeParam(program: ProgramHandle, param: number, data: Float32Array): void;
+  /** The matrix the forward pass multiplies with: quantised and dequantised; the latent one when `quant` is `none`. */
+  effectiveParam(program: ProgramHandle, param: number, out: Float32Array): void;
+  /** Integer codes (-1, 0, 1) of a quantised parameter; returns the scale. E_NAME when the parameter is not quantised. */
+  paramCodes(program: ProgramHandle, param: number, out: Int8Array): number;
+
+  /** Opens a run over `batch` x `seq` tokens. With `grad`, room for gradients is kept and `stepBack` works. */
+  openRun(program: ProgramHandle, batch: number, seq: number, grad: boolean): RunHandle;
+  describeRun(run: RunHandle): RunInfo;
+  /** A view of the run's arena, valid until the next call into the core. */
+  arena(run: RunHandle): Float32Array;
+  /** Sets the tokens (row-major [batch, seq]) and rewinds the run to its beginning; gradients are cleared. */
+  setTokens(run: RunHandle, tokens: Int32Array): void;
+  /** One byte a site: non-zero pauses there. `forward` for `step`, `backward` for `stepBack`. */
+  setPause(run: RunHandle, forward: Uint8Array, backward: Uint8Array): void;
+  /** Replaces the run's list of data edits (see hooks/edit.ts for the encoding). */
+  setEdits(run: RunHandle, ints: Int32Array, floats: Float32Array): void;
+  /** Runs forward to the next paused site and returns its index, or DONE. */
+  step(run: RunHandle): number;
+  /**
+   * Mean cross-entropy (log-softmax in f64) of the output rows against `targets` (one an output row, -1 leaves the row out); also seeds the
+   * gradient of the output when the run has gradients. The forward pass must be DONE.
+   */
+  loss(run: RunHandle, targets: Int32Array): number;
+  /** Seeds the gradient of the output with `grad` (same length as the output), instead of `loss`. */
+  seedGrad(run: RunHandle, grad: Float32Array): void;
+  /** Runs backward to the next paused site (its gradient is complete) and returns its index, or DONE. */
+  stepBack(run: RunHandle): number;
+  /** Gradient of a latent parameter after `stepBack` is DONE. */
+  readParamGrad(run: RunHandle, param: number, out: Float32Array): void;
+  closeRun(run: RunHandle): void;
+
+  /** Opens a trainer on a program. `config` is JSON, see train/config.ts. */
+  openTrainer(program: ProgramHandle, config: string): TrainerHandle;
+  describeTrainer(trainer: TrainerHandle): TrainerInfo;
+  /** Sets a data set: `which` 0 is trained on, 1 and above are for `evaluate`. `tokens` is [rows, seq], `targets` [rows]. */
+  setData(trainer: TrainerHandle, which: number, tokens: Int32Array, targets: Int32Array): void;
+  /**
+   * Takes up to `n` steps off the JS thread where the backend can; `out` receives `columns` numbers a step. Resolves with the steps taken
+   * (fewer only after `cancelTrainer` or a non-finite loss, which rejects with E_NONFINITE and leaves the parameters at the last good step).
+   * The program's parameters are up to date when it resolves.
+   */
+  trainSteps(trainer: TrainerHandle, n: number, out: Float64Array): Promise<number>;
+  /** Mean loss and accuracy on a data set: [loss, accuracy]. */
+  evaluate(trainer: TrainerHandle, which: number): Promise<[loss: number, accuracy: number]>;
+  /** Steps taken so far. */
+  trainerStep(trainer: TrainerHandle): number;
+  /** Reads flat optimiser state: 0 parameters, 1 first moments, 2 second moments. */
+  readTrainerState(trainer: TrainerHandle, kind: 0 | 1 | 2, out: Float32Array): void;
+  writeTrainerState(trainer: TrainerHandle, kind: 0 | 1 | 2, data: Float32Array): void;
+  setTrainerStep(trainer: TrainerHandle, step: number): void;
+  cancelTrainer(trainer: TrainerHandle): void;
+  closeTrainer(trainer: TrainerHandle): void;
+
+  /** Bytes a packed matrix of [rows, cols] takes in a format: `binary`, `ternary2`, `ternary5`, `hf`, `tq1_0`, `tq2_0`, `q8_0`, `q4_0`, `q1_0`, `q2_0`, `i2_s`. */
+  packedBytes(format: string, rows: number, cols: number): number;
+  /** Packs codes (-1, 0, 1) row by row. Formats with scales in the block take `scale`. */
+  packCodes(format: string, codes: Int8Array, rows: number, cols: number, scale: number, out: Uint8Array): void;
+  /** Unpacks to codes. */
+  unpackCodes(format: string, packed: Uint8Array, rows: number, cols: number, out: Int8Array): void;
+  /** Quantises floats into a GGUF block format (`tq1_0`, `tq2_0`, `q8_0`, `q4_0`, `q1_0`, `q2_0`), as gguf-py does. */
+  quantizeBlocks(format: string, values: Float32Array, cols: number, out: Uint8Array): void;
+  dequantizeBlocks(format: string, packed: Uint8Array, cols: number, out: Float32Array): void;
+  /** y[m, rows] = scale * x[m, cols] . W^T with packed W, f32 activations (exact products, fixed summation order). */
+  packedMatmul(format: string, packed: Uint8Array, rows: number, cols: number, scale: number, x: Float32Array, m: number, y: Float32Array): void;
+  /** y[m, rows] = x[m, cols] . W^T in integers. */
+  packedMatmulInt8(format: string, packed: Uint8Array, rows: number, cols: number, x: Int8Array, m: number, y: Int32Array): void;
+  /** int8 per-token quantisation: codes and scales (max|x| / 127 a row), half to even. */
+  quantizeActivations(x: Float32Array, rows: number, cols: number, codes: Int8Array, scales: Float32Array): void;
+  /** Codes of a latent matrix under a quantiser; returns the scale (1 for li_binary). */
+  quantizeWeights(quant: string, w: Float32Array, codes: Int8Array): number;
+
+  /** Dense f32 matrix product c[m, n] = a[m, k] . b[k, n] from the core's library. */
+  matmul(a: Float32Array, b: Float32Array, m: number, k: number, n: number, out: Float32Array): void;
+  /** Uniform [0,1) (kind 0) or standard normal (kind 1) numbers of the counter-based generator: stream `stream` of `seed`, from index 0. */
+  random(seed: number, stream: number, kind: 0 | 1, out: Float32Array): void;
+}
