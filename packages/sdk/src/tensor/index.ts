@@ -1,3 +1,4 @@
 /** Typed arrays with shapes and named axes. */
+export { permute } from "./permute.ts";
 export { requireLength, requireShape, shapeText, sizeOf, stridesOf } from "./shape.ts";
 export { type AxisIndex, type DType, dtypeOf, type Nested, Tensor, type TensorData } from "./tensor.ts";

@@ -1,0 +1,158 @@
+/** The configuration of the transformer family: every field, its default, and the checks that name a wrong one. */
+import { TritlensError, unknownName } from "../core/errors.ts";
+import { ACT_FNS, type ActFn, type Quantizer } from "../spec/index.ts";
+
+/** Normalisation before attention, MLP and unembedding: the `Pre` kinds have no learned gain and bias. */
+export type Normalization = "none" | "LN" | "LNPre" | "RMS" | "RMSPre";
+const NORMALIZATIONS: readonly Normalization[] = ["none", "LN", "LNPre", "RMS", "RMSPre"];
+
+/** How a model knows positions; `shortformer` adds them to the inputs of queries and keys only (Press et al. 2021). */
+export type Positions = "standard" | "rotary" | "shortformer" | "none";
+const POSITIONS: readonly Positions[] = ["standard", "rotary", "shortformer", "none"];
+
+/** Scheme of the initial weights: TransformerLens's gpt2 scheme, Li's (2405.17703, code) or Nanda's (2301.05217, code). */
+export type InitScheme = "transformerlens" | "li" | "nanda";
+
+/** A complete configuration. Write a {@link TransformerOptions} and let {@link transformerConfig} fill in the rest. */
+export interface TransformerConfig {
+  readonly nLayers: number;
+  readonly dModel: number;
+  readonly nHeads: number;
+  readonly dHead: number;
+  /** Width of the MLP; 0 when `attnOnly`. */
+  readonly dMlp: number;
+  /** Longest sequence. */
+  readonly nCtx: number;
+  readonly dVocab: number;
+  /** Number of output classes. */
+  readonly dVocabOut: number;
+  readonly actFn: ActFn;
+  /** act(x W_gate) * (x W_in) + b_in instead of act(x W_in + b_in). */
+  readonly gatedMlp: boolean;
+  readonly attnOnly: boolean;
+  /** Attention and MLP both read the block's input (GPT-J, GPT-NeoX). */
+  readonly parallelAttnMlp: boolean;
+  /** Inside the blocks. */
+  readonly normalization: Normalization;
+  /** Before the unembedding. */
+  readonly finalNorm: Normalization;
+  readonly normEps: number;
+  readonly finalNormEps: number;
+  /** Least divisor of the final norm; Li's model bounds the norm of x, not its mean square. */
+  readonly finalNormFloor: number;
+  readonly positions: Positions;
+  readonly rotaryDim: number;
+  readonly rotaryBase: number;
+  /** Rotate pairs (2i, 2i+1) instead of (i, i + dim/2). */
+  readonly rotaryAdjacentPairs: boolean;
+  readonly attentionDir: "causal" | "bidirectional";
+  /** Fewer than `nHeads` is grouped-query attention. */
+  readonly nKeyValueHeads: number;
+  /** Divisor of q . k; sqrt(dHead) by default. */
+  readonly attnScale: number;
+  readonly attnBias: boolean;
+  readonly mlpBias: boolean;
+  readonly unembedBias: boolean;
+  /** Quantiser of W_Q, W_K, W_V, W_O, W_in, W_gate and W_out. */
+  readonly quantizer: Quantizer;
+  /** Quantise what goes into those matrices: symmetric int8 per token (BitNet b1.58). */
+  readonly actQuant: "none" | "int8";
+  /** Logits at the last position only ([batch, class]), or at all ([batch, pos, class]). */
+  readonly readout: "last" | "all";
+  readonly init: InitScheme;
+}
+
+type Required4 = "nLayers" | "dModel" | "dHead" | "nCtx" | "dVocab";
+
+/** What a caller writes: sizes are needed, the rest has TransformerLens's defaults. */
+export type TransformerOptions = Pick<TransformerConfig, Required4> & Partial<Omit<TransformerConfig, Required4>>;
+
+/** How callers name a training mode; `fp32` is no quantiser. */
+export type Mode = "fp32" | Exclude<Quantizer, "none">;
+
+/** Every mode, in the order in which the paper's comparison lists them. */
+export const MODES: readonly Mode[] = ["fp32", "li_binary", "binary", "li_ternary", "ternary"];
+
+/** The quantiser of a mode. @throws E_MODE for an unknown mode, with the nearest ones. */
+export function quantizerOf(mode: string): Quantizer {
+  if (mode === "fp32") return "none";
+  if ((MODES as readonly string[]).includes(mode)) return mode as Quantizer;
+  const nearest = unknownName("mode", mode, MODES).nearest;
+  throw new TritlensError("E_MODE", `unknown mode "${mode}"`, { expected: `one of ${MODES.join(", ")}`, found: mode, ...(nearest ? { nearest } : {}) });
+}
+
+/** The mode behind a quantiser; the inverse of {@link quantizerOf}. */
+export function modeOf(quantizer: Quantizer): Mode {
+  return quantizer === "none" ? "fp32" : quantizer;
+}
+
+/**
+ * Fills in defaults (TransformerLens's: sqrt(dHead) scale, dMlp = 4 dModel, rotaryDim = dHead, biases everywhere) and checks everything.
+ *
+ * @throws E_SPEC naming the field, what was expected and what was found.
+ */
+export function transformerConfig(options: TransformerOptions): TransformerConfig {
+  const nHeads = options.nHeads ?? Math.floor(options.dModel / options.dHead);
+  const normalization = options.normalization ?? "LN";
+  const normEps = options.normEps ?? 1e-5;
+  const config: TransformerConfig = {
+    dVocabOut: options.dVocab,
+    actFn: "relu",
+    gatedMlp: false,
+    attnOnly: false,
+    parallelAttnMlp: false,
+    finalNorm: normalization,
+    finalNormEps: normEps,
+    finalNormFloor: 0,
+    positions: "standard",
+    rotaryDim: options.dHead,
+    rotaryBase: 10000,
+    rotaryAdjacentPairs: false,
+    attentionDir: "causal",
+    nKeyValueHeads: nHeads,
+    attnScale: Math.sqrt(options.dHead),
+    attnBias: true,
+    mlpBias: true,
+    unembedBias: true,
+    quantizer: "none",
+    actQuant: "none",
+    readout: "all",
+    init: "transformerlens",
+    ...withoutUndefined(options),
+    nHeads,
+    normalization,
+    normEps,
+    dMlp: options.attnOnly ? 0 : (options.dMlp ?? 4 * options.dModel),
+  };
+  checkConfig(config);
+  return config;
+}
+
+/** `{ x: undefined }` must not overwrite a default. */
+function withoutUndefined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, v]) => v !== undefined)) as T;
+}
+
+function checkConfig(c: TransformerConfig): void {
+  for (const key of ["nLayers", "dModel", "nHeads", "dHead", "nCtx", "dVocab", "dVocabOut", "nKeyValueHeads"] as const) {
+    require_(Number.isInteger(c[key]) && c[key] >= 1, key, "an integer of at least 1", c[key]);
+  }
+  require_(c.attnOnly || (Number.isInteger(c.dMlp) && c.dMlp >= 1), "dMlp", "an integer of at least 1", c.dMlp);
+  require_(c.nHeads % c.nKeyValueHeads === 0, "nKeyValueHeads", `a divisor of nHeads ${c.nHeads}`, c.nKeyValueHeads);
+  require_((NORMALIZATIONS as string[]).includes(c.normalization), "normalization", NORMALIZATIONS.join(", "), c.normalization);
+  require_((NORMALIZATIONS as string[]).includes(c.finalNorm), "finalNorm", NORMALIZATIONS.join(", "), c.finalNorm);
+  require_((POSITIONS as string[]).includes(c.positions), "positions", POSITIONS.join(", "), c.positions);
+  require_((ACT_FNS as string[]).includes(c.actFn), "actFn", ACT_FNS.join(", "), c.actFn);
+  require_(c.attentionDir === "causal" || c.attentionDir === "bidirectional", "attentionDir", "causal or bidirectional", c.attentionDir);
+  require_(c.readout === "last" || c.readout === "all", "readout", "last or all", c.readout);
+  require_(c.actQuant === "none" || c.actQuant === "int8", "actQuant", "none or int8", c.actQuant);
+  const evenRotary = Number.isInteger(c.rotaryDim) && c.rotaryDim % 2 === 0 && c.rotaryDim > 0 && c.rotaryDim <= c.dHead;
+  require_(c.positions !== "rotary" || evenRotary, "rotaryDim", `an even number up to dHead ${c.dHead}`, c.rotaryDim);
+  require_(Number.isFinite(c.attnScale) && c.attnScale > 0, "attnScale", "a positive number", c.attnScale);
+  require_(c.normEps >= 0 && c.finalNormEps >= 0 && c.finalNormFloor >= 0, "normEps", "numbers of at least 0", c.normEps);
+  quantizerOf(modeOf(c.quantizer));
+}
+
+function require_(ok: boolean, field: string, expected: string, found: unknown): void {
+  if (!ok) throw new TritlensError("E_SPEC", `wrong value of config.${field}`, { expected, found: String(found) });
+}
