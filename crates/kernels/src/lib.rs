@@ -19,6 +19,7 @@ mod api;
 mod arch;
 mod dense;
 mod isa;
+pub mod layouts;
 mod math;
 mod pack;
 mod scalar;
