@@ -1,0 +1,67 @@
+/** Heat maps: bytes to a PNG the page can print, framed with axes and the range of its colours. */
+import type { Raster } from "../model.ts";
+import { el } from "./dom.ts";
+import { number } from "./format.ts";
+
+type Rgb = readonly [number, number, number];
+
+/** Viridis: even in lightness, readable by colour-blind readers and in grey print. */
+const VIRIDIS: Rgb[] = [[68, 1, 84], [72, 40, 120], [62, 74, 137], [49, 104, 142], [38, 130, 142], [31, 158, 137], [53, 183, 121], [110, 206, 88], [181, 222, 43], [253, 231, 37]];
+/** Codes -1, 0, +1. */
+const CODES: Rgb[] = [[33, 102, 172], [242, 241, 236], [200, 84, 30]];
+
+/** The two colour ramps of the page. */
+export type Ramp = "value" | "codes";
+
+function shade(ramp: Rgb[], x: number): Rgb {
+  const at = x * (ramp.length - 1);
+  const i = Math.min(ramp.length - 2, Math.floor(at));
+  const a = ramp[i] ?? [0, 0, 0];
+  const b = ramp[i + 1] ?? a;
+  const mix = (j: 0 | 1 | 2): number => a[j] + (b[j] - a[j]) * (at - i);
+  return [mix(0), mix(1), mix(2)];
+}
+
+function table(ramp: Ramp): Rgb[] {
+  return Array.from({ length: 256 }, (_, i) => shade(ramp === "codes" ? CODES : VIRIDIS, i / 255));
+}
+
+const TABLES: Record<Ramp, Rgb[]> = { value: table("value"), codes: table("codes") };
+
+/** A PNG data address of a raster, one pixel a cell. */
+export function png(raster: Raster, ramp: Ramp): string {
+  const canvas = el("canvas", { width: String(raster.width), height: String(raster.height) });
+  const context = canvas.getContext("2d");
+  if (context === null) return "";
+  const bytes = Uint8Array.from(atob(raster.bytes), (c) => c.charCodeAt(0));
+  const image = context.createImageData(raster.width, raster.height);
+  bytes.forEach((byte, i) => {
+    const [r, g, b] = TABLES[ramp][byte] ?? [0, 0, 0];
+    image.data.set([r, g, b, 255], 4 * i);
+  });
+  context.putImageData(image, 0, 0);
+  return canvas.toDataURL("image/png");
+}
+
+/** Words around a heat map. */
+export interface HeatLabels {
+  title: string;
+  alt: string;
+  x: string;
+  y: string;
+  ramp?: Ramp;
+  /** Hide the range under the picture where a shared legend tells it. */
+  bare?: boolean;
+}
+
+/** A framed heat map with its axes named and the values of its darkest and brightest shade. */
+export function heat(raster: Raster, { title, alt, x, y, ramp = "value", bare = false }: HeatLabels): HTMLElement {
+  const image = el("img", { src: png(raster, ramp), alt, width: String(raster.width), height: String(raster.height) });
+  return el(
+    "div",
+    { class: raster.width > 2 * raster.height ? "heat wide" : "heat" },
+    title === "" ? null : el("div", { class: "heat-title" }, title),
+    el("div", { class: "heat-frame" }, el("span", { class: "heat-y" }, y), image, el("span", { class: "heat-x" }, x)),
+    bare ? null : el("div", { class: "heat-range" }, el("span", {}, number(raster.lo)), el("span", { class: `ramp ramp-${ramp}`, "aria-hidden": "true" }), el("span", {}, number(raster.hi))),
+  );
+}
