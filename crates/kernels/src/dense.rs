@@ -94,29 +94,25 @@ unsafe fn library(
     c: *mut f32,
     (rsc, csc): (usize, usize),
 ) {
-    let (a_ptr, b_ptr) = (a.data.as_ptr(), b.data.as_ptr());
-    // SAFETY: the caller has checked bounds and aliasing. gemm computes dst = alpha dst + beta lhs rhs: its scalars are named the other way round.
+    // The library's micro-kernels store columns: a row-major result is computed as its transpose, c^T = b^T a^T.
+    let (m, n, a, b, rsc, csc) =
+        if csc < rsc { (n, m, b.t(), a.t(), csc, rsc) } else { (m, n, a, b, rsc, csc) };
+    let run = gemm_f32::gemm::f32::get_gemm_fn();
+    let alone = gemm_common::Parallelism::None;
+    let read_c = beta != 0.0;
+    let (lhs, rhs) = (a.data.as_ptr(), b.data.as_ptr());
+    let (lhs_cs, lhs_rs) = (a.col_stride as isize, a.row_stride as isize);
+    let (rhs_cs, rhs_rs) = (b.col_stride as isize, b.row_stride as isize);
+    // SAFETY: the caller has checked bounds and aliasing. The library computes dst = alpha dst + beta lhs rhs: its two factors are named the
+    // other way round.
+    #[rustfmt::skip]
     unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            c,
-            csc as isize,
-            rsc as isize,
-            beta != 0.0,
-            a_ptr,
-            a.col_stride as isize,
-            a.row_stride as isize,
-            b_ptr,
-            b.col_stride as isize,
-            b.row_stride as isize,
-            beta,
-            alpha,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
+        run(
+            m, n, k,
+            c, csc as isize, rsc as isize, read_c,
+            lhs, lhs_cs, lhs_rs,
+            rhs, rhs_cs, rhs_rs,
+            beta, alpha, false, false, false, alone,
         );
     }
 }
