@@ -13,6 +13,8 @@ const source = (path: string): string => fileURLToPath(new URL(`packages/sdk/src
 const alias = [
   { find: /^tritlens$/, replacement: source("index.ts") },
   { find: /^tritlens\/(\w+)$/, replacement: source("$1/index.ts") },
+  // The source's own platform import would lead to dist, and to a second copy of every class.
+  { find: /^#platform$/, replacement: source("core/platform/node.ts") },
 ];
 
 /** The environment of one project; a child process sets it before the addon is loaded (pool `forks`), so that Rust sees it as well. */

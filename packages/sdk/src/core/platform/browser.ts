@@ -1,0 +1,19 @@
+/** The platform in a browser tab or worker: no addon, no files. */
+import { TritlensError } from "../errors.ts";
+import type { Platform } from "./types.ts";
+
+function refuse(what: string): never {
+  throw new TritlensError("E_BACKEND", `${what} needs Node`, { expected: "Node", found: "a browser" });
+}
+
+/** Browser implementation of {@link Platform}. */
+export const platform: Platform = {
+  name: "browser",
+  env: () => undefined,
+  notice: (line) => console.info(line),
+  loadNative: () => refuse("the native core"),
+  wasmBytes: async () => undefined,
+  readFile: async () => refuse("reading a file"),
+  writeFileAtomic: async () => refuse("writing a file"),
+  lockFolder: async () => refuse("locking a folder"),
+};

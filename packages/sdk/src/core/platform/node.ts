@@ -1,0 +1,22 @@
+/** The platform in Node. */
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { type NativeBinding, nativeCore } from "../native.ts";
+import { readFileBytes, writeFileAtomic } from "./files.ts";
+import { lockFolder } from "./lock.ts";
+import type { Platform } from "./types.ts";
+
+const require = createRequire(import.meta.url);
+
+/** Node implementation of {@link Platform}. */
+export const platform: Platform = {
+  name: "node",
+  env: (name) => process.env[name],
+  notice: (line) => void process.stderr.write(`${line}\n`),
+  loadNative: () => nativeCore(require("@tritlens/native") as NativeBinding),
+  // `fetch` cannot read file: URLs in Node, so the bytes are read here.
+  wasmBytes: async () => readFile(require.resolve("@tritlens/wasm/tritlens_wasm_bg.wasm")),
+  readFile: readFileBytes,
+  writeFileAtomic,
+  lockFolder,
+};

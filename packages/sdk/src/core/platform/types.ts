@@ -1,0 +1,24 @@
+/** What the SDK needs from the platform it runs on. Node and the browser each implement it; package.json's `imports` picks one at build time. */
+import type { Core } from "../core.ts";
+
+/** Holds a folder until released; see `lockFolder`. */
+export interface FolderLock {
+  /** Removes the lock. Safe to call twice. */
+  release(): Promise<void>;
+}
+
+/** The platform. A function that a platform cannot offer throws E_BACKEND. */
+export interface Platform {
+  readonly name: "node" | "browser";
+  /** Value of an environment variable. */
+  env(name: string): string | undefined;
+  /** One line for the user that is not output of the program. */
+  notice(line: string): void;
+  /** The native core. Throws when the addon is missing or does not fit this machine. */
+  loadNative(): Core;
+  /** Bytes of the packaged WASM module, or undefined when the module's own URL is to be fetched. */
+  wasmBytes(): Promise<Uint8Array | undefined>;
+  readFile(path: string): Promise<Uint8Array>;
+  writeFileAtomic(path: string, bytes: Uint8Array): Promise<void>;
+  lockFolder(folder: string): Promise<FolderLock>;
+}

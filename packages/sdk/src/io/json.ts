@@ -1,0 +1,135 @@
+/**
+ * A strict JSON reader for file headers. `JSON.parse` hides what a loader must see: it merges duplicate keys, rounds integers above 2^53 and makes
+ * plain objects in which a key `__proto__` vanishes. This one returns Maps, refuses duplicates, non-integers, deep nesting and lone surrogates.
+ */
+import { TritlensError } from "../core/errors.ts";
+
+/** What headers hold: no floats, no booleans. */
+export type HeaderValue = string | number | HeaderValue[] | Map<string, HeaderValue>;
+
+/** Headers are { name: { field: [numbers] } }; anything deeper is not a header. */
+const MAX_DEPTH = 4;
+/** Bound on the entries of one object or array. */
+const MAX_ENTRIES = 1_000_000;
+
+/**
+ * Parses a header that must be one JSON object.
+ *
+ * @throws E_FORMAT with the position, what was expected and what was found.
+ */
+export function parseHeader(text: string): Map<string, HeaderValue> {
+  const reader = new Reader(text);
+  const value = reader.object(1);
+  reader.end();
+  return value;
+}
+
+class Reader {
+  readonly #text: string;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  object(depth: number): Map<string, HeaderValue> {
+    const out = new Map<string, HeaderValue>();
+    this.#list("{", "}", depth, () => {
+      const at = this.#at;
+      const key = this.#string();
+      if (out.has(key)) this.#fail("a key that was not used before", `"${key}" again`, at);
+      this.#space();
+      this.#expect(":");
+      this.#space();
+      out.set(key, this.#value(depth + 1));
+      return out.size;
+    });
+    return out;
+  }
+
+  /** After the value only padding may follow; the format pads with spaces. */
+  end(): void {
+    this.#space();
+    if (this.#at < this.#text.length) this.#fail("the end of the header");
+  }
+
+  #value(depth: number): HeaderValue {
+    const c = this.#text[this.#at];
+    if (c === "{") return this.object(depth);
+    if (c === "[") return this.#array(depth);
+    return c === '"' ? this.#string() : this.#integer();
+  }
+
+  #array(depth: number): HeaderValue[] {
+    const out: HeaderValue[] = [];
+    this.#list("[", "]", depth, () => out.push(this.#value(depth + 1)));
+    return out;
+  }
+
+  #list(open: string, close: string, depth: number, item: () => number): void {
+    if (depth > MAX_DEPTH) this.#fail(`nesting of at most ${MAX_DEPTH}`);
+    this.#expect(open);
+    this.#space();
+    if (this.#text[this.#at] === close) {
+      this.#at++;
+      return;
+    }
+    for (;;) {
+      if (item() > MAX_ENTRIES) this.#fail(`at most ${MAX_ENTRIES} entries`);
+      this.#space();
+      if (this.#text[this.#at] === close) break;
+      this.#expect(",");
+      this.#space();
+    }
+    this.#at++;
+  }
+
+  /** Only whole numbers that a double holds exactly; -1, 1.0 and 1e3 are no sizes. */
+  #integer(): number {
+    const match = /^(0|[1-9]\d*)(?![\d.eE])/.exec(this.#text.slice(this.#at, this.#at + 24));
+    const n = match ? Number(match[0]) : Number.NaN;
+    if (!match || !Number.isSafeInteger(n)) this.#fail("a string, list, object or whole number below 2^53");
+    this.#at += (match as RegExpExecArray)[0].length;
+    return n;
+  }
+
+  #string(): string {
+    const start = this.#at;
+    this.#expect('"');
+    const end = this.#closingQuote();
+    this.#at = end + 1;
+    // JSON.parse on one string literal is exact: it does the escapes and refuses raw control characters.
+    const text = tryParse(this.#text.slice(start, end + 1));
+    if (text === undefined || !text.isWellFormed()) this.#fail("a valid string", undefined, start);
+    return text as string;
+  }
+
+  #closingQuote(): number {
+    let i = this.#at;
+    while (i < this.#text.length && this.#text[i] !== '"') i += this.#text[i] === "\\" ? 2 : 1;
+    if (i >= this.#text.length) this.#fail("a closing quote");
+    return i;
+  }
+
+  #space(): void {
+    while (" \t\n\r".includes(this.#text[this.#at] ?? "x")) this.#at++;
+  }
+
+  #expect(c: string): void {
+    if (this.#text[this.#at] !== c) this.#fail(`"${c}"`);
+    this.#at++;
+  }
+
+  #fail(expected: string, found?: string, at = this.#at): never {
+    const here = found ?? (at < this.#text.length ? `"${this.#text.slice(at, at + 12)}"` : "the end");
+    throw new TritlensError("E_FORMAT", `malformed header at character ${at}`, { expected, found: here });
+  }
+}
+
+function tryParse(literal: string): (string & { isWellFormed(): boolean }) | undefined {
+  try {
+    return JSON.parse(literal) as string & { isWellFormed(): boolean };
+  } catch {
+    return undefined;
+  }
+}
