@@ -85,6 +85,7 @@ fn distinct((rows, cols): (usize, usize), (rs, cs): (usize, usize)) -> bool {
 }
 
 #[cfg(not(target_family = "wasm"))]
+#[rustfmt::skip]
 unsafe fn library(
     (m, n, k): (usize, usize, usize),
     alpha: f32,
@@ -105,7 +106,6 @@ unsafe fn library(
     let (rhs_cs, rhs_rs) = (b.col_stride as isize, b.row_stride as isize);
     // SAFETY: the caller has checked bounds and aliasing. The library computes dst = alpha dst + beta lhs rhs: its two factors are named the
     // other way round.
-    #[rustfmt::skip]
     unsafe {
         run(
             m, n, k,
@@ -118,6 +118,7 @@ unsafe fn library(
 }
 
 #[cfg(target_family = "wasm")]
+#[rustfmt::skip]
 unsafe fn library(
     (m, n, k): (usize, usize, usize),
     alpha: f32,
