@@ -1,0 +1,223 @@
+//! Interventions as data: they run inside the core, so a sweep crosses the boundary once a run.
+//!
+//! Wire form: twelve integers an edit, `[site, kind, lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3, offset, length]`. The half-open ranges choose a
+//! box of the site's axes (unused axes: 0, 0), `offset` and `length` a slice of the floats.
+
+use ndarray::{ArrayViewD, ArrayViewMutD, Axis, IxDyn, Slice};
+
+use crate::error::{CoreError, Result, codes};
+
+/// Integers of one edit.
+pub const RECORD: usize = 12;
+
+/// What happens to the chosen box. The gradient of a box that was overwritten is zero; that of the others is the transpose of the edit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EditKind {
+    /// x = 0.
+    Zero,
+    /// x = mean of x over the batch (axis 0).
+    Mean,
+    /// x = data: one number, one box, or one box without the batch axis.
+    Set,
+    /// x += data, of the same lengths.
+    Add,
+    /// x *= one number.
+    Scale,
+    /// x -= (x.u) u along the last axis, u = data / |data|.
+    Project,
+}
+
+impl EditKind {
+    const ALL: [Self; 6] =
+        [Self::Zero, Self::Mean, Self::Set, Self::Add, Self::Scale, Self::Project];
+}
+
+/// One checked edit.
+#[derive(Debug, Clone)]
+pub struct Edit {
+    /// Site index.
+    pub site: usize,
+    kind: EditKind,
+    ranges: Vec<(usize, usize)>,
+    data: Vec<f32>,
+}
+
+impl Edit {
+    /// Reads and checks all edits; `shape_of` gives the shape of a site, or `None` for an unknown one.
+    ///
+    /// # Errors
+    /// `E_NAME` for an unknown site or kind, `E_RANGE` for a box outside the site, `E_SHAPE` for data that do not fit the box.
+    pub fn parse_all(
+        ints: &[i32],
+        floats: &[f32],
+        shape_of: impl Fn(usize) -> Option<Vec<usize>>,
+    ) -> Result<Vec<Self>> {
+        if !ints.len().is_multiple_of(RECORD) {
+            return Err(CoreError::new(codes::SHAPE, "edits have the wrong length")
+                .expected(format!("a multiple of {RECORD}"), ints.len()));
+        }
+        ints.chunks_exact(RECORD).map(|r| Self::parse(r, floats, &shape_of)).collect()
+    }
+
+    fn parse(
+        r: &[i32],
+        floats: &[f32],
+        shape_of: &impl Fn(usize) -> Option<Vec<usize>>,
+    ) -> Result<Self> {
+        let site = usize::try_from(r[0]).unwrap_or(usize::MAX);
+        let shape = shape_of(site)
+            .ok_or_else(|| CoreError::new(codes::NAME, format!("no site has index {}", r[0])))?;
+        let kind = usize::try_from(r[1])
+            .ok()
+            .and_then(|k| EditKind::ALL.get(k).copied())
+            .ok_or_else(|| CoreError::new(codes::NAME, format!("no edit has kind {}", r[1])))?;
+        let ranges = shape
+            .iter()
+            .enumerate()
+            .map(|(axis, &size)| range(r[2 + 2 * axis], r[3 + 2 * axis], size, axis))
+            .collect::<Result<Vec<_>>>()?;
+        let data = slice(floats, r[10], r[11])?.to_vec();
+        let edit = Self { site, kind, ranges, data };
+        edit.check_data()?;
+        Ok(edit)
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        self.ranges.iter().map(|(lo, hi)| hi - lo).collect()
+    }
+
+    fn check_data(&self) -> Result<()> {
+        let sizes = self.sizes();
+        let whole: usize = sizes.iter().product();
+        let one: usize = sizes[1..].iter().product();
+        let allowed: Vec<usize> = match self.kind {
+            EditKind::Zero | EditKind::Mean => vec![0],
+            EditKind::Set | EditKind::Add => vec![1, one, whole],
+            EditKind::Scale => vec![1],
+            EditKind::Project => vec![*sizes.last().unwrap_or(&0)],
+        };
+        if allowed.contains(&self.data.len()) {
+            return Ok(());
+        }
+        Err(CoreError::new(codes::SHAPE, format!("data of a {:?} edit do not fit", self.kind))
+            .expected(format!("{allowed:?} numbers"), self.data.len()))
+    }
+
+    fn box_of<'a>(&self, shape: &[usize], x: &'a mut [f32]) -> Option<ArrayViewMutD<'a, f32>> {
+        let mut view = ArrayViewMutD::from_shape(IxDyn(shape), x).ok()?;
+        for (axis, &(lo, hi)) in self.ranges.iter().enumerate() {
+            view.slice_axis_inplace(Axis(axis), Slice::from(lo..hi));
+        }
+        Some(view)
+    }
+
+    /// Applies the edit to an activation of the given shape.
+    pub fn apply(&self, shape: &[usize], x: &mut [f32]) {
+        let sizes = self.sizes();
+        let Some(mut x) = self.box_of(shape, x) else { return };
+        match self.kind {
+            EditKind::Zero => x.fill(0.0),
+            EditKind::Mean => spread_mean(&mut x),
+            EditKind::Set => x.assign(&self.broadcast(&sizes)),
+            EditKind::Add => x += &self.broadcast(&sizes),
+            EditKind::Scale => x *= self.data[0],
+            EditKind::Project => self.project(&mut x),
+        }
+    }
+
+    /// Turns the gradient after the edit into the one before it.
+    pub fn apply_to_gradient(&self, shape: &[usize], grad: &mut [f32]) {
+        let Some(mut g) = self.box_of(shape, grad) else { return };
+        match self.kind {
+            EditKind::Zero | EditKind::Set => g.fill(0.0),
+            EditKind::Mean => spread_mean(&mut g),
+            EditKind::Add => {}
+            EditKind::Scale => g *= self.data[0],
+            EditKind::Project => self.project(&mut g),
+        }
+    }
+
+    /// The data as an array that broadcasts over the box.
+    fn broadcast(&self, sizes: &[usize]) -> ArrayViewD<'_, f32> {
+        let whole: usize = sizes.iter().product();
+        let shape = match self.data.len() {
+            1 => vec![1; sizes.len()],
+            n if n == whole => sizes.to_vec(),
+            _ => [&[1], &sizes[1..]].concat(),
+        };
+        ArrayViewD::from_shape(IxDyn(&shape), &self.data)
+            .unwrap_or_else(|_| unreachable!("check_data proved the length"))
+    }
+
+    fn project(&self, x: &mut ArrayViewMutD<'_, f32>) {
+        let norm2: f64 = self.data.iter().map(|&u| f64::from(u) * f64::from(u)).sum();
+        if norm2 == 0.0 {
+            return;
+        }
+        let last = Axis(x.ndim() - 1);
+        for mut lane in x.lanes_mut(last) {
+            let dot: f64 =
+                lane.iter().zip(&self.data).map(|(&a, &u)| f64::from(a) * f64::from(u)).sum();
+            let factor = (dot / norm2) as f32;
+            lane.iter_mut().zip(&self.data).for_each(|(a, &u)| *a -= factor * u);
+        }
+    }
+}
+
+fn spread_mean(x: &mut ArrayViewMutD<'_, f32>) {
+    if let Some(mean) = x.mean_axis(Axis(0)) {
+        x.assign(&mean);
+    }
+}
+
+fn range(lo: i32, hi: i32, size: usize, axis: usize) -> Result<(usize, usize)> {
+    match (usize::try_from(lo), usize::try_from(hi)) {
+        (Ok(l), Ok(h)) if l < h && h <= size => Ok((l, h)),
+        _ => Err(CoreError::new(codes::RANGE, format!("edit is outside axis {axis}"))
+            .expected(format!("0 <= lo < hi <= {size}"), format!("{lo}..{hi}"))),
+    }
+}
+
+fn slice(floats: &[f32], offset: i32, len: i32) -> Result<&[f32]> {
+    let (offset, len) = (usize::try_from(offset).ok(), usize::try_from(len).ok());
+    offset
+        .zip(len)
+        .and_then(|(o, l)| floats.get(o..o.checked_add(l)?))
+        .ok_or_else(|| CoreError::new(codes::SHAPE, "an edit's data lie outside the floats"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edit(kind: i32, box_: [i32; 4], data: &[f32]) -> Result<Edit> {
+        let mut r = vec![0, kind, box_[0], box_[1], box_[2], box_[3]];
+        r.extend([0, 0, 0, 0, 0, data.len() as i32]);
+        Ok(Edit::parse_all(&r, data, |s| (s == 0).then(|| vec![2, 3]))?.remove(0))
+    }
+
+    fn after(kind: i32, box_: [i32; 4], data: &[f32]) -> Vec<f32> {
+        let mut x = vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        edit(kind, box_, data).unwrap().apply(&[2, 3], &mut x);
+        x
+    }
+
+    #[test]
+    fn changes_the_box_and_nothing_else() {
+        assert_eq!(after(0, [0, 1, 1, 3], &[]), [1.0, 0.0, 0.0, 4.0, 5.0, 6.0]);
+        assert_eq!(after(1, [0, 2, 0, 3], &[]), [2.5, 3.5, 4.5, 2.5, 3.5, 4.5]);
+        assert_eq!(after(2, [0, 2, 0, 2], &[7.0, 8.0]), [7.0, 8.0, 3.0, 7.0, 8.0, 6.0]);
+        assert_eq!(after(3, [1, 2, 0, 3], &[1.0]), [1.0, 2.0, 3.0, 5.0, 6.0, 7.0]);
+        assert_eq!(after(4, [0, 2, 2, 3], &[-1.0]), [1.0, 2.0, -3.0, 4.0, 5.0, -6.0]);
+        assert_eq!(after(5, [0, 2, 0, 3], &[0.0, 2.0, 0.0]), [1.0, 0.0, 3.0, 4.0, 0.0, 6.0]);
+    }
+
+    #[test]
+    fn refuses_what_does_not_fit() {
+        assert_eq!(edit(0, [0, 3, 0, 3], &[]).unwrap_err().code, codes::RANGE);
+        assert_eq!(edit(0, [1, 1, 0, 3], &[]).unwrap_err().code, codes::RANGE);
+        assert_eq!(edit(9, [0, 2, 0, 3], &[]).unwrap_err().code, codes::NAME);
+        assert_eq!(edit(2, [0, 2, 0, 3], &[1.0, 2.0]).unwrap_err().code, codes::SHAPE);
+        assert!(Edit::parse_all(&[1, 2], &[], |_| None).is_err());
+    }
+}

@@ -1,0 +1,17 @@
+//! tritlens-core: programs of low-bit and dense layers with a site at every activation.
+//!
+//! A [`program::Program`] is compiled from a Spec (JSON), a [`program::Run`] executes it and pauses at sites, a [`train::Trainer`] trains it.
+//! The whole outside surface is [`surface`]: free functions over handles, slices and strings, from which both bindings are made.
+#![forbid(unsafe_code)]
+
+pub mod edit;
+pub mod error;
+pub mod formats;
+pub mod ops;
+pub mod optim;
+pub mod par;
+pub mod program;
+pub mod quant;
+pub mod rng;
+pub mod surface;
+pub mod train;

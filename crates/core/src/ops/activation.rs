@@ -1,0 +1,57 @@
+//! Elementwise functions and the gated unit.
+
+use crate::program::spec::ActFn;
+use tritlens_kernels as k;
+
+/// y = f(x).
+pub fn forward(f: ActFn, x: &[f32], y: &mut [f32]) {
+    match f {
+        ActFn::Relu => k::relu(x, y),
+        ActFn::Relu2 => {
+            k::relu(x, y);
+            y.iter_mut().for_each(|v| *v *= *v);
+        }
+        ActFn::Gelu => k::gelu(x, y),
+        ActFn::GeluNew => k::gelu_new(x, y),
+        ActFn::Silu => k::silu(x, y),
+    }
+}
+
+/// dx += f'(x) dy.
+pub fn backward(f: ActFn, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    match f {
+        ActFn::Relu => k::relu_back(x, dy, dx),
+        ActFn::Relu2 => {
+            for ((d, &x), &g) in dx.iter_mut().zip(x).zip(dy) {
+                *d += if x > 0.0 { 2.0 * x * g } else { 0.0 };
+            }
+        }
+        ActFn::Gelu => k::gelu_back(x, dy, dx),
+        ActFn::GeluNew => k::gelu_new_back(x, dy, dx),
+        ActFn::Silu => k::silu_back(x, dy, dx),
+    }
+}
+
+/// y `[N, C]` = f(gate) * up + b.
+pub fn glu_forward(f: ActFn, gate: &[f32], up: &[f32], b: Option<&[f32]>, y: &mut [f32]) {
+    forward(f, gate, y);
+    y.iter_mut().zip(up).for_each(|(y, u)| *y *= u);
+    if let Some(b) = b {
+        y.chunks_exact_mut(b.len()).for_each(|y| k::add(b, y));
+    }
+}
+
+/// dgate += f'(gate) up dy.
+pub fn glu_backward_gate(f: ActFn, gate: &[f32], up: &[f32], dy: &[f32], dgate: &mut [f32]) {
+    let product: Vec<f32> = up.iter().zip(dy).map(|(u, g)| u * g).collect();
+    backward(f, gate, &product, dgate);
+}
+
+/// dup += f(gate) dy.
+pub fn glu_backward_up(f: ActFn, gate: &[f32], dy: &[f32], dup: &mut [f32]) {
+    let mut value = vec![0.0; gate.len()];
+    forward(f, gate, &mut value);
+    for ((d, v), g) in dup.iter_mut().zip(&value).zip(dy) {
+        *d += v * g;
+    }
+}

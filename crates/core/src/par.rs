@@ -1,0 +1,80 @@
+//! The pool of threads. Work is cut into parts that do not depend on the number of threads, so neither do results.
+
+use crate::error::{CoreError, Result, codes};
+
+/// Most threads one may ask for.
+pub const MAX_THREADS: u32 = 256;
+
+#[cfg(not(target_arch = "wasm32"))]
+mod imp {
+    use super::{CoreError, MAX_THREADS, Result, codes};
+    use std::sync::{Arc, RwLock};
+
+    static POOL: RwLock<Option<Arc<rayon::ThreadPool>>> = RwLock::new(None);
+
+    /// Sets the number of threads; 1 means that no pool is used at all.
+    pub fn set_threads(n: u32) -> Result<u32> {
+        if n == 0 || n > MAX_THREADS {
+            return Err(CoreError::new(codes::RANGE, "number of threads out of range")
+                .expected(format!("1 to {MAX_THREADS}"), n));
+        }
+        let pool = (n > 1).then(|| build(n)).transpose()?;
+        *POOL.write().unwrap_or_else(std::sync::PoisonError::into_inner) = pool;
+        Ok(n)
+    }
+
+    fn build(n: u32) -> Result<Arc<rayon::ThreadPool>> {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(n as usize)
+            .thread_name(|i| format!("tritlens-{i}"))
+            .build()
+            .map(Arc::new)
+            .map_err(|e| CoreError::new(codes::MEMORY, format!("cannot start {n} threads: {e}")))
+    }
+
+    fn pool() -> Option<Arc<rayon::ThreadPool>> {
+        POOL.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Threads in use.
+    pub fn threads() -> u32 {
+        pool().map_or(1, |p| p.current_num_threads() as u32)
+    }
+
+    /// Calls `f` on every item, in parallel when there is a pool.
+    pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(&mut T) + Sync) {
+        match pool() {
+            None => items.iter_mut().for_each(f),
+            Some(pool) => pool.install(|| {
+                use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
+                items.par_iter_mut().for_each(&f);
+            }),
+        }
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+mod imp {
+    use super::{CoreError, MAX_THREADS, Result, codes};
+
+    /// WebAssembly runs on one thread, whatever is asked for.
+    pub fn set_threads(n: u32) -> Result<u32> {
+        if n == 0 || n > MAX_THREADS {
+            return Err(CoreError::new(codes::RANGE, "number of threads out of range")
+                .expected(format!("1 to {MAX_THREADS}"), n));
+        }
+        Ok(1)
+    }
+
+    /// Threads in use.
+    pub fn threads() -> u32 {
+        1
+    }
+
+    /// Calls `f` on every item, in order.
+    pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(&mut T) + Sync) {
+        items.iter_mut().for_each(f);
+    }
+}
+
+pub use imp::{for_each, set_threads, threads};

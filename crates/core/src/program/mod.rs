@@ -1,0 +1,17 @@
+//! A program: a checked Spec with its parameters, ready to be laid out and run.
+//!
+//! `spec` is the data, `compile` checks it and infers sizes, `plan` decides which rows each node is computed for and where it lies,
+//! `exec` runs nodes, `run` is the step machine that pauses at sites.
+
+pub mod compile;
+pub mod exec;
+pub mod params;
+pub mod plan;
+pub mod run;
+pub mod spec;
+
+pub use compile::Program;
+pub use params::Params;
+pub use plan::{Mode, Plan};
+pub use run::Run;
+pub use spec::{NodeSpec, Spec};

@@ -1,0 +1,278 @@
+//! The Spec: a typed graph that TypeScript builds from a model's configuration. JSON in, structs out; nothing is computed here.
+
+use serde::Deserialize;
+
+use crate::quant::Quant;
+
+/// A whole model as data. Node inputs are indices of earlier nodes, `w` and `b` are indices of parameters.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Number of token ids.
+    pub vocab: usize,
+    /// Longest sequence.
+    pub ctx: usize,
+    /// Parameters in the order of the flat vector.
+    pub params: Vec<ParamSpec>,
+    /// Nodes in execution order.
+    pub nodes: Vec<NodeSpec>,
+    /// Named activations; several may name one node, they fire in this order.
+    pub sites: Vec<SiteSpec>,
+    /// The node whose output is the program's.
+    pub output: usize,
+}
+
+/// One parameter tensor.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParamSpec {
+    /// Name, unique in the Spec.
+    pub name: String,
+    /// Shape; matrices of linear layers are `[out, in]`.
+    pub shape: Vec<usize>,
+    /// How `init` fills it.
+    pub init: Init,
+    /// Quantiser of the forward pass.
+    #[serde(default)]
+    pub quant: Quant,
+}
+
+/// Initial values.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Init {
+    /// Normal with mean 0.
+    Normal {
+        /// Standard deviation.
+        std: f64,
+    },
+    /// Uniform in [-bound, bound).
+    Uniform {
+        /// Half the width.
+        bound: f64,
+    },
+    /// One value everywhere.
+    Constant {
+        /// The value.
+        value: f64,
+    },
+}
+
+/// One named activation.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteSpec {
+    /// Name as users write it.
+    pub name: String,
+    /// Index of the node.
+    pub node: usize,
+    /// Shape with `batch` and `seq` as placeholders.
+    pub shape: Vec<Dim>,
+}
+
+/// One axis of a site.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Dim {
+    /// A fixed size.
+    Size(usize),
+    /// `batch` or `seq`.
+    Name(String),
+}
+
+/// Elementwise function of an [`NodeSpec::Act`] or [`NodeSpec::Glu`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActFn {
+    /// max(x, 0).
+    Relu,
+    /// max(x, 0) squared (`BitNet` b1.58 2B4T).
+    Relu2,
+    /// x Phi(x), with erf.
+    Gelu,
+    /// The tanh approximation of GPT-2.
+    GeluNew,
+    /// x sigmoid(x).
+    Silu,
+}
+
+/// Activation quantiser in front of a linear layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActQuant {
+    /// f32 activations.
+    #[default]
+    None,
+    /// int8 per token, absmax (b1.58), straight-through.
+    Int8,
+}
+
+/// One node; every node has exactly one output. Rows are positions unless said otherwise.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+pub enum NodeSpec {
+    /// Rows of `w` `[vocab, d]` chosen by token.
+    Embed {
+        /// Parameter.
+        w: usize,
+    },
+    /// Rows of `w` `[ctx, d]` chosen by position.
+    Pos {
+        /// Parameter.
+        w: usize,
+    },
+    /// a + b.
+    Add {
+        /// The two summands.
+        #[serde(rename = "in")]
+        input: [usize; 2],
+    },
+    /// max(sqrt(mean(x^2) + eps), floor) of the (centred) row: `[rows, 1]`.
+    NormScale {
+        /// x.
+        #[serde(rename = "in")]
+        input: [usize; 1],
+        /// Subtract the row's mean first (`LayerNorm`).
+        #[serde(default)]
+        center: bool,
+        /// Added under the root.
+        eps: f32,
+        /// Smallest scale.
+        #[serde(default)]
+        floor: f32,
+    },
+    /// (centred) x / s * w + b.
+    NormApply {
+        /// x and s.
+        #[serde(rename = "in")]
+        input: [usize; 2],
+        /// Subtract the row's mean first.
+        #[serde(default)]
+        center: bool,
+        /// Gain.
+        #[serde(default)]
+        w: Option<usize>,
+        /// Bias.
+        #[serde(default)]
+        b: Option<usize>,
+    },
+    /// x W^T + b with W `[out, in]`.
+    Linear {
+        /// x.
+        #[serde(rename = "in")]
+        input: [usize; 1],
+        /// Weight.
+        w: usize,
+        /// Bias.
+        #[serde(default)]
+        b: Option<usize>,
+        /// Quantiser of x.
+        #[serde(default, rename = "actQuant")]
+        act_quant: ActQuant,
+    },
+    /// Rotary position embedding of the first `dim` entries of each head.
+    Rotary {
+        /// x.
+        #[serde(rename = "in")]
+        input: [usize; 1],
+        /// Heads in a row.
+        heads: usize,
+        /// Rotated entries a head.
+        dim: usize,
+        /// Base of the frequencies.
+        base: f32,
+        /// Pairs are (0,1),(2,3).. instead of (0,dim/2)..
+        #[serde(default)]
+        adjacent: bool,
+    },
+    /// scale q.k: `[batch, heads, query, key]`; masked entries are -inf.
+    Scores {
+        /// q and k.
+        #[serde(rename = "in")]
+        input: [usize; 2],
+        /// Query heads.
+        heads: usize,
+        /// Key heads; `heads` is a multiple.
+        #[serde(rename = "kvHeads")]
+        kv_heads: usize,
+        /// Factor.
+        scale: f32,
+        /// Mask keys after the query.
+        causal: bool,
+    },
+    /// Softmax over keys.
+    Softmax {
+        /// Scores.
+        #[serde(rename = "in")]
+        input: [usize; 1],
+    },
+    /// Pattern times values: rows of heads x `d_head`.
+    Mix {
+        /// Pattern and v.
+        #[serde(rename = "in")]
+        input: [usize; 2],
+        /// Query heads.
+        heads: usize,
+        /// Value heads.
+        #[serde(rename = "kvHeads")]
+        kv_heads: usize,
+    },
+    /// Elementwise function.
+    Act {
+        /// x.
+        #[serde(rename = "in")]
+        input: [usize; 1],
+        /// The function.
+        #[serde(rename = "fn")]
+        f: ActFn,
+    },
+    /// fn(gate) * up + b.
+    Glu {
+        /// gate and up.
+        #[serde(rename = "in")]
+        input: [usize; 2],
+        /// The function.
+        #[serde(rename = "fn")]
+        f: ActFn,
+        /// Bias.
+        #[serde(default)]
+        b: Option<usize>,
+    },
+    /// The last position of each sequence: `[batch, cols]`.
+    Last {
+        /// x.
+        #[serde(rename = "in")]
+        input: [usize; 1],
+    },
+}
+
+impl NodeSpec {
+    /// Input nodes.
+    pub fn inputs(&self) -> &[usize] {
+        match self {
+            Self::Embed { .. } | Self::Pos { .. } => &[],
+            Self::NormScale { input, .. }
+            | Self::Linear { input, .. }
+            | Self::Rotary { input, .. }
+            | Self::Softmax { input }
+            | Self::Act { input, .. }
+            | Self::Last { input } => input,
+            Self::Add { input }
+            | Self::NormApply { input, .. }
+            | Self::Scores { input, .. }
+            | Self::Mix { input, .. }
+            | Self::Glu { input, .. } => input,
+        }
+    }
+
+    /// Weight and bias parameters.
+    pub fn params(&self) -> [Option<usize>; 2] {
+        match *self {
+            Self::Embed { w } | Self::Pos { w } => [Some(w), None],
+            Self::NormApply { w, b, .. } => [w, b],
+            Self::Linear { w, b, .. } => [Some(w), b],
+            Self::Glu { b, .. } => [None, b],
+            _ => [None, None],
+        }
+    }
+}

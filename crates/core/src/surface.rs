@@ -1,0 +1,491 @@
+//! The whole outside surface: free functions over handles, numbers, strings and slices. Both bindings call nothing else, so an `if` that a
+//! binding would need belongs here. `packages/sdk/src/core/core.ts` is the same list as TypeScript sees it.
+//!
+//! Handles are looked up in tables; each object has its own lock that is only ever tried, never waited for: an object in use gives `E_BUSY`.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use serde_json::json;
+
+use crate::error::{CoreError, Result, check_len, codes};
+use crate::program::Run;
+use crate::program::Program;
+use crate::quant::Quant;
+use crate::rng::Rng;
+use crate::train::Trainer;
+use crate::{formats, par};
+
+struct OpenRun {
+    program: Arc<Mutex<Program>>,
+    run: Run,
+}
+
+struct OpenTrainer {
+    program: Arc<Mutex<Program>>,
+    trainer: Mutex<Trainer>,
+    cancel: Arc<AtomicBool>,
+}
+
+type Table<T> = Mutex<BTreeMap<u32, Arc<T>>>;
+static PROGRAMS: Table<Mutex<Program>> = Mutex::new(BTreeMap::new());
+static RUNS: Table<Mutex<OpenRun>> = Mutex::new(BTreeMap::new());
+static TRAINERS: Table<OpenTrainer> = Mutex::new(BTreeMap::new());
+static NEXT: AtomicU32 = AtomicU32::new(1);
+
+fn table<T>(t: &Table<T>) -> MutexGuard<'_, BTreeMap<u32, Arc<T>>> {
+    // The maps themselves are never left half-changed, so a poisoned lock is still good.
+    t.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn insert<T>(t: &Table<T>, value: T) -> u32 {
+    let handle = NEXT.fetch_add(1, Ordering::Relaxed);
+    table(t).insert(handle, Arc::new(value));
+    handle
+}
+
+fn find<T>(t: &Table<T>, handle: u32, what: &str) -> Result<Arc<T>> {
+    table(t)
+        .get(&handle)
+        .cloned()
+        .ok_or_else(|| CoreError::new(codes::CLOSED, format!("this {what} is closed")))
+}
+
+fn close<T>(t: &Table<T>, handle: u32) {
+    let removed = table(t).remove(&handle);
+    drop(removed);
+}
+
+fn lock<'a, T>(m: &'a Mutex<T>, what: &str) -> Result<MutexGuard<'a, T>> {
+    match m.try_lock() {
+        Ok(guard) => Ok(guard),
+        Err(TryLockError::WouldBlock) => {
+            Err(CoreError::new(codes::BUSY, format!("the {what} is in use by another call")))
+        }
+        // A panic inside was reported as E_PANIC; the object may be half-changed, so it stays refused.
+        Err(TryLockError::Poisoned(_)) => {
+            Err(CoreError::new(codes::PANIC, format!("the {what} was left broken by a bug")))
+        }
+    }
+}
+
+fn with_program<T>(handle: u32, f: impl FnOnce(&mut Program) -> Result<T>) -> Result<T> {
+    let program = find(&PROGRAMS, handle, "program")?;
+    f(&mut *lock(&program, "program")?)
+}
+
+fn with_run<T>(handle: u32, f: impl FnOnce(&mut Program, &mut Run) -> Result<T>) -> Result<T> {
+    let open = find(&RUNS, handle, "run")?;
+    let mut open = lock(&open, "run")?;
+    let OpenRun { program, run } = &mut *open;
+    f(&mut *lock(program, "program")?, run)
+}
+
+fn with_trainer<T>(handle: u32, f: impl FnOnce(&mut Trainer) -> Result<T>) -> Result<T> {
+    let open = find(&TRAINERS, handle, "trainer")?;
+    f(&mut *lock(&open.trainer, "trainer")?)
+}
+
+fn param(program: &Program, index: u32) -> Result<usize> {
+    let count = program.params.places().len();
+    if (index as usize) < count {
+        return Ok(index as usize);
+    }
+    Err(CoreError::new(codes::NAME, "no such parameter").expected(format!("below {count}"), index))
+}
+
+/// Version, instruction sets, threads: JSON.
+pub fn info() -> Result<String> {
+    let isas: Vec<&str> = tritlens_kernels::available().iter().map(|k| k.name).collect();
+    Ok(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "isa": tritlens_kernels::isa(),
+        "isas": isas,
+        "threads": par::threads(),
+    })
+    .to_string())
+}
+
+/// Sets the number of threads; returns what is in force.
+pub fn set_threads(threads: u32) -> Result<u32> {
+    par::set_threads(threads)
+}
+
+/// Compiles a Spec.
+pub fn compile(spec: &str) -> Result<u32> {
+    Ok(insert(&PROGRAMS, Mutex::new(Program::compile(spec)?)))
+}
+
+/// Parameters and sites of a program: JSON.
+pub fn describe(program: u32) -> Result<String> {
+    with_program(program, |p| {
+        let params: Vec<_> = p
+            .params
+            .places()
+            .iter()
+            .map(|q| {
+                json!({"name": q.name, "shape": q.shape, "offset": q.offset, "length": q.len, "quant": q.quant.name()})
+            })
+            .collect();
+        let sites: Vec<_> = p.spec.sites.iter().map(|s| json!({"name": s.name})).collect();
+        let length = p.params.latent().len();
+        Ok(json!({"params": params, "paramLength": length, "sites": sites}).to_string())
+    })
+}
+
+/// Closes a program; open runs and trainers keep what they need. Closing twice is allowed.
+pub fn close_program(program: u32) -> Result<()> {
+    close(&PROGRAMS, program);
+    Ok(())
+}
+
+/// Fills the parameters from the counter-based generator.
+pub fn init(program: u32, seed: f64) -> Result<()> {
+    let seed = integer("seed", seed)?;
+    with_program(program, |p| {
+        p.params.init(seed);
+        Ok(())
+    })
+}
+
+/// Reads a latent parameter.
+pub fn read_param(program: u32, index: u32, out: &mut [f32]) -> Result<()> {
+    with_program(program, |p| {
+        let place = &p.params.places()[param(p, index)?];
+        copy(&place.name, &p.params.latent()[place.range()], out)
+    })
+}
+
+/// Overwrites a latent parameter.
+pub fn write_param(program: u32, index: u32, data: &[f32]) -> Result<()> {
+    with_program(program, |p| {
+        let i = param(p, index)?;
+        p.params.write(i, data)
+    })
+}
+
+/// Reads the matrix the forward pass multiplies with.
+pub fn effective_param(program: u32, index: u32, out: &mut [f32]) -> Result<()> {
+    with_program(program, |p| {
+        let i = param(p, index)?;
+        p.params.refresh();
+        copy(&p.params.places()[i].name, p.params.effective(i), out)
+    })
+}
+
+/// Reads the codes of a quantised parameter; returns its scale.
+pub fn param_codes(program: u32, index: u32, out: &mut [i8]) -> Result<f64> {
+    with_program(program, |p| {
+        let i = param(p, index)?;
+        p.params.refresh();
+        let name = p.params.places()[i].name.clone();
+        let (codes, scale) = p.params.codes(i).ok_or_else(|| {
+            CoreError::new(codes::NAME, format!("{name} is not quantised and has no codes"))
+        })?;
+        copy(&name, codes, out)?;
+        Ok(f64::from(scale))
+    })
+}
+
+fn copy<T: Copy>(name: &str, from: &[T], to: &mut [T]) -> Result<()> {
+    check_len(&format!("room for {name}"), from.len(), to.len())?;
+    to.copy_from_slice(from);
+    Ok(())
+}
+
+/// Opens a run.
+pub fn open_run(program: u32, batch: u32, seq: u32, grad: bool) -> Result<u32> {
+    let shared = find(&PROGRAMS, program, "program")?;
+    let run = Run::open(&*lock(&shared, "program")?, batch as usize, seq as usize, grad)?;
+    Ok(insert(&RUNS, Mutex::new(OpenRun { program: shared, run })))
+}
+
+/// Layout of a run: JSON.
+pub fn describe_run(run: u32) -> Result<String> {
+    with_run(run, |_, r| {
+        serde_json::to_string(r.info())
+            .map_err(|e| CoreError::new(codes::SPEC, format!("cannot describe the run: {e}")))
+    })
+}
+
+/// Elements of a run's arena.
+pub fn arena_len(run: u32) -> Result<usize> {
+    with_run(run, |_, r| Ok(r.info().arena_length))
+}
+
+/// Sets the tokens and rewinds.
+pub fn set_tokens(run: u32, tokens: &[i32]) -> Result<()> {
+    with_run(run, |p, r| r.set_tokens(p, tokens))
+}
+
+/// Sets where to pause.
+pub fn set_pause(run: u32, forward: &[u8], backward: &[u8]) -> Result<()> {
+    with_run(run, |_, r| r.set_pause(forward, backward))
+}
+
+/// Replaces the edits.
+pub fn set_edits(run: u32, ints: &[i32], floats: &[f32]) -> Result<()> {
+    with_run(run, |_, r| r.set_edits(ints, floats))
+}
+
+/// Runs forward to the next paused site or the end (-1).
+pub fn step(run: u32, arena: &mut [f32]) -> Result<i32> {
+    with_run(run, |p, r| {
+        p.params.refresh();
+        r.step(p, arena)
+    })
+}
+
+/// Mean cross-entropy; seeds the gradient.
+pub fn loss(run: u32, arena: &mut [f32], targets: &[i32]) -> Result<f64> {
+    with_run(run, |p, r| r.loss(p, arena, targets))
+}
+
+/// Seeds the gradient of the output.
+pub fn seed_grad(run: u32, arena: &mut [f32], grad: &[f32]) -> Result<()> {
+    with_run(run, |_, r| r.seed_grad(arena, grad))
+}
+
+/// Runs backward to the next paused site or the end (-1).
+pub fn step_back(run: u32, arena: &mut [f32]) -> Result<i32> {
+    with_run(run, |p, r| {
+        p.params.refresh();
+        r.step_back(p, arena)
+    })
+}
+
+/// Reads the gradient of a latent parameter.
+pub fn read_param_grad(run: u32, index: u32, out: &mut [f32]) -> Result<()> {
+    with_run(run, |p, r| {
+        let place = &p.params.places()[param(p, index)?];
+        copy(&format!("gradient of {}", place.name), &r.param_grad()?[place.range()], out)
+    })
+}
+
+/// Closes a run. Closing twice is allowed.
+pub fn close_run(run: u32) -> Result<()> {
+    close(&RUNS, run);
+    Ok(())
+}
+
+/// Opens a trainer.
+pub fn open_trainer(program: u32, config: &str) -> Result<u32> {
+    let shared = find(&PROGRAMS, program, "program")?;
+    let trainer = Trainer::new(&*lock(&shared, "program")?, config)?;
+    let cancel = trainer.cancel_flag();
+    Ok(insert(&TRAINERS, OpenTrainer { program: shared, trainer: Mutex::new(trainer), cancel }))
+}
+
+/// Names of the numbers a step gives: JSON.
+pub fn describe_trainer(trainer: u32) -> Result<String> {
+    with_trainer(trainer, |t| Ok(json!({"columns": t.columns()}).to_string()))
+}
+
+/// Sets a data set.
+pub fn set_data(trainer: u32, which: u32, tokens: &[i32], targets: &[i32]) -> Result<()> {
+    with_trainer(trainer, |t| t.set_data(which, tokens, targets))
+}
+
+/// Takes up to `n` steps and copies the parameters back to the program, also after a failed step.
+pub fn train_steps(trainer: u32, n: u32, out: &mut [f64]) -> Result<u32> {
+    let open = find(&TRAINERS, trainer, "trainer")?;
+    let mut t = lock(&open.trainer, "trainer")?;
+    let result = t.steps(n as usize, out);
+    give_back(&open, &t)?;
+    result.map(|done| done as u32)
+}
+
+fn give_back(open: &OpenTrainer, trainer: &Trainer) -> Result<()> {
+    let mut program = lock(&open.program, "program")?;
+    program.params.latent_mut().copy_from_slice(trainer.params().latent());
+    Ok(())
+}
+
+/// Mean loss and accuracy on a data set.
+pub fn evaluate(trainer: u32, which: u32) -> Result<(f64, f64)> {
+    with_trainer(trainer, |t| t.evaluate(which))
+}
+
+/// Steps taken.
+pub fn trainer_step(trainer: u32) -> Result<f64> {
+    with_trainer(trainer, |t| Ok(t.step_count() as f64))
+}
+
+/// Reads flat state: parameters 0, moments 1 and 2.
+pub fn read_trainer_state(trainer: u32, kind: u32, out: &mut [f32]) -> Result<()> {
+    with_trainer(trainer, |t| copy("the state", t.state(kind)?, out))
+}
+
+/// Overwrites flat state; parameters go to the program as well.
+pub fn write_trainer_state(trainer: u32, kind: u32, data: &[f32]) -> Result<()> {
+    let open = find(&TRAINERS, trainer, "trainer")?;
+    let mut t = lock(&open.trainer, "trainer")?;
+    t.set_state(kind, data)?;
+    give_back(&open, &t)
+}
+
+/// Continues a step count.
+pub fn set_trainer_step(trainer: u32, step: f64) -> Result<()> {
+    let step = integer("step", step)?;
+    with_trainer(trainer, |t| {
+        t.set_step_count(step);
+        Ok(())
+    })
+}
+
+/// Stops `train_steps` before its next step; may be called while it runs.
+pub fn cancel_trainer(trainer: u32) -> Result<()> {
+    find(&TRAINERS, trainer, "trainer")?.cancel.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Closes a trainer. Closing twice is allowed.
+pub fn close_trainer(trainer: u32) -> Result<()> {
+    close(&TRAINERS, trainer);
+    Ok(())
+}
+
+fn integer(name: &str, x: f64) -> Result<u64> {
+    if x >= 0.0 && x < 9_007_199_254_740_992.0 && x.fract() == 0.0 {
+        return Ok(x as u64);
+    }
+    Err(CoreError::new(codes::RANGE, format!("{name} is out of range"))
+        .expected("an integer from 0 below 2^53", x))
+}
+
+/// Bytes of a packed matrix.
+pub fn packed_bytes(format: &str, rows: u32, cols: u32) -> Result<f64> {
+    Ok(formats::packed_bytes(format, rows as usize, cols as usize)? as f64)
+}
+
+/// Packs codes.
+pub fn pack_codes(
+    format: &str,
+    codes: &[i8],
+    rows: u32,
+    cols: u32,
+    scale: f64,
+    out: &mut [u8],
+) -> Result<()> {
+    formats::pack(format, codes, rows as usize, cols as usize, scale as f32, out)
+}
+
+/// Unpacks codes.
+pub fn unpack_codes(
+    format: &str,
+    packed: &[u8],
+    rows: u32,
+    cols: u32,
+    out: &mut [i8],
+) -> Result<()> {
+    formats::unpack(format, packed, rows as usize, cols as usize, out)
+}
+
+/// Quantises floats into GGUF blocks.
+pub fn quantize_blocks(format: &str, values: &[f32], cols: u32, out: &mut [u8]) -> Result<()> {
+    formats::quantize_blocks(format, values, cols as usize, out)
+}
+
+/// Dequantises GGUF blocks.
+pub fn dequantize_blocks(format: &str, packed: &[u8], cols: u32, out: &mut [f32]) -> Result<()> {
+    formats::dequantize_blocks(format, packed, cols as usize, out)
+}
+
+/// y = scale x W^T with packed W and f32 activations.
+pub fn packed_matmul(
+    format: &str,
+    packed: &[u8],
+    rows: u32,
+    cols: u32,
+    scale: f64,
+    x: &[f32],
+    m: u32,
+    y: &mut [f32],
+) -> Result<()> {
+    let shape = formats::Shape { rows: rows as usize, cols: cols as usize, m: m as usize };
+    formats::matmul_f32(format, packed, shape, scale as f32, x, y)
+}
+
+/// y = x W^T in integers.
+pub fn packed_matmul_int8(
+    format: &str,
+    packed: &[u8],
+    rows: u32,
+    cols: u32,
+    x: &[i8],
+    m: u32,
+    y: &mut [i32],
+) -> Result<()> {
+    let shape = formats::Shape { rows: rows as usize, cols: cols as usize, m: m as usize };
+    formats::matmul_i8(format, packed, shape, x, y)
+}
+
+/// int8 codes and scales of each row.
+pub fn quantize_activations(
+    x: &[f32],
+    rows: u32,
+    cols: u32,
+    codes: &mut [i8],
+    scales: &mut [f32],
+) -> Result<()> {
+    let len = product("x", rows as usize, cols as usize)?;
+    check_len("x", len, x.len())?;
+    check_len("codes", len, codes.len())?;
+    check_len("scales", rows as usize, scales.len())?;
+    if cols > 0 {
+        tritlens_kernels::quantize_act_rows(x, cols as usize, codes, scales);
+    }
+    Ok(())
+}
+
+/// Codes of a latent matrix under a quantiser; returns the scale.
+pub fn quantize_weights(quant: &str, w: &[f32], codes: &mut [i8]) -> Result<f64> {
+    let quant = Quant::from_name(quant).ok_or_else(|| {
+        let names = Quant::ALL.map(Quant::name);
+        CoreError::new(codes::NAME, format!("no quantiser is called {quant}"))
+            .expected(names.join(", "), quant)
+            .nearest(formats::nearest(quant, &names))
+    })?;
+    check_len("codes", w.len(), codes.len())?;
+    let mut effective = crate::error::zeros(w.len())?;
+    Ok(f64::from(quant.forward(w, codes, &mut effective)))
+}
+
+/// c = a b.
+pub fn matmul(a: &[f32], b: &[f32], m: u32, k: u32, n: u32, out: &mut [f32]) -> Result<()> {
+    let (m, k, n) = (m as usize, k as usize, n as usize);
+    check_len("a", product("a", m, k)?, a.len())?;
+    check_len("b", product("b", k, n)?, b.len())?;
+    check_len("out", product("out", m, n)?, out.len())?;
+    if k == 0 {
+        out.fill(0.0);
+    } else {
+        tritlens_kernels::matmul(m, n, k, a, b, 0.0, out);
+    }
+    Ok(())
+}
+
+fn product(what: &str, a: usize, b: usize) -> Result<usize> {
+    a.checked_mul(b).ok_or_else(|| {
+        CoreError::new(codes::SHAPE, format!("shape of {what} is too large"))
+            .expected("a product that fits the machine", format!("{a} x {b}"))
+    })
+}
+
+/// Numbers of the counter-based generator: uniform (kind 0) or normal (kind 1).
+pub fn random(seed: f64, stream: f64, kind: u32, out: &mut [f32]) -> Result<()> {
+    let rng = Rng::new(integer("seed", seed)?, integer("stream", stream)?);
+    let draw: fn(Rng, u64) -> f64 = match kind {
+        0 => Rng::uniform,
+        1 => Rng::normal,
+        _ => {
+            return Err(CoreError::new(codes::RANGE, "unknown kind of random numbers")
+                .expected("0 (uniform) or 1 (normal)", kind));
+        }
+    };
+    for (i, x) in out.iter_mut().enumerate() {
+        *x = draw(rng, i as u64) as f32;
+    }
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! Training: a data set prepared for the exact savings, and the trainer that takes whole steps without leaving Rust.
+
+pub mod config;
+pub mod data;
+pub mod trainer;
+
+pub use config::TrainConfig;
+pub use data::Data;
+pub use trainer::Trainer;
