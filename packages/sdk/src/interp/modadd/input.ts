@@ -5,15 +5,9 @@
  * Axis names used throughout: `pair` = a * p + b (a slow), `cls` = class c, `key` = token position 0 (a), 1 (b), 2 (=), `head`, `neuron`, `d` = residual channel.
  */
 
-/** A flat row-major array of numbers. */
-export type Floats = Float32Array | Float64Array;
+import type { Floats } from "../math/floats.ts";
 
-/** A row-major matrix. `data.length` is `rows * cols`. */
-export interface Matrix {
-  readonly rows: number;
-  readonly cols: number;
-  readonly data: Floats;
-}
+export type { Floats } from "../math/floats.ts";
 
 /** One weight of the model, as stored and as the forward pass multiplies with it. */
 export interface ModAddWeight {

@@ -1,0 +1,8 @@
+import { expect, test } from "vitest";
+import { NumpyRandom } from "./numpy-random.ts";
+
+test("integers equal numpy.random.default_rng(0).integers(0, 113, (100, 3))", () => {
+  const random = new NumpyRandom(0);
+  const drawn = Array.from({ length: 12 }, () => random.integer(113));
+  expect(drawn).toEqual([96, 71, 57, 30, 34, 4, 8, 1, 19, 91, 73, 103]);
+});
