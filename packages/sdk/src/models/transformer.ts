@@ -20,7 +20,7 @@ const RESID = (c: TransformerConfig): readonly SiteDim[] => ["batch", "seq", c.d
  */
 export function transformerSpec(c: TransformerConfig): Spec {
   const b = new SpecBuilder(c.dVocab, c.nCtx);
-  const embed = b.site("hook_embed", b.node({ op: "embed", in: [], w: param(b, c, "embed.W_E", [c.dVocab, c.dModel]) }), RESID(c));
+  const embed = b.site("hook_embed", b.node({ op: "embed", w: param(b, c, "embed.W_E", [c.dVocab, c.dModel]) }), RESID(c));
   const pos = positions(b, c);
   const ctx: Site = { b, c, pos };
   let x = c.positions === "standard" && pos !== undefined ? b.node({ op: "add", in: [embed, pos] }) : embed;
@@ -33,7 +33,7 @@ export function transformerSpec(c: TransformerConfig): Spec {
 
 function positions(b: SpecBuilder, c: TransformerConfig): NodeRef | undefined {
   if (c.positions !== "standard" && c.positions !== "shortformer") return undefined;
-  const node = b.node({ op: "pos", in: [], w: param(b, c, "pos_embed.W_pos", [c.nCtx, c.dModel]) });
+  const node = b.node({ op: "pos", w: param(b, c, "pos_embed.W_pos", [c.nCtx, c.dModel]) });
   return b.site("hook_pos_embed", node, RESID(c));
 }
 

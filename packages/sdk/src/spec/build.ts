@@ -9,7 +9,7 @@ import type { Init, NodeRef, NodeSpec, ParamRef, ParamSpec, Quantizer, SiteDim, 
  * ```ts
  * const b = new SpecBuilder(12, 3);
  * const w = b.param("W", [4, 8], { kind: "uniform", bound: 0.3 }, "ternary");
- * const x = b.site("hook_embed", b.node({ op: "embed", in: [], w: b.param("embed.W_E", [12, 8], { kind: "normal", std: 1 }) }), ["batch", "seq", 8]);
+ * const x = b.site("hook_embed", b.node({ op: "embed", w: b.param("embed.W_E", [12, 8], { kind: "normal", std: 1 }) }), ["batch", "seq", 8]);
  * const spec = b.build(b.node({ op: "linear", in: [x], w, b: null }));
  * ```
  */
@@ -33,7 +33,8 @@ export class SpecBuilder {
 
   /** Adds a node. @throws E_SPEC when it reads a node that does not stand before it. */
   node(node: NodeSpec): NodeRef {
-    const bad = node.in.find((i) => !Number.isInteger(i) || i < 0 || i >= this.#nodes.length);
+    const inputs = "in" in node ? node.in : [];
+    const bad = inputs.find((i) => !Number.isInteger(i) || i < 0 || i >= this.#nodes.length);
     if (bad !== undefined) {
       throw new TritlensError("E_SPEC", `node ${this.#nodes.length} (${node.op}) reads node ${bad}`, { expected: `an index below ${this.#nodes.length}`, found: String(bad) });
     }

@@ -6,7 +6,7 @@ describe("SpecBuilder", () => {
   it("refuses forward references and names used twice", () => {
     const b = new SpecBuilder(4, 2);
     const w = b.param("embed.W_E", [4, 8], { kind: "normal", std: 1 });
-    const x = b.node({ op: "embed", in: [], w });
+    const x = b.node({ op: "embed", w });
     expect(() => b.node({ op: "add", in: [x, 1] })).toThrow(/E_SPEC.*reads node 1/);
     expect(() => b.param("embed.W_E", [1], { kind: "constant", value: 0 })).toThrow(/E_SPEC/);
     b.site("hook_embed", x, ["batch", "seq", 8]);

@@ -44,7 +44,7 @@ export type ParamRef = number;
  * - `gain`: x * w per column; `glu`: fn(gate) * up + b; `last`: only the last position's rows.
  */
 export type NodeSpec =
-  | { readonly op: "embed" | "pos"; readonly in: readonly NodeRef[]; readonly w: ParamRef }
+  | { readonly op: "embed" | "pos"; readonly w: ParamRef }
   | { readonly op: "add"; readonly in: readonly NodeRef[] }
   | { readonly op: "norm_scale"; readonly in: readonly NodeRef[]; readonly center: boolean; readonly eps: number; readonly floor: number }
   | { readonly op: "norm_apply"; readonly in: readonly NodeRef[]; readonly center: boolean; readonly w: ParamRef | null; readonly b: ParamRef | null }

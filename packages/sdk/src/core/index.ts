@@ -1,0 +1,17 @@
+/** The boundary to the Rust core: loading it, its interface, and errors. */
+export {
+  type Core,
+  type CoreInfo,
+  DONE,
+  type ParamInfo,
+  type ProgramHandle,
+  type ProgramInfo,
+  type RunHandle,
+  type RunInfo,
+  type SiteInfo,
+  type SitePlace,
+  type TrainerHandle,
+  type TrainerInfo,
+} from "./core.ts";
+export { editDistance, type ErrorCode, type ErrorDetails, isDetached, nearestNames, requireAttached, TritlensError, unknownName } from "./errors.ts";
+export { defaultCore, type LoadOptions, loadCore } from "./load.ts";

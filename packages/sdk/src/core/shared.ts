@@ -1,0 +1,34 @@
+/** The part of the boundary that is the same in both bindings: calls whose arguments and results cross as they are. */
+import type { Core } from "./core.ts";
+import { requireAttached } from "./errors.ts";
+
+/** Names of those calls. */
+export const SHARED = [
+  "setThreads", "compile", "closeProgram", "init", "readParam", "writeParam", "effectiveParam", "paramCodes", "setTokens", "setPause", "setEdits", "readParamGrad",
+  "openTrainer", "setData", "trainerStep", "readTrainerState", "writeTrainerState", "setTrainerStep", "cancelTrainer", "closeTrainer", "packedBytes", "packCodes",
+  "unpackCodes", "quantizeBlocks", "dequantizeBlocks", "packedMatmul", "packedMatmulInt8", "quantizeActivations", "quantizeWeights", "matmul", "random",
+] as const; // prettier-ignore
+
+/** One of {@link SHARED}. */
+export type SharedName = (typeof SHARED)[number];
+
+/** A binding's functions, by the names of {@link Core}. */
+export type Functions = Readonly<Record<string, (...args: never[]) => unknown>>;
+
+/** Runs a call into the binding and turns what it throws into a TritlensError. */
+export type Guard = <T>(call: () => T) => T;
+
+/**
+ * The shared calls of a binding, each guarded. A typed array whose buffer was transferred reads as empty on the other side, so it is refused here,
+ * where it can still be told from an empty one.
+ */
+export function sharedCalls(binding: Functions, guard: Guard): Pick<Core, SharedName> {
+  const out: Record<string, unknown> = {};
+  for (const name of SHARED) {
+    out[name] = (...args: unknown[]) => {
+      for (const arg of args) if (ArrayBuffer.isView(arg) && arg.byteLength === 0) requireAttached(`an argument of ${name}`, arg);
+      return guard(() => (binding[name] as (...a: unknown[]) => unknown)(...args));
+    };
+  }
+  return out as Pick<Core, SharedName>;
+}

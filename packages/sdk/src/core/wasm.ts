@@ -1,0 +1,77 @@
+/**
+ * The WebAssembly build as a {@link Core}. Arenas live in its memory; views are made anew when the memory grew. A panic ends the instance
+ * (panic = abort): the call throws E_PANIC with its message, every later one E_DEAD.
+ */
+import type { Core, CoreInfo, ProgramInfo, RunHandle, RunInfo, TrainerInfo } from "./core.ts";
+import { fromWire, TritlensError } from "./errors.ts";
+import { type Functions, type Guard, sharedCalls } from "./shared.ts";
+
+/** What the generated module exports beside the shared calls. */
+export interface WasmBinding extends Functions {
+  info(): string;
+  describe(program: number): string;
+  describeRun(run: number): string;
+  describeTrainer(trainer: number): string;
+  openRun(program: number, batch: number, seq: number, grad: boolean): number;
+  arenaLen(run: number): number;
+  arenaPtr(run: number): number;
+  step(run: number): number;
+  loss(run: number, targets: Int32Array): number;
+  seedGrad(run: number, grad: Float32Array): void;
+  stepBack(run: number): number;
+  closeRun(run: number): void;
+  trainSteps(trainer: number, n: number, out: Float64Array): number;
+  evaluate(trainer: number, which: number): ArrayLike<number>;
+  panicMessage(): string | undefined;
+}
+
+/** Wraps an instance and its memory. */
+export function wasmCore(binding: WasmBinding, memory: WebAssembly.Memory): Core {
+  const guard = guardOf(binding);
+  const views = new Map<RunHandle, Float32Array>();
+  const arena = (run: RunHandle): Float32Array => {
+    const known = views.get(run);
+    if (known && known.buffer === memory.buffer) return known;
+    const view = guard(() => new Float32Array(memory.buffer, binding.arenaPtr(run), binding.arenaLen(run)));
+    views.set(run, view);
+    return view;
+  };
+  return {
+    backend: "wasm",
+    ...sharedCalls(binding, guard),
+    info: () => guard(() => JSON.parse(binding.info()) as CoreInfo),
+    describe: (program) => guard(() => JSON.parse(binding.describe(program)) as ProgramInfo),
+    describeRun: (run) => guard(() => JSON.parse(binding.describeRun(run)) as RunInfo),
+    describeTrainer: (trainer) => guard(() => JSON.parse(binding.describeTrainer(trainer)) as TrainerInfo),
+    openRun: (program, batch, seq, grad) => guard(() => binding.openRun(program, batch, seq, grad)) as RunHandle,
+    arena,
+    step: (run) => guard(() => binding.step(run)),
+    loss: (run, targets) => guard(() => binding.loss(run, targets)),
+    seedGrad: (run, grad) => guard(() => binding.seedGrad(run, grad)),
+    stepBack: (run) => guard(() => binding.stepBack(run)),
+    closeRun(run) {
+      views.delete(run);
+      guard(() => binding.closeRun(run));
+    },
+    // Async for the interface's sake: there is one thread, so the work is done before the promise is there.
+    trainSteps: async (trainer, n, out) => guard(() => binding.trainSteps(trainer, n, out)),
+    async evaluate(trainer, which) {
+      const [loss, accuracy] = Array.from(guard(() => binding.evaluate(trainer, which)));
+      return [loss as number, accuracy as number];
+    },
+  };
+}
+
+function guardOf(binding: WasmBinding): Guard {
+  let death: string | undefined;
+  return (call) => {
+    if (death !== undefined) throw new TritlensError("E_DEAD", `this WebAssembly instance ended with a panic earlier: ${death}`, { expected: "a fresh page or worker" });
+    try {
+      return call();
+    } catch (error) {
+      if (!(error instanceof WebAssembly.RuntimeError)) throw fromWire(error);
+      death = binding.panicMessage() ?? error.message;
+      throw new TritlensError("E_PANIC", death, { cause: error });
+    }
+  };
+}
