@@ -1,0 +1,39 @@
+//! The memory of open runs. JavaScript makes views over it (pointer and length), which stay valid until this module's memory grows: the
+//! adapter makes them anew when `memory.buffer` has changed. An arena is allocated when its run is opened and never moves.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use tritlens_core::error::{CoreError, Result, codes, zeros};
+use tritlens_core::surface;
+
+thread_local! {
+    static ARENAS: RefCell<BTreeMap<u32, Vec<f32>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Opens a run together with its arena; a refused allocation leaves nothing open.
+pub(crate) fn open(program: u32, batch: u32, seq: u32, grad: bool) -> Result<u32> {
+    let run = surface::open_run(program, batch, seq, grad)?;
+    match surface::arena_len(run).and_then(zeros) {
+        Ok(arena) => ARENAS.with_borrow_mut(|arenas| arenas.insert(run, arena)),
+        Err(error) => {
+            surface::close_run(run)?;
+            return Err(error);
+        }
+    };
+    Ok(run)
+}
+
+/// Closes a run and frees its arena.
+pub(crate) fn close(run: u32) -> Result<()> {
+    ARENAS.with_borrow_mut(|arenas| arenas.remove(&run));
+    surface::close_run(run)
+}
+
+/// Calls `body` with the arena of `run`.
+pub(crate) fn with<T>(run: u32, body: impl FnOnce(&mut [f32]) -> Result<T>) -> Result<T> {
+    ARENAS.with_borrow_mut(|arenas| match arenas.get_mut(&run) {
+        Some(arena) => body(arena),
+        None => Err(CoreError::new(codes::CLOSED, "the run is closed or never was open")),
+    })
+}

@@ -1,0 +1,337 @@
+//! The surface of `tritlens-core` as WebAssembly: one function here for each one of `tritlens_core::surface`, nothing decided twice.
+//!
+//! Two things differ from the Node addon. Run arenas live in this module's memory ([`arenas`]), and a panic cannot be caught: it ends the
+//! instance, and the hook set in [`start`] keeps its message for [`panic_message`], which the SDK's adapter asks before it gives the instance up.
+
+mod arenas;
+mod panics;
+
+use tritlens_core::error::CoreError;
+use tritlens_core::surface;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// What a failed call throws: the core's wire format.
+type Result<T> = std::result::Result<T, wasm_bindgen::JsError>;
+
+#[allow(clippy::needless_pass_by_value, reason = "used as a function value in map_err")]
+fn to_js(error: CoreError) -> wasm_bindgen::JsError {
+    wasm_bindgen::JsError::new(&error.to_wire())
+}
+
+/// Runs once, when the module is instantiated.
+#[wasm_bindgen(start)]
+pub fn start() {
+    panics::keep_message();
+}
+
+/// What the panic said that ended this instance, if one did.
+#[wasm_bindgen(js_name = panicMessage)]
+pub fn panic_message() -> Option<String> {
+    panics::message()
+}
+
+/// Version, instruction sets and threads, as JSON.
+#[wasm_bindgen]
+pub fn info() -> Result<String> {
+    surface::info().map_err(to_js)
+}
+
+/// Sets the size of the thread pool; returns what is in force.
+#[wasm_bindgen(js_name = setThreads)]
+pub fn set_threads(threads: u32) -> Result<u32> {
+    surface::set_threads(threads).map_err(to_js)
+}
+
+/// Compiles a Spec (JSON) into a program.
+#[wasm_bindgen]
+pub fn compile(spec: &str) -> Result<u32> {
+    surface::compile(spec).map_err(to_js)
+}
+
+/// Parameters and sites of a program, as JSON.
+#[wasm_bindgen]
+pub fn describe(program: u32) -> Result<String> {
+    surface::describe(program).map_err(to_js)
+}
+
+/// Forgets a program.
+#[wasm_bindgen(js_name = closeProgram)]
+pub fn close_program(program: u32) -> Result<()> {
+    surface::close_program(program).map_err(to_js)
+}
+
+/// Fills every parameter as the Spec says.
+#[wasm_bindgen]
+pub fn init(program: u32, seed: f64) -> Result<()> {
+    surface::init(program, seed).map_err(to_js)
+}
+
+/// Copies a parameter into `out`.
+#[wasm_bindgen(js_name = readParam)]
+pub fn read_param(program: u32, param: u32, out: &mut [f32]) -> Result<()> {
+    surface::read_param(program, param, out).map_err(to_js)
+}
+
+/// Replaces a parameter.
+#[wasm_bindgen(js_name = writeParam)]
+pub fn write_param(program: u32, param: u32, data: &[f32]) -> Result<()> {
+    surface::write_param(program, param, data).map_err(to_js)
+}
+
+/// The matrix the forward pass multiplies with.
+#[wasm_bindgen(js_name = effectiveParam)]
+pub fn effective_param(program: u32, param: u32, out: &mut [f32]) -> Result<()> {
+    surface::effective_param(program, param, out).map_err(to_js)
+}
+
+/// Codes of a quantised parameter; returns the scale.
+#[wasm_bindgen(js_name = paramCodes)]
+pub fn param_codes(program: u32, param: u32, out: &mut [i8]) -> Result<f64> {
+    surface::param_codes(program, param, out).map_err(to_js)
+}
+
+/// Opens a run over `batch` x `seq` tokens.
+#[wasm_bindgen(js_name = openRun)]
+pub fn open_run(program: u32, batch: u32, seq: u32, grad: bool) -> Result<u32> {
+    arenas::open(program, batch, seq, grad).map_err(to_js)
+}
+
+/// Places of a run's activations, as JSON.
+#[wasm_bindgen(js_name = describeRun)]
+pub fn describe_run(run: u32) -> Result<String> {
+    surface::describe_run(run).map_err(to_js)
+}
+
+/// Elements the run's arena must have.
+#[wasm_bindgen(js_name = arenaLen)]
+pub fn arena_len(run: u32) -> Result<f64> {
+    surface::arena_len(run).map(|len| len as f64).map_err(to_js)
+}
+
+/// Where the run's arena begins in this module's memory, in bytes.
+#[wasm_bindgen(js_name = arenaPtr)]
+pub fn arena_ptr(run: u32) -> Result<u32> {
+    arenas::with(run, |arena| Ok(arena.as_ptr() as usize as u32)).map_err(to_js)
+}
+
+/// Sets the tokens and rewinds the run.
+#[wasm_bindgen(js_name = setTokens)]
+pub fn set_tokens(run: u32, tokens: &[i32]) -> Result<()> {
+    surface::set_tokens(run, tokens).map_err(to_js)
+}
+
+/// Chooses the sites at which `step` and `step_back` return.
+#[wasm_bindgen(js_name = setPause)]
+pub fn set_pause(run: u32, forward: &[u8], backward: &[u8]) -> Result<()> {
+    surface::set_pause(run, forward, backward).map_err(to_js)
+}
+
+/// Replaces the list of data edits.
+#[wasm_bindgen(js_name = setEdits)]
+pub fn set_edits(run: u32, ints: &[i32], floats: &[f32]) -> Result<()> {
+    surface::set_edits(run, ints, floats).map_err(to_js)
+}
+
+/// Runs forward to the next paused site (its index) or to the end (-1).
+#[wasm_bindgen]
+pub fn step(run: u32) -> Result<i32> {
+    arenas::with(run, |arena| surface::step(run, arena)).map_err(to_js)
+}
+
+/// Mean cross-entropy of the output rows; seeds the output's gradient.
+#[wasm_bindgen]
+pub fn loss(run: u32, targets: &[i32]) -> Result<f64> {
+    arenas::with(run, |arena| surface::loss(run, arena, targets)).map_err(to_js)
+}
+
+/// Seeds the output's gradient with given numbers.
+#[wasm_bindgen(js_name = seedGrad)]
+pub fn seed_grad(run: u32, grad: &[f32]) -> Result<()> {
+    arenas::with(run, |arena| surface::seed_grad(run, arena, grad)).map_err(to_js)
+}
+
+/// Runs backward to the next paused site (its index) or to the end (-1).
+#[wasm_bindgen(js_name = stepBack)]
+pub fn step_back(run: u32) -> Result<i32> {
+    arenas::with(run, |arena| surface::step_back(run, arena)).map_err(to_js)
+}
+
+/// Gradient of a latent parameter.
+#[wasm_bindgen(js_name = readParamGrad)]
+pub fn read_param_grad(run: u32, param: u32, out: &mut [f32]) -> Result<()> {
+    surface::read_param_grad(run, param, out).map_err(to_js)
+}
+
+/// Forgets a run.
+#[wasm_bindgen(js_name = closeRun)]
+pub fn close_run(run: u32) -> Result<()> {
+    arenas::close(run).map_err(to_js)
+}
+
+/// Opens a trainer on a program; `config` is JSON.
+#[wasm_bindgen(js_name = openTrainer)]
+pub fn open_trainer(program: u32, config: &str) -> Result<u32> {
+    surface::open_trainer(program, config).map_err(to_js)
+}
+
+/// The columns `train_steps` writes per step, as JSON.
+#[wasm_bindgen(js_name = describeTrainer)]
+pub fn describe_trainer(trainer: u32) -> Result<String> {
+    surface::describe_trainer(trainer).map_err(to_js)
+}
+
+/// Sets data set `which` (0 is trained on).
+#[wasm_bindgen(js_name = setData)]
+pub fn set_data(trainer: u32, which: u32, tokens: &[i32], targets: &[i32]) -> Result<()> {
+    surface::set_data(trainer, which, tokens, targets).map_err(to_js)
+}
+
+/// Takes up to `n` steps; `out` receives the columns of `describe_trainer` for each step.
+#[wasm_bindgen(js_name = trainSteps)]
+pub fn train_steps(trainer: u32, n: u32, out: &mut [f64]) -> Result<u32> {
+    surface::train_steps(trainer, n, out).map_err(to_js)
+}
+
+/// Mean loss and accuracy on data set `which`.
+#[wasm_bindgen]
+pub fn evaluate(trainer: u32, which: u32) -> Result<Vec<f64>> {
+    surface::evaluate(trainer, which).map(|(loss, accuracy)| vec![loss, accuracy]).map_err(to_js)
+}
+
+/// Steps taken so far.
+#[wasm_bindgen(js_name = trainerStep)]
+pub fn trainer_step(trainer: u32) -> Result<f64> {
+    surface::trainer_step(trainer).map_err(to_js)
+}
+
+/// Reads flat optimiser state: 0 parameters, 1 first moments, 2 second moments.
+#[wasm_bindgen(js_name = readTrainerState)]
+pub fn read_trainer_state(trainer: u32, kind: u32, out: &mut [f32]) -> Result<()> {
+    surface::read_trainer_state(trainer, kind, out).map_err(to_js)
+}
+
+/// Replaces flat optimiser state.
+#[wasm_bindgen(js_name = writeTrainerState)]
+pub fn write_trainer_state(trainer: u32, kind: u32, data: &[f32]) -> Result<()> {
+    surface::write_trainer_state(trainer, kind, data).map_err(to_js)
+}
+
+/// Says how many steps were taken, after a resume.
+#[wasm_bindgen(js_name = setTrainerStep)]
+pub fn set_trainer_step(trainer: u32, step: f64) -> Result<()> {
+    surface::set_trainer_step(trainer, step).map_err(to_js)
+}
+
+/// Makes a running `train_steps` end after its current step.
+#[wasm_bindgen(js_name = cancelTrainer)]
+pub fn cancel_trainer(trainer: u32) -> Result<()> {
+    surface::cancel_trainer(trainer).map_err(to_js)
+}
+
+/// Forgets a trainer.
+#[wasm_bindgen(js_name = closeTrainer)]
+pub fn close_trainer(trainer: u32) -> Result<()> {
+    surface::close_trainer(trainer).map_err(to_js)
+}
+
+/// Bytes a packed matrix takes.
+#[wasm_bindgen(js_name = packedBytes)]
+pub fn packed_bytes(format: &str, rows: u32, cols: u32) -> Result<f64> {
+    surface::packed_bytes(format, rows, cols).map_err(to_js)
+}
+
+/// Packs codes row by row.
+#[wasm_bindgen(js_name = packCodes)]
+pub fn pack_codes(
+    format: &str,
+    codes: &[i8],
+    rows: u32,
+    cols: u32,
+    scale: f64,
+    out: &mut [u8],
+) -> Result<()> {
+    surface::pack_codes(format, codes, rows, cols, scale, out).map_err(to_js)
+}
+
+/// Unpacks to codes.
+#[wasm_bindgen(js_name = unpackCodes)]
+pub fn unpack_codes(
+    format: &str,
+    packed: &[u8],
+    rows: u32,
+    cols: u32,
+    out: &mut [i8],
+) -> Result<()> {
+    surface::unpack_codes(format, packed, rows, cols, out).map_err(to_js)
+}
+
+/// Quantises floats into a GGUF block format.
+#[wasm_bindgen(js_name = quantizeBlocks)]
+pub fn quantize_blocks(format: &str, values: &[f32], cols: u32, out: &mut [u8]) -> Result<()> {
+    surface::quantize_blocks(format, values, cols, out).map_err(to_js)
+}
+
+/// Reads a GGUF block format back to floats.
+#[wasm_bindgen(js_name = dequantizeBlocks)]
+pub fn dequantize_blocks(format: &str, packed: &[u8], cols: u32, out: &mut [f32]) -> Result<()> {
+    surface::dequantize_blocks(format, packed, cols, out).map_err(to_js)
+}
+
+/// y = scale * x W^T with packed W and f32 activations.
+#[wasm_bindgen(js_name = packedMatmul)]
+pub fn packed_matmul(
+    format: &str,
+    packed: &[u8],
+    rows: u32,
+    cols: u32,
+    scale: f64,
+    x: &[f32],
+    m: u32,
+    y: &mut [f32],
+) -> Result<()> {
+    surface::packed_matmul(format, packed, rows, cols, scale, x, m, y).map_err(to_js)
+}
+
+/// y = x W^T in integers.
+#[wasm_bindgen(js_name = packedMatmulInt8)]
+pub fn packed_matmul_int8(
+    format: &str,
+    packed: &[u8],
+    rows: u32,
+    cols: u32,
+    x: &[i8],
+    m: u32,
+    y: &mut [i32],
+) -> Result<()> {
+    surface::packed_matmul_int8(format, packed, rows, cols, x, m, y).map_err(to_js)
+}
+
+/// int8 codes and scales of activations, row by row.
+#[wasm_bindgen(js_name = quantizeActivations)]
+pub fn quantize_activations(
+    x: &[f32],
+    rows: u32,
+    cols: u32,
+    codes: &mut [i8],
+    scales: &mut [f32],
+) -> Result<()> {
+    surface::quantize_activations(x, rows, cols, codes, scales).map_err(to_js)
+}
+
+/// Codes of a latent matrix under a quantiser; returns the scale.
+#[wasm_bindgen(js_name = quantizeWeights)]
+pub fn quantize_weights(quant: &str, w: &[f32], codes: &mut [i8]) -> Result<f64> {
+    surface::quantize_weights(quant, w, codes).map_err(to_js)
+}
+
+/// Dense product c[m, n] = a[m, k] b[k, n].
+#[wasm_bindgen]
+pub fn matmul(a: &[f32], b: &[f32], m: u32, k: u32, n: u32, out: &mut [f32]) -> Result<()> {
+    surface::matmul(a, b, m, k, n, out).map_err(to_js)
+}
+
+/// Uniform (kind 0) or normal (kind 1) numbers of the counter-based generator.
+#[wasm_bindgen]
+pub fn random(seed: f64, stream: f64, kind: u32, out: &mut [f32]) -> Result<()> {
+    surface::random(seed, stream, kind, out).map_err(to_js)
+}

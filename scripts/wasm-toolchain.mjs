@@ -1,0 +1,110 @@
+/**
+ * Finds or builds what the WASM build needs, and says where it is:
+ *
+ * 1. a rustc with the standard library of wasm32-unknown-unknown: the installed target, else `rustup target add`, else (Debian, root) the
+ *    distribution's rust-web packages, whose library sources are compiled here once and put into that compiler's sysroot;
+ * 2. wasm-bindgen, in exactly the version of the crate in Cargo.lock, and wasm-pack: from PATH or `cargo install` into the cache folder.
+ *
+ * Everything lands outside of the clone (see lib/cache.mjs), so that a second run, of any clone, finds it and does nothing.
+ */
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { cacheDir } from "./lib/cache.mjs";
+import { asProgram, capture, root, run, say, StepError, which, windows } from "./lib/run.mjs";
+
+const TARGET = "wasm32-unknown-unknown";
+const WASM_PACK = "0.15.1";
+/** Debian's compiler for browsers: rustc, cargo, the library's sources with vendored crates, and lld. */
+const DEBIAN_PACKAGES = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-llvm", "lld-22"];
+const DEBIAN_RUSTC = "/usr/bin/rustc";
+const DEBIAN_CARGO = "/usr/bin/cargo";
+const DEBIAN_LIBRARY = "/usr/lib/rustlib/src/rust/library";
+
+const sysroot = (rustc) => capture(rustc, ["--print", "sysroot"]);
+const libFolder = (rustc) => join(sysroot(rustc) ?? "", "lib", "rustlib", TARGET, "lib");
+const hasCore = (folder) => existsSync(folder) && readdirSync(folder).some((name) => /^libstd-.*\.rlib$/.test(name));
+const hasTarget = (rustc) => capture(rustc, ["--version"]) !== null && hasCore(libFolder(rustc));
+
+/** The rustc to build WASM with (null: the default one), after whatever has to be installed for it. */
+async function rustcForWasm() {
+  if (hasTarget("rustc")) return null;
+  if (which("rustup")) {
+    say(`rustup target add ${TARGET}`);
+    if (capture("rustup", ["target", "add", TARGET]) !== null && hasTarget("rustc")) return null;
+    console.log("  rustup could not fetch it; trying the distribution's compiler");
+  }
+  if (hasTarget(DEBIAN_RUSTC)) return DEBIAN_RUSTC;
+  await debianFallback();
+  return DEBIAN_RUSTC;
+}
+
+/** Installs Debian's compiler for browsers and compiles its standard library for WASM (about a minute and a half, once a machine). */
+async function debianFallback() {
+  const missing = `the Rust target ${TARGET} is missing and could not be fetched; install it with: rustup target add ${TARGET}`;
+  if (!which("apt-get")) throw new StepError(`wasm toolchain: ${missing}`);
+  if (!existsSync(DEBIAN_LIBRARY)) await aptInstall(missing);
+  say(`Compiling the Rust standard library for ${TARGET}`);
+  const folder = emptyCrate(cacheDir("wasm-std"));
+  const env = { RUSTC: DEBIAN_RUSTC, RUSTC_BOOTSTRAP: "1", CARGO_TARGET_DIR: join(folder, "target"), RUSTFLAGS: "" };
+  const args = ["build", "--release", "-Zbuild-std=std,panic_abort", "--target", TARGET];
+  await run("wasm standard library", DEBIAN_CARGO, args, { cwd: folder, env });
+  const built = join(folder, "target", TARGET, "release", "deps");
+  const lib = libFolder(DEBIAN_RUSTC);
+  mkdirSync(lib, { recursive: true });
+  for (const name of readdirSync(built).filter((file) => file.endsWith(".rlib"))) cpSync(join(built, name), join(lib, name));
+  if (!hasTarget(DEBIAN_RUSTC)) throw new StepError(`wasm toolchain: no standard library in ${lib} after building it`);
+}
+
+async function aptInstall(missing) {
+  const args = ["install", "-y", "--no-install-recommends", ...DEBIAN_PACKAGES];
+  if (process.getuid?.() !== 0) throw new StepError(`wasm toolchain: ${missing}, or as root: apt-get ${args.join(" ")}`);
+  say("Installing Debian's Rust compiler for browsers");
+  await run("apt-get update", "apt-get", ["update", "-q"]);
+  await run("apt-get install", "apt-get", args, { env: { DEBIAN_FRONTEND: "noninteractive" } });
+}
+
+/** A crate with nothing in it, whose dependencies (those of the standard library) come from the vendored sources. */
+function emptyCrate(folder) {
+  mkdirSync(join(folder, ".cargo"), { recursive: true });
+  mkdirSync(join(folder, "src"), { recursive: true });
+  writeFileSync(join(folder, "Cargo.toml"), '[package]\nname = "empty"\nversion = "0.0.0"\nedition = "2021"\n[lib]\n[workspace]\n');
+  writeFileSync(join(folder, "src", "lib.rs"), "");
+  const vendored = `[source.crates-io]\nreplace-with = "vendored"\n[source.vendored]\ndirectory = "${DEBIAN_LIBRARY}/vendor"\n`;
+  writeFileSync(join(folder, ".cargo", "config.toml"), vendored);
+  return folder;
+}
+
+/** The version of the wasm-bindgen crate in Cargo.lock: the command line tool has to equal it. */
+function bindgenVersion() {
+  const lock = readFileSync(join(root, "Cargo.lock"), "utf8");
+  const found = /name = "wasm-bindgen"\nversion = "([^"]+)"/.exec(lock.replaceAll("\r", ""));
+  if (!found) throw new StepError("wasm toolchain: wasm-bindgen is not in Cargo.lock");
+  return found[1];
+}
+
+/** The folder with `bin` in `version`: wherever PATH has it, else the cache, else built from source into the cache. */
+async function cargoTool(crate, bin, version) {
+  const onPath = which(bin);
+  if (onPath && capture(onPath, ["--version"])?.includes(version)) return join(onPath, "..");
+  const place = cacheDir(`${crate}-${version}`);
+  const program = join(place, "bin", windows ? `${bin}.exe` : bin);
+  if (!existsSync(program)) {
+    say(`cargo install ${crate} ${version} (once a machine)`);
+    // A target folder of its own: the clone's would mix two profiles, and cargo's default is a temporary one that an interruption loses.
+    const env = { CARGO_TARGET_DIR: cacheDir("build") };
+    await run(crate, "cargo", ["install", "--locked", "--version", version, crate, "--root", place], { env });
+  }
+  return join(place, "bin");
+}
+
+/** The environment in which `wasm-pack build --mode no-install` works. */
+export async function wasmEnvironment() {
+  const rustc = await rustcForWasm();
+  const folders = [await cargoTool("wasm-bindgen-cli", "wasm-bindgen", bindgenVersion()), await cargoTool("wasm-pack", "wasm-pack", WASM_PACK)];
+  return { PATH: [...folders, process.env.PATH].join(delimiter), ...(rustc ? { RUSTC: rustc } : {}) };
+}
+
+await asProgram(import.meta, async () => {
+  const env = await wasmEnvironment();
+  console.log(`WASM toolchain ready: ${env.RUSTC ?? "rustc"}, ${which("cargo")}`);
+});
