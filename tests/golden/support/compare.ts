@@ -12,10 +12,15 @@ export type Json = string | number | boolean | null | Json[] | { [key: string]: 
 
 /** All differences beyond tolerance, one line each; empty when the result agrees. Keys that only the result has are not compared. */
 export function differences(expected: Json, found: unknown, path = ""): string[] {
-  if (typeof expected === "number") return numberDiffers(path, expected, found) ? [`${path}: expected ${expected}, found ${String(found)}`] : [];
-  if (expected === null || typeof expected !== "object") return expected === found ? [] : [`${path}: expected ${String(expected)}, found ${String(found)}`];
+  if (typeof expected === "number")
+    return numberDiffers(path, expected, found) ? [`${path}: expected ${expected}, found ${String(found)}`] : [];
+  if (expected === null || typeof expected !== "object")
+    return expected === found ? [] : [`${path}: expected ${String(expected)}, found ${String(found)}`];
   if (typeof found !== "object" || found === null) return [`${path}: expected an object, found ${String(found)}`];
-  return [...extraKeys(path, expected, found), ...Object.entries(expected).flatMap(([key, value]) => differences(value, valueAt(path, found, key), path ? `${path}.${key}` : key))];
+  return [
+    ...extraKeys(path, expected, found),
+    ...Object.entries(expected).flatMap(([key, value]) => differences(value, valueAt(path, found, key), path ? `${path}.${key}` : key)),
+  ];
 }
 
 /** A cluster that the reference does not have is a wrong one; a missing one has no neurons. */
@@ -26,9 +31,12 @@ function valueAt(path: string, found: object, key: string): unknown {
 /** Lists must be of one length, and records of frequencies have the same frequencies. */
 function extraKeys(path: string, expected: object, found: object): string[] {
   const exact = Array.isArray(expected) || /(logit_share|alpha|zeros|sum_squared_weights|embedding_power_share)$/.test(path);
-  if (exact && Object.keys(expected).length !== Object.keys(found).length) return [`${path}: expected keys ${Object.keys(expected).join()}, found ${Object.keys(found).join()}`];
+  if (exact && Object.keys(expected).length !== Object.keys(found).length)
+    return [`${path}: expected keys ${Object.keys(expected).join()}, found ${Object.keys(found).join()}`];
   if (!path.endsWith("clusters")) return [];
-  return Object.entries(found).filter(([key, count]) => !(key in expected) && (count as number) > TOLERANCE_COUNT).map(([key, count]) => `${path}.${key}: expected none, found ${count}`);
+  return Object.entries(found)
+    .filter(([key, count]) => !(key in expected) && (count as number) > TOLERANCE_COUNT)
+    .map(([key, count]) => `${path}.${key}: expected none, found ${count}`);
 }
 
 function numberDiffers(path: string, expected: number, found: unknown): boolean {

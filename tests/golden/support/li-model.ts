@@ -22,7 +22,8 @@ export function quantise(mode: string, w: Floats): Float64Array {
   throw new Error(`unknown mode ${mode}`);
 }
 
-const ternary = (v: Float64Array, scale: number): Float64Array => v.map((value) => scale * Math.max(-1, Math.min(1, roundHalfEven(value / scale))));
+const ternary = (v: Float64Array, scale: number): Float64Array =>
+  v.map((value) => scale * Math.max(-1, Math.min(1, roundHalfEven(value / scale))));
 
 function roundHalfEven(x: number): number {
   const floor = Math.floor(x);
@@ -79,10 +80,12 @@ export class LiModel implements ModAddProbe {
     this.p = p;
     this.mode = mode;
     this.train = train;
-    this.weights = Object.fromEntries([...tensors].map(([name, { data, shape }]) => {
-      const quant = QUANTISED.includes(name) && mode !== "fp32" ? mode : "none";
-      return [name, { quant, latent: data, effective: quant === "none" ? data : quantise(mode, data), shape }];
-    }));
+    this.weights = Object.fromEntries(
+      [...tensors].map(([name, { data, shape }]) => {
+        const quant = QUANTISED.includes(name) && mode !== "fp32" ? mode : "none";
+        return [name, { quant, latent: data, effective: quant === "none" ? data : quantise(mode, data), shape }];
+      }),
+    );
     this.d = tensors.get("W_E")?.shape[1] as number;
     this.dMlp = tensors.get("W_in")?.shape[0] as number;
     this.equals = this.embedding(p);
@@ -123,26 +126,49 @@ export class LiModel implements ModAddProbe {
       const top = Math.max(...scores);
       const exps = scores.map((score) => Math.exp(score - top));
       const total = exps.reduce((sum, value) => sum + value, 0);
-      out.set(exps.map((value) => value / total), head * 3);
+      out.set(
+        exps.map((value) => value / total),
+        head * 3,
+      );
     }
     return out;
   }
 
   private mix(pattern: Floats, v: Float64Array[]): Float64Array {
     const dHead = this.d / HEADS;
-    return Float64Array.from({ length: this.d }, (_, i) => v.reduce((sum, value, key) => sum + pattern[Math.floor(i / dHead) * 3 + key] * value[i], 0));
+    return Float64Array.from({ length: this.d }, (_, i) =>
+      v.reduce((sum, value, key) => sum + pattern[Math.floor(i / dHead) * 3 + key] * value[i], 0),
+    );
   }
 
   /** Activations on all p * p inputs. */
   activations(): ModAddActivations {
     const { p, d, dMlp } = this;
     const pairs = p * p;
-    const all = { logits: new Float64Array(pairs * p), neurons: new Float64Array(pairs * dMlp), pattern: new Float64Array(pairs * HEADS * 3), attnOut: new Float64Array(pairs * d), mlpOut: new Float64Array(pairs * d) };
+    const all = {
+      logits: new Float64Array(pairs * p),
+      neurons: new Float64Array(pairs * dMlp),
+      pattern: new Float64Array(pairs * HEADS * 3),
+      attnOut: new Float64Array(pairs * d),
+      mlpOut: new Float64Array(pairs * d),
+    };
     for (let pair = 0; pair < pairs; pair++) {
       const row = this.row(this.embedding(Math.floor(pair / p)), this.embedding(pair % p), this.equals, pair, {});
       for (const name of Object.keys(all) as (keyof typeof all)[]) all[name].set(row[name], pair * row[name].length);
     }
-    return { p, mode: this.mode, ...all, residPre: this.equals, weights: this.weights, dModel: d, dMlp, heads: HEADS, seq: 3, scoreScale: Math.sqrt(d), trainIndices: this.train };
+    return {
+      p,
+      mode: this.mode,
+      ...all,
+      residPre: this.equals,
+      weights: this.weights,
+      dModel: d,
+      dMlp,
+      heads: HEADS,
+      seq: 3,
+      scoreScale: Math.sqrt(d),
+      trainIndices: this.train,
+    };
   }
 
   logits(replacements: ModAddReplacements): Promise<Floats> {

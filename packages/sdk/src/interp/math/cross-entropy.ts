@@ -2,13 +2,14 @@
 import type { SplitLoss } from "../modadd/types.ts";
 import type { Floats } from "./floats.ts";
 
-/** -log softmax(row)[target] for row = x[from, from + n). */
+/** -log softmax(row)[target] for row = x[from, from + n). The largest entry is left out of the sum and log1p adds it back, so that tiny losses keep their digits. */
 export function crossEntropyAt(x: Floats, from: number, n: number, target: number): number {
-  let top = x[from];
-  for (let j = 1; j < n; j++) if (x[from + j] > top) top = x[from + j];
-  let sum = 0;
-  for (let j = 0; j < n; j++) sum += Math.exp(x[from + j] - top);
-  return Math.log(sum) - (x[from + target] - top);
+  const top = from + argmaxAt(x, from, n);
+  const largest = x[top];
+  let rest = 0;
+  for (let j = from; j < top; j++) rest += Math.exp(x[j] - largest);
+  for (let j = top + 1; j < from + n; j++) rest += Math.exp(x[j] - largest);
+  return Math.log1p(rest) - (x[from + target] - largest);
 }
 
 /** Which pairs were trained on: one byte a pair. */

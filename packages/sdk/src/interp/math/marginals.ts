@@ -6,8 +6,9 @@
  * the sines). A projection on a function of a+b needs only the sums over pairs of equal a+b. So four passes of additions and four 1-D transforms
  * replace the p^3 n products of a 2-D transform, exactly: at p = 113 and 512 neurons about 20 ms instead of 2 s.
  */
-import { transform } from "./fourier.ts";
+
 import type { Floats } from "./floats.ts";
+import { transform } from "./fourier.ts";
 
 /** The four families of lines. */
 export type Line = "a" | "b" | "sum" | "difference";

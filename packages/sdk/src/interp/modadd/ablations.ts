@@ -6,9 +6,9 @@ import { additionLoss } from "../math/cross-entropy.ts";
 import { filterLine, LINES, lineIndex, meanOverPairs } from "../math/marginals.ts";
 import { fitTrigForm, sigmoidToA, trigRegressors } from "./attention.ts";
 import { degree2, onlySums, projectOnReadout, withoutFrequency } from "./filter-neurons.ts";
-import { restrictedLoss } from "./restricted.ts";
-import type { Prepared } from "./prepare.ts";
 import type { ModAddProbe, ModAddReplacements } from "./input.ts";
+import type { Prepared } from "./prepare.ts";
+import { restrictedLoss } from "./restricted.ts";
 import type { Ablation, HeadAnalysis, NeuronSummary, SplitLoss } from "./types.ts";
 
 /** What ablations build on. */
@@ -47,7 +47,11 @@ function residualRecipes({ acts }: Prepared): Recipe[] {
     { name: "attention_zeroed", note: "attention adds nothing", replace: () => ({ residMid: repeat(acts.residPre, acts.attnOut.length) }) },
     { name: "attention_skip_zeroed", note: "the residual around attention is cut", replace: () => ({ residMid: acts.attnOut }) },
     { name: "mlp_skip_zeroed", note: "the residual around the MLP is cut", replace: () => ({ residPost: acts.mlpOut }) },
-    { name: "mlp_skip_mean", note: "the residual around the MLP is replaced by its mean over pairs", replace: () => ({ residPost: meanSkip(acts) }) },
+    {
+      name: "mlp_skip_mean",
+      note: "the residual around the MLP is replaced by its mean over pairs",
+      replace: () => ({ residPost: meanSkip(acts) }),
+    },
   ];
 }
 
@@ -69,13 +73,20 @@ function attentionRecipe({ prepared, attention }: AblationInput): Recipe {
     replace: () => {
       const { acts, p } = prepared;
       const pattern = Float32Array.from(acts.pattern);
-      for (const { head, frequency } of attention) setTrigForm(pattern, prepared, head, fitTrigForm(sigmoidToA(acts, head), frequency, p), frequency);
+      for (const { head, frequency } of attention)
+        setTrigForm(pattern, prepared, head, fitTrigForm(sigmoidToA(acts, head), frequency, p), frequency);
       return { pattern };
     },
   };
 }
 
-function setTrigForm(pattern: Float32Array, { acts, p }: Prepared, head: number, { alpha, beta }: { alpha: number; beta: number }, k: number): void {
+function setTrigForm(
+  pattern: Float32Array,
+  { acts, p }: Prepared,
+  head: number,
+  { alpha, beta }: { alpha: number; beta: number },
+  k: number,
+): void {
   for (let pair = 0; pair < p * p; pair++) {
     const from = (pair * acts.heads + head) * acts.seq;
     const both = acts.pattern[from] + acts.pattern[from + 1];
@@ -89,10 +100,26 @@ function setTrigForm(pattern: Float32Array, { acts, p }: Prepared, head: number,
 function neuronRecipes({ prepared, ks, neurons, clusterThreshold }: AblationInput): Recipe[] {
   const cluster = neurons.frequency.map((k, i) => (neurons.fve[i] >= clusterThreshold ? k : 0));
   return [
-    { name: "neurons_degree_2", note: "clustered neurons replaced by their degree-2 polynomial", replace: () => ({ neurons: degree2(prepared, cluster) }) },
-    { name: "neurons_on_readout", note: "neurons projected on the u_k, v_k of the key frequencies", replace: () => ({ neurons: projectOnReadout(prepared, ks, true) }) },
-    { name: "neurons_off_readout", note: "neurons projected off the u_k, v_k of the key frequencies", replace: () => ({ neurons: projectOnReadout(prepared, ks, false) }) },
-    { name: "neurons_only_sums", note: "neurons cut down to their mean and cos, sin(w_k(a+b)) of the key frequencies", replace: () => ({ neurons: onlySums(prepared, ks) }) },
+    {
+      name: "neurons_degree_2",
+      note: "clustered neurons replaced by their degree-2 polynomial",
+      replace: () => ({ neurons: degree2(prepared, cluster) }),
+    },
+    {
+      name: "neurons_on_readout",
+      note: "neurons projected on the u_k, v_k of the key frequencies",
+      replace: () => ({ neurons: projectOnReadout(prepared, ks, true) }),
+    },
+    {
+      name: "neurons_off_readout",
+      note: "neurons projected off the u_k, v_k of the key frequencies",
+      replace: () => ({ neurons: projectOnReadout(prepared, ks, false) }),
+    },
+    {
+      name: "neurons_only_sums",
+      note: "neurons cut down to their mean and cos, sin(w_k(a+b)) of the key frequencies",
+      replace: () => ({ neurons: onlySums(prepared, ks) }),
+    },
     ...ks.map((k) => ({
       name: `neurons_without_${k}`,
       note: `all eight degree-2 terms of frequency ${k} removed from all neurons`,
@@ -106,8 +133,16 @@ export function logitAblations({ prepared, ks }: Pick<AblationInput, "prepared" 
   const { logits, p, mask } = prepared;
   return [
     { name: "none", note: "the model as it is", ...additionLoss(logits, p, mask) },
-    { name: "logits_only_sums", note: "logits cut down to const and cos, sin(w_k(a+b)) of the key frequencies (the restricted loss)", ...restrictedLoss(prepared, ks) },
-    { name: "logits_only_key_blocks", note: "logits cut down to const and the eight degree-2 terms of each key frequency", ...keyBlockLoss(prepared, ks) },
+    {
+      name: "logits_only_sums",
+      note: "logits cut down to const and cos, sin(w_k(a+b)) of the key frequencies (the restricted loss)",
+      ...restrictedLoss(prepared, ks),
+    },
+    {
+      name: "logits_only_key_blocks",
+      note: "logits cut down to const and the eight degree-2 terms of each key frequency",
+      ...keyBlockLoss(prepared, ks),
+    },
   ];
 }
 

@@ -2,8 +2,8 @@
 import { logitAblations, runAblations } from "./ablations.ts";
 import { analyzeAttention } from "./attention.ts";
 import { checkActivations } from "./check.ts";
-import { circularity, embeddingComponents } from "./circularity.ts";
 import { fitCircles } from "./circles.ts";
+import { circularity, embeddingComponents } from "./circularity.ts";
 import { clockPizza, distanceIrrelevance, gradientTriples, symmetricMaxAbs, wrongLogits } from "./clock-pizza.ts";
 import { codeStatistics, squaredWeights, zeroShares } from "./codes.ts";
 import { embeddingSpectra, keyGram, summariseSvd } from "./embedding-svd.ts";
@@ -62,7 +62,11 @@ export function findings(acts: ModAddActivations, options: ModAddOptions = {}): 
  * @returns Every number of the sheet's sections 2.4 to 2.6, 3 and 4.
  * @throws TritlensError as {@link findings}.
  */
-export async function analyzeActivations(acts: ModAddActivations, options: ModAddOptions = {}, probe?: ModAddProbe): Promise<ModAddAnalysis> {
+export async function analyzeActivations(
+  acts: ModAddActivations,
+  options: ModAddOptions = {},
+  probe?: ModAddProbe,
+): Promise<ModAddAnalysis> {
   return analyzeFindings(findings(acts, options), options, probe);
 }
 
@@ -82,7 +86,13 @@ export async function analyzeFindings(found: Findings, options: ModAddOptions = 
   };
 }
 
-function logitPart({ prepared, fit, ks, declaration, logitNorms }: Findings): Pick<
+function logitPart({
+  prepared,
+  fit,
+  ks,
+  declaration,
+  logitNorms,
+}: Findings): Pick<
   ModAddAnalysis,
   | "key_frequencies"
   | "key_frequency_rule"
@@ -108,7 +118,10 @@ function logitPart({ prepared, fit, ks, declaration, logitNorms }: Findings): Pi
   };
 }
 
-function weightPart({ prepared, ks }: Findings): Pick<
+function weightPart({
+  prepared,
+  ks,
+}: Findings): Pick<
   ModAddAnalysis,
   | "embedding_power_share"
   | "embedding_power_share_all"
@@ -158,7 +171,11 @@ function neuronPart(found: Findings): Pick<ModAddAnalysis, "neurons" | "attentio
   };
 }
 
-function progressPart({ prepared, fit, ks }: Findings): Pick<
+function progressPart({
+  prepared,
+  fit,
+  ks,
+}: Findings): Pick<
   ModAddAnalysis,
   "restricted_loss" | "excluded_loss" | "excluded_loss_by_frequency" | "excluded_loss_max" | "excluded_loss_3d"
 > {
@@ -179,7 +196,13 @@ async function clockPizzaPart(
 ): Promise<
   Pick<
     ModAddAnalysis,
-    "gradient_symmetricity" | "distance_irrelevance" | "distance_irrelevance_wrong" | "gradient_triples" | "untrained" | "circles" | "symmetric_max_abs"
+    | "gradient_symmetricity"
+    | "distance_irrelevance"
+    | "distance_irrelevance_wrong"
+    | "gradient_triples"
+    | "untrained"
+    | "circles"
+    | "symmetric_max_abs"
   >
 > {
   const { acts, p } = prepared;

@@ -2,13 +2,13 @@
  * Attention of the read-out position (Nanda 2023, 4.2; sheet 2.4.3). With x the residual stream of "=", head j scores token v by
  * C_j[v] = x^T W_Q^j^T W_K^j W_E[v], a function on Z_p that is nearly one cosine; attention to a against b is the sigmoid of a score difference.
  */
-import { transform, rowNorms, powerByFrequency, frequencies, cosAt, sinAt } from "../math/fourier.ts";
+import { cosAt, frequencies, powerByFrequency, rowNorms, sinAt, transform } from "../math/fourier.ts";
 import { degree2Power, marginals, meanOverPairs, transformMarginals } from "../math/marginals.ts";
 import { multiplyTransposed } from "../math/matrix.ts";
 import { argmax, mean, ratio, standardDeviation } from "../math/statistics.ts";
 import { weight } from "./check.ts";
-import { centredSquares } from "./neurons.ts";
 import type { ModAddActivations } from "./input.ts";
+import { centredSquares } from "./neurons.ts";
 import type { HeadAnalysis } from "./types.ts";
 
 /** Scores C_j[v] of every head on every number token, [head, token], with effective W_Q, W_K, divided by the model's score scale. */
@@ -69,14 +69,23 @@ export function analyzeAttention(acts: ModAddActivations, basis: Float64Array): 
     const frequency = argmax(share) + 1;
     const toA = sigmoidToA(acts, head);
     const fit = fitTrigForm(toA, frequency, p);
-    return { head, mean: means[head], frequency, score_share: share[frequency - 1], ...fit, pattern_std: standardDeviation(toA), periodicity: periodicity[head] };
+    return {
+      head,
+      mean: means[head],
+      frequency,
+      score_share: share[frequency - 1],
+      ...fit,
+      pattern_std: standardDeviation(toA),
+      periodicity: periodicity[head],
+    };
   });
 }
 
 /** Mean attention by head to a, b and "=". */
 export function attentionMean({ pattern, heads, seq }: Pick<ModAddActivations, "pattern" | "heads" | "seq">): number[][] {
   const columns = heads * seq;
-  const column = (j: number): number => mean(Float64Array.from({ length: pattern.length / columns }, (_, pair) => pattern[pair * columns + j]));
+  const column = (j: number): number =>
+    mean(Float64Array.from({ length: pattern.length / columns }, (_, pair) => pattern[pair * columns + j]));
   return Array.from({ length: heads }, (_, head) => Array.from({ length: seq }, (_, key) => column(head * seq + key)));
 }
 

@@ -17,16 +17,24 @@ export function checkArray(what: string, data: Floats, length: number, shape: st
     throw new TritlensError("E_SHAPE", `${what} has the wrong length`, { expected: `${shape} = ${length}`, found: String(data.length) });
   }
   const bad = data.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) throw new TritlensError("E_NONFINITE", `${what} is not finite at element ${bad}`, { expected: "finite numbers", found: String(data[bad]) });
+  if (bad >= 0)
+    throw new TritlensError("E_NONFINITE", `${what} is not finite at element ${bad}`, {
+      expected: "finite numbers",
+      found: String(data[bad]),
+    });
 }
 
 /** Throws E_RANGE unless every index is an integer in [0, p * p); E_SHAPE when there are none. */
 export function checkTrainIndices(p: number, indices: ArrayLike<number>): void {
-  if (indices.length === 0) throw new TritlensError("E_SHAPE", "no training pairs were given", { expected: "indices a * p + b", found: "an empty list" });
+  if (indices.length === 0)
+    throw new TritlensError("E_SHAPE", "no training pairs were given", { expected: "indices a * p + b", found: "an empty list" });
   for (let i = 0; i < indices.length; i++) {
     const index = indices[i] as number;
     if (!Number.isInteger(index) || index < 0 || index >= p * p) {
-      throw new TritlensError("E_RANGE", "a training pair lies outside the task", { expected: `an integer in [0, ${p * p})`, found: String(index) });
+      throw new TritlensError("E_RANGE", "a training pair lies outside the task", {
+        expected: `an integer in [0, ${p * p})`,
+        found: String(index),
+      });
     }
   }
 }
@@ -35,7 +43,10 @@ export function checkTrainIndices(p: number, indices: ArrayLike<number>): void {
 export function checkFrequencies(p: number, ks: readonly number[]): number[] {
   for (const k of ks) {
     if (!Number.isInteger(k) || k < 1 || k > frequencyCount(p)) {
-      throw new TritlensError("E_RANGE", `unknown frequency for p = ${p}`, { expected: `an integer in 1..${frequencyCount(p)}`, found: String(k) });
+      throw new TritlensError("E_RANGE", `unknown frequency for p = ${p}`, {
+        expected: `an integer in 1..${frequencyCount(p)}`,
+        found: String(k),
+      });
     }
   }
   return [...new Set(ks)];
@@ -47,7 +58,10 @@ const RULES: readonly KeyFrequencyRule[] = ["logit_share", "neuron_argmax", "emb
 export function checkRule(rule: string, threshold: number): void {
   if (!(RULES as readonly string[]).includes(rule)) throw unknownName("key-frequency rule", rule, RULES);
   if (!(threshold >= 0 && threshold <= 1)) {
-    throw new TritlensError("E_RANGE", "the key-frequency threshold must be a share", { expected: "a number in [0, 1]", found: String(threshold) });
+    throw new TritlensError("E_RANGE", "the key-frequency threshold must be a share", {
+      expected: "a number in [0, 1]",
+      found: String(threshold),
+    });
   }
 }
 

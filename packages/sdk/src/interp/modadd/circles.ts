@@ -8,14 +8,15 @@ import { cosAt, mod } from "../math/fourier.ts";
 import { filterLine } from "../math/marginals.ts";
 import { Correlation } from "../math/statistics.ts";
 import { weight } from "./check.ts";
-import type { Prepared } from "./prepare.ts";
 import type { Floats, ModAddProbe } from "./input.ts";
+import type { Prepared } from "./prepare.ts";
 import type { CircleFit } from "./types.ts";
 
 /** Fits the circle of every key frequency; one forward pass each. */
 export async function fitCircles(prepared: Prepared, probe: ModAddProbe, ks: readonly number[]): Promise<CircleFit[]> {
   const fits: CircleFit[] = [];
-  for (const k of ks) fits.push(fitCircle(await probe.logits({ embed: embedInputs(prepared, isolatedCircle(prepared, k)) }), k, prepared.p));
+  for (const k of ks)
+    fits.push(fitCircle(await probe.logits({ embed: embedInputs(prepared, isolatedCircle(prepared, k)) }), k, prepared.p));
   return fits;
 }
 

@@ -1,6 +1,7 @@
 /** Circularity of the embedding (Zhong et al. 2023; sheet section 3): principal components that are pure cosines of the token. */
-import { cosAt, frequencies, sinAt } from "../math/fourier.ts";
+
 import { type Principal, principalComponents } from "../math/eigen.ts";
+import { cosAt, frequencies, sinAt } from "../math/fourier.ts";
 import { argmax, mean } from "../math/statistics.ts";
 import type { Floats } from "./input.ts";
 import type { Circularity } from "./types.ts";

@@ -9,7 +9,9 @@ import type { CodeStatistics } from "./types.ts";
 /** Statistics of every quantised matrix; empty in full precision. */
 export function codeStatistics(weights: ModAddWeights): Record<string, CodeStatistics> {
   const quantised = Object.entries(weights).filter(([, { quant }]) => quant !== "none");
-  return Object.fromEntries(quantised.map(([name, { quant, latent, effective }]) => [name, { quant, ...countCodes(effective), cosine: cosine(latent, effective) }]));
+  return Object.fromEntries(
+    quantised.map(([name, { quant, latent, effective }]) => [name, { quant, ...countCodes(effective), cosine: cosine(latent, effective) }]),
+  );
 }
 
 function countCodes(effective: Floats): Omit<CodeStatistics, "quant" | "cosine"> {

@@ -1,9 +1,9 @@
 /** Key frequencies. No paper publishes a threshold (sheet, 7.2), so rule and threshold are parameters and every result declares them. */
-import { powerByFrequency, rowNorms, frequencies } from "../math/fourier.ts";
+import { frequencies, powerByFrequency, rowNorms } from "../math/fourier.ts";
 import { checkFrequencies, checkRule } from "./check.ts";
+import type { KeyFrequencyRule, ModAddOptions } from "./input.ts";
 import type { CosineFit } from "./logit-fit.ts";
 import type { PreparedLogits } from "./prepare.ts";
-import type { KeyFrequencyRule, ModAddOptions } from "./input.ts";
 import type { KeyFrequencyDeclaration, NeuronSummary } from "./types.ts";
 
 /** What a rule may look at. */
@@ -31,7 +31,8 @@ const RULES: Record<KeyFrequencyRule, Rule> = {
   neuron_argmax: {
     threshold: 0.02,
     note: "share of live neurons in the frequency's cluster of at least the threshold",
-    score: ({ neurons, prepared }) => Float64Array.from(frequencies(prepared.p), (k) => (neurons.clusters[k] ?? 0) / Math.max(neurons.alive, 1)),
+    score: ({ neurons, prepared }) =>
+      Float64Array.from(frequencies(prepared.p), (k) => (neurons.clusters[k] ?? 0) / Math.max(neurons.alive, 1)),
   },
   embedding_norm: {
     threshold: 0.25,

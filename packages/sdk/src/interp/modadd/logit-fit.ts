@@ -1,9 +1,10 @@
 /** Logits as a sum of cosines: L[a, b, c] ~ sum_k alpha_k cos(w_k(a+b-c)) (Nanda 2023, 4.1; sheet 2.4.6). */
-import { cosAt, frequencies } from "../math/fourier.ts";
+
 import { crossEntropyAt } from "../math/cross-entropy.ts";
+import { cosAt, frequencies } from "../math/fourier.ts";
 import { mean, ratio } from "../math/statistics.ts";
-import type { LogitFit } from "./types.ts";
 import type { Floats } from "./input.ts";
+import type { LogitFit } from "./types.ts";
 
 /** Least squares on all cosines at once: they are orthogonal with squared norm p^3 / 2, so each coefficient stands alone. */
 export interface CosineFit {

@@ -2,12 +2,13 @@
  * Neuron clusters (Nanda 2023, 4.3; sheet 2.4.4; Li 2024's histogram). FVE_i(k) = sum over the eight non-constant entries of {const, cos_k, sin_k}^2 of the squared
  * 2-D Fourier transform of neuron i, over its centred sum of squares. Each frequency counts once (Li's code counts the last one twice, trap B2).
  */
-import { degree2Power, meanOverPairs } from "../math/marginals.ts";
+
 import { frequencies } from "../math/fourier.ts";
+import { degree2Power, meanOverPairs } from "../math/marginals.ts";
 import { mean, ratio } from "../math/statistics.ts";
+import type { Floats } from "./input.ts";
 import type { PreparedNeurons } from "./prepare.ts";
 import type { NeuronSummary } from "./types.ts";
-import type { Floats } from "./input.ts";
 
 /** A neuron is alive when its centred sum of squares is above this share of the largest neuron's. */
 export const ALIVE = 1e-9;

@@ -80,4 +80,3 @@ function inverseParticipation(hat: Float64Array, column: number, p: number, n: n
   }
   return ratio(fourth, second * second);
 }
-

@@ -27,7 +27,10 @@ const RULES: readonly string[] = [
 export function detectPhases(curves: PhaseCurves, p: number): Phases {
   const { epoch, train_loss, test_loss } = curves;
   if (epoch.length === 0 || [train_loss, test_loss].some((curve) => curve.length !== epoch.length)) {
-    throw new TritlensError("E_SHAPE", "phases need curves of one length", { expected: `${epoch.length} > 0 entries`, found: `${train_loss.length}, ${test_loss.length}` });
+    throw new TritlensError("E_SHAPE", "phases need curves of one length", {
+      expected: `${epoch.length} > 0 entries`,
+      found: `${train_loss.length}, ${test_loss.length}`,
+    });
   }
   const learnt = LEARNT * Math.log(p);
   const highest = runningMax(test_loss);

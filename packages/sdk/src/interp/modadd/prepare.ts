@@ -1,8 +1,9 @@
 /** Quantities that several analyses share, computed once: the Fourier basis, line sums of logits and neurons, W_L. */
+
+import { trainMask } from "../math/cross-entropy.ts";
 import { fourierBasis, transform } from "../math/fourier.ts";
 import { type Marginals, marginals, transformMarginals } from "../math/marginals.ts";
 import { multiply } from "../math/matrix.ts";
-import { trainMask } from "../math/cross-entropy.ts";
 import { weight } from "./check.ts";
 import type { Floats, ModAddActivations, ModAddWeights } from "./input.ts";
 

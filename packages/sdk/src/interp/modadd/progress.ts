@@ -37,7 +37,11 @@ export function progressMeasures(acts: LogitActivations, keyFrequencies: readonl
 }
 
 /** Losses and accuracies on both sides of the split. */
-export function lossesAndAccuracies({ logits, p, mask }: PreparedLogits): Pick<ModAddProgress, "train_loss" | "test_loss" | "all_loss" | "train_accuracy" | "test_accuracy"> {
+export function lossesAndAccuracies({
+  logits,
+  p,
+  mask,
+}: PreparedLogits): Pick<ModAddProgress, "train_loss" | "test_loss" | "all_loss" | "train_accuracy" | "test_accuracy"> {
   const loss = additionLoss(logits, p, mask);
   const accuracy = additionAccuracy(logits, p, mask);
   return { train_loss: loss.train, test_loss: loss.test, all_loss: loss.all, train_accuracy: accuracy.train, test_accuracy: accuracy.test };
@@ -58,6 +62,10 @@ export function cosines(
 }
 
 /** Gini coefficients of the non-constant Fourier row norms of W_E and of W_L. */
-export function ginis({ embeddingHat, wlHat, p }: PreparedLogits, dModel: number, dMlp: number): Pick<ModAddProgress, "embedding_gini" | "unembed_gini"> {
+export function ginis(
+  { embeddingHat, wlHat, p }: PreparedLogits,
+  dModel: number,
+  dMlp: number,
+): Pick<ModAddProgress, "embedding_gini" | "unembed_gini"> {
   return { embedding_gini: gini(rowNorms(embeddingHat, p, dModel).subarray(1)), unembed_gini: gini(rowNorms(wlHat, p, dMlp).subarray(1)) };
 }

@@ -2,12 +2,12 @@
  * Restricted and excluded loss (Nanda 2023, section 5.1; sheet 2.6). P_K projects the logits, as functions of (a, b) with each class by itself, on
  * u_k = (sqrt 2 / p) cos(w_k(a+b)) and v_k = (sqrt 2 / p) sin(w_k(a+b)), k in K. P_K L depends on (a, b) through s = a+b only, so it is a [s, cls] table.
  */
-import { crossEntropyAt, splitMean, answer } from "../math/cross-entropy.ts";
-import { filterLine, meanOverPairs } from "../math/marginals.ts";
+import { answer, crossEntropyAt, splitMean } from "../math/cross-entropy.ts";
 import { frequencies } from "../math/fourier.ts";
+import { filterLine, meanOverPairs } from "../math/marginals.ts";
+import type { Floats } from "./input.ts";
 import type { PreparedLogits } from "./prepare.ts";
 import type { SplitLoss } from "./types.ts";
-import type { Floats } from "./input.ts";
 
 /** P_K L as a table [s, cls]. */
 export function projectOnSums({ basis, logitHat, p }: PreparedLogits, ks: readonly number[]): Float64Array {

@@ -1,6 +1,7 @@
 /** The neuron-to-logit map W_L = W_U W_out ~ sum_k cos(w_k c) u_k^T + sin(w_k c) v_k^T (Nanda 2023, 4.3; sheet 2.4.5), with the effective W_out. */
-import { rowNorms, transform } from "../math/fourier.ts";
+
 import { singularValues } from "../math/eigen.ts";
+import { rowNorms, transform } from "../math/fourier.ts";
 import { marginals } from "../math/marginals.ts";
 import { gini, mean, participation, ratio, sumOfSquares } from "../math/statistics.ts";
 import { neuronToLogit, type Prepared } from "./prepare.ts";
