@@ -1,0 +1,137 @@
+/**
+ * Drives a run through its hooks. Written once as generators: they yield what a hook returned, the caller (synchronous or asynchronous) sends back the
+ * value to use.
+ */
+import { DONE } from "../core/core.ts";
+import { TritlensError } from "../core/errors.ts";
+import { requireLength, Tensor } from "../tensor/index.ts";
+import { GRAD } from "./cache.ts";
+import type { Edit } from "./edit.ts";
+import type { Run, Side } from "./run.ts";
+
+/** What a hook may return: nothing (it may have written in place), or a replacement of the same size. */
+export type HookResult = Tensor | Float32Array | undefined | void;
+
+/** Where a hook was called. */
+export interface HookPoint {
+  readonly name: string;
+  /** The run that called it. */
+  readonly run: Run;
+}
+
+/** A hook. `value` is a live view: write into `value.data`, or return a replacement; keep values with `copy()`. */
+export type HookFn = (value: Tensor, hook: HookPoint) => HookResult;
+
+/** A hook that may be asynchronous. */
+export type AsyncHookFn = (value: Tensor, hook: HookPoint) => HookResult | Promise<HookResult>;
+
+/** What is to happen at each site, by site index. */
+export interface RunPlan {
+  readonly names: readonly string[];
+  readonly forward: ReadonlyMap<number, readonly AsyncHookFn[]>;
+  readonly backward: ReadonlyMap<number, readonly AsyncHookFn[]>;
+  readonly edits: readonly { readonly site: number; readonly edit: Edit }[];
+  /** Sites to keep in the cache. */
+  readonly keep: ReadonlySet<number>;
+  /** Sites whose gradients are kept. */
+  readonly keepGrad: ReadonlySet<number>;
+  /** Forward ends here; `before` says whether ahead of the site's hooks. */
+  readonly stop?: { readonly site: number; readonly before: boolean };
+}
+
+/** Yields hook results, takes back the values to use. */
+export type Steps<T> = Generator<unknown, T, HookResult>;
+
+/** True when values cannot be copied after the run: somebody may change an activation while it runs. */
+function changes(plan: RunPlan): boolean {
+  return plan.forward.size > 0 || plan.backward.size > 0 || plan.edits.length > 0 || plan.stop !== undefined;
+}
+
+/**
+ * Forward to the end or to `plan.stop`; fills the cache. With hooks, activations are copied as they pass: a site may share its storage with the next
+ * one (hook_resid_post and the following hook_resid_pre), and later hooks must not show in earlier names.
+ *
+ * @returns The residual stream at `plan.stop`, or undefined when the run went to its end.
+ */
+export function* forward(run: Run, plan: RunPlan, cache: Map<string, Tensor>): Steps<Tensor | undefined> {
+  const live = changes(plan);
+  const pause = new Set([...plan.forward.keys(), ...(live ? plan.keep : []), ...(plan.stop ? [plan.stop.site] : [])]);
+  run.setPause(pause, plan.backward.size > 0 || plan.edits.length > 0 ? [...plan.backward.keys(), ...plan.keepGrad] : []);
+  run.setEdits(plan.edits);
+  for (let site = run.step(); site !== DONE; site = run.step()) {
+    if (plan.stop?.site === site && plan.stop.before) return run.copy(site, "value");
+    yield* callHooks(run, plan, site, "value");
+    if (plan.keep.has(site)) cache.set(plan.names[site] as string, run.copy(site, "value"));
+    if (plan.stop?.site === site) return run.copy(site, "value");
+  }
+  if (!live) for (const site of plan.keep) cache.set(plan.names[site] as string, run.copy(site, "value"));
+  return undefined;
+}
+
+/** Backward to the end; fills the cache's gradients. The gradient must be seeded. */
+export function* backward(run: Run, plan: RunPlan, cache: Map<string, Tensor>): Steps<void> {
+  const live = plan.backward.size > 0 || plan.edits.length > 0;
+  for (let site = run.stepBack(); site !== DONE; site = run.stepBack()) {
+    yield* callHooks(run, plan, site, "grad");
+    if (plan.keepGrad.has(site)) cache.set(plan.names[site] + GRAD, run.copy(site, "grad"));
+  }
+  if (!live) for (const site of plan.keepGrad) cache.set(plan.names[site] + GRAD, run.copy(site, "grad"));
+}
+
+function* callHooks(run: Run, plan: RunPlan, site: number, side: Side): Steps<void> {
+  const hooks = (side === "value" ? plan.forward : plan.backward).get(site);
+  if (!hooks) return;
+  const name = plan.names[site] as string;
+  const value = run.view(site, side);
+  for (const hook of hooks) {
+    run.enterHook();
+    try {
+      const returned = hook(value, { name, run });
+      const result = returned === undefined ? undefined : yield returned;
+      if (result !== undefined) replace(value, result, name);
+    } finally {
+      run.leaveHook();
+    }
+  }
+}
+
+function replace(value: Tensor, result: Tensor | Float32Array, name: string): void {
+  const data = result instanceof Tensor ? result.data : result;
+  if (!(data instanceof Float32Array)) {
+    throw new TritlensError("E_SHAPE", `the hook at "${name}" returned no tensor`, { expected: "nothing, a Tensor or a Float32Array", found: typeof result });
+  }
+  requireLength(`what the hook at "${name}" returned`, value.size, data.length);
+  value.data.set(data);
+}
+
+/** Runs the generator with synchronous hooks. @throws E_MODE when a hook returns a promise. */
+export function driveSync<T>(steps: Steps<T>): T {
+  let next = steps.next();
+  while (!next.done) {
+    if (isPromise(next.value)) {
+      const error = new TritlensError("E_MODE", "a hook returned a promise", { expected: "a synchronous hook, or runWithHooksAsync", found: "a promise" });
+      next = steps.throw(error);
+    } else next = steps.next(next.value as HookResult);
+  }
+  return next.value;
+}
+
+/** Runs the generator and awaits what hooks return. A rejection is thrown into it, so that `finally` blocks run. */
+export async function driveAsync<T>(steps: Steps<T>): Promise<T> {
+  let next = steps.next();
+  while (!next.done) {
+    let value: HookResult;
+    try {
+      value = (await next.value) as HookResult;
+    } catch (error) {
+      next = steps.throw(error);
+      continue;
+    }
+    next = steps.next(value);
+  }
+  return next.value;
+}
+
+function isPromise(value: unknown): boolean {
+  return typeof (value as { then?: unknown } | undefined)?.then === "function";
+}

@@ -1,0 +1,85 @@
+/** Interventions as data. They run inside the core, so a sweep of them crosses the boundary once a run, and they can be stored and sent. */
+import { TritlensError, unknownName } from "../core/errors.ts";
+import { Tensor } from "../tensor/index.ts";
+
+/** Part of a site: an index or `[lo, hi)` for each named axis; axes left out are taken whole. `{ head: 1, pos: [0, 2] }`. */
+export type Box = Readonly<Record<string, number | readonly [lo: number, hi: number]>>;
+
+/** Values for an edit: one number, one box, or one box without the batch axis. */
+export type EditValue = number | ArrayLike<number> | Tensor;
+
+/**
+ * What happens to the chosen box of an activation. Gradients go through an edit as through any function: those of overwritten values are zero.
+ *
+ * - `zero`: x = 0. `mean`: x = mean of x over the batch (mean ablation).
+ * - `set`: x = value (patching). `add`: x += value (steering). `scale`: x *= factor.
+ * - `project`: x -= (x . u) u along the last axis, u = direction / |direction|.
+ */
+export type Edit =
+  | { readonly kind: "zero" | "mean"; readonly at?: Box }
+  | { readonly kind: "set" | "add"; readonly value: EditValue; readonly at?: Box }
+  | { readonly kind: "scale"; readonly factor: number; readonly at?: Box }
+  | { readonly kind: "project"; readonly direction: ArrayLike<number>; readonly at?: Box };
+
+const KINDS = ["zero", "mean", "set", "add", "scale", "project"] as const;
+/** Axes a record has room for. */
+const MAX_AXES = 4;
+
+/** An edit bound to a site of a run. */
+export interface PlacedEdit {
+  readonly site: number;
+  readonly shape: readonly number[];
+  readonly axes: readonly string[];
+  readonly edit: Edit;
+}
+
+/**
+ * Encodes edits for the core: twelve integers each, `[site, kind, lo0, hi0, ... lo3, hi3, offset, length]`, and all values in one array.
+ *
+ * @throws E_NAME for an unknown kind or axis, E_RANGE for an index outside its axis. The core checks that values fit (E_SHAPE).
+ */
+export function encodeEdits(edits: readonly PlacedEdit[]): { ints: Int32Array; floats: Float32Array } {
+  const ints: number[] = [];
+  const floats: number[] = [];
+  for (const { site, shape, axes, edit } of edits) {
+    const kind = KINDS.indexOf(edit.kind);
+    if (kind < 0) throw unknownName("kind of edit", String(edit.kind), KINDS);
+    const values = valuesOf(edit);
+    ints.push(site, kind, ...ranges(edit.at ?? {}, shape, axes), floats.length, values.length);
+    for (const v of values) floats.push(v);
+  }
+  return { ints: Int32Array.from(ints), floats: Float32Array.from(floats) };
+}
+
+function valuesOf(edit: Edit): number[] {
+  switch (edit.kind) {
+    case "set":
+    case "add":
+      return typeof edit.value === "number" ? [edit.value] : Array.from(edit.value instanceof Tensor ? edit.value.data : edit.value);
+    case "scale":
+      return [edit.factor];
+    case "project":
+      return Array.from(edit.direction);
+    default:
+      return [];
+  }
+}
+
+function ranges(at: Box, shape: readonly number[], axes: readonly string[]): number[] {
+  const wrong = Object.keys(at).find((name) => !axes.includes(name));
+  if (wrong !== undefined) throw unknownName("axis", wrong, axes);
+  const out = new Array<number>(2 * MAX_AXES).fill(0);
+  axes.forEach((name, i) => {
+    const [lo, hi] = range(at[name], shape[i] as number, name);
+    out[2 * i] = lo;
+    out[2 * i + 1] = hi;
+  });
+  return out;
+}
+
+function range(index: number | readonly [number, number] | undefined, extent: number, axis: string): [number, number] {
+  if (index === undefined) return [0, extent];
+  const [lo, hi] = typeof index === "number" ? [index < 0 ? index + extent : index, (index < 0 ? index + extent : index) + 1] : index;
+  if (Number.isInteger(lo) && Number.isInteger(hi) && lo >= 0 && lo < hi && hi <= extent) return [lo, hi];
+  throw new TritlensError("E_RANGE", `an edit lies outside axis "${axis}"`, { expected: `0 <= lo < hi <= ${extent}`, found: `[${lo}, ${hi})` });
+}

@@ -1,0 +1,159 @@
+/** One open run of the core, with views of its activations. */
+import { type Core, DONE, type ProgramHandle, type RunHandle, type RunInfo, type SitePlace } from "../core/core.ts";
+import { TritlensError } from "../core/errors.ts";
+import type { SiteSpec } from "../spec/index.ts";
+import { Tensor } from "../tensor/index.ts";
+import { axesOf } from "./axes.ts";
+import { encodeEdits, type PlacedEdit } from "./edit.ts";
+import type { TokenRows } from "./tokens.ts";
+
+/** Forward values or their gradients. */
+export type Side = "value" | "grad";
+
+/**
+ * A run: an arena with room for every activation of a batch, and the step machine over it. Hook functions get theirs as `hook.run`; stepping it from
+ * inside of a hook is E_BUSY, because the machine stands still there.
+ */
+export class Run {
+  readonly #core: Core;
+  readonly #handle: RunHandle;
+  readonly #sites: readonly SiteSpec[];
+  readonly #info: RunInfo;
+  #generation = 0;
+  #busy = false;
+  #open = true;
+
+  constructor(core: Core, program: ProgramHandle, sites: readonly SiteSpec[], rows: { batch: number; pos: number }, grad: boolean) {
+    this.#core = core;
+    this.#sites = sites;
+    this.#handle = core.openRun(program, rows.batch, rows.pos, grad);
+    this.#info = core.describeRun(this.#handle);
+  }
+
+  /** Elements of the arena. */
+  get arenaLength(): number {
+    return this.#info.arenaLength;
+  }
+
+  /** Sets the tokens and rewinds the run. */
+  setTokens(rows: TokenRows): void {
+    this.#check();
+    this.#core.setTokens(this.#handle, rows.data);
+  }
+
+  /** Chooses the sites to pause at, forward and backward. */
+  setPause(forward: Iterable<number>, backward: Iterable<number>): void {
+    const mask = (on: Iterable<number>): Uint8Array => {
+      const bytes = new Uint8Array(this.#sites.length);
+      for (const site of on) bytes[site] = 1;
+      return bytes;
+    };
+    this.#core.setPause(this.#handle, mask(forward), mask(backward));
+  }
+
+  /** Replaces the run's data edits. */
+  setEdits(edits: readonly Omit<PlacedEdit, "shape" | "axes">[]): void {
+    const placed = edits.map((e) => ({ ...e, shape: this.#place(e.site).shape, axes: this.#axes(e.site) }));
+    const { ints, floats } = encodeEdits(placed);
+    this.#core.setEdits(this.#handle, ints, floats);
+  }
+
+  /** Forward to the next paused site; its index, or -1 at the end. @throws E_BUSY inside of this run's own hook. */
+  step(): number {
+    this.#check();
+    this.#generation++;
+    return this.#core.step(this.#handle);
+  }
+
+  /** Backward to the next paused site; its index, or -1 at the end. @throws E_BUSY inside of this run's own hook. */
+  stepBack(): number {
+    this.#check();
+    this.#generation++;
+    return this.#core.stepBack(this.#handle);
+  }
+
+  /** Forward to the end without looking at pauses; for runs without hooks. */
+  finish(): void {
+    while (this.step() !== DONE);
+  }
+
+  /** Mean cross-entropy; seeds the gradient. */
+  loss(targets: Int32Array): number {
+    this.#check();
+    return this.#core.loss(this.#handle, targets);
+  }
+
+  /** Seeds the gradient of the output. */
+  seedGrad(grad: Float32Array): void {
+    this.#check();
+    this.#core.seedGrad(this.#handle, grad);
+  }
+
+  /** Gradient of a parameter (the core's layout), by index. */
+  paramGrad(param: number, length: number): Float32Array {
+    const out = new Float32Array(length);
+    this.#core.readParamGrad(this.#handle, param, out);
+    return out;
+  }
+
+  /** A live view of a site; reading it after the next step throws E_CLOSED. */
+  view(site: number, side: Side): Tensor {
+    const { offset, gradOffset, length, shape } = this.#place(site);
+    return new Tensor(this.#source(side === "value" ? offset : gradOffset, length), shape, this.#axes(site));
+  }
+
+  /** A copy of a site. */
+  copy(site: number, side: Side): Tensor {
+    return this.view(site, side).copy();
+  }
+
+  /** A copy of the program's output. */
+  output(): Tensor {
+    const { offset, length, shape } = this.#info.output;
+    const axes = shape.length === 2 ? ["batch", "class"] : ["batch", "pos", "class"];
+    return new Tensor(this.#source(offset, length), shape, axes).copy();
+  }
+
+  /** Marks that a hook of this run is being called. */
+  enterHook(): void {
+    this.#busy = true;
+  }
+
+  /** The hook returned. */
+  leaveHook(): void {
+    this.#busy = false;
+  }
+
+  /** Gives the run back. Safe to call twice. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#generation++;
+    this.#core.closeRun(this.#handle);
+  }
+
+  #check(): void {
+    if (!this.#open) throw new TritlensError("E_CLOSED", "the run is closed");
+    if (this.#busy) throw new TritlensError("E_BUSY", "a run cannot be stepped from inside of its own hook", { expected: "another run", found: "the run that called the hook" });
+  }
+
+  #place(site: number): SitePlace {
+    return this.#info.sites[site] as SitePlace;
+  }
+
+  #axes(site: number): string[] {
+    return axesOf(this.#sites[site] as SiteSpec);
+  }
+
+  /** The data behind a view: made anew when WASM memory grew, refused when the run moved on. */
+  #source(offset: number, length: number): () => Float32Array {
+    const born = this.#generation;
+    const fetch = (): Float32Array => this.#core.arena(this.#handle).subarray(offset, offset + length);
+    let data = fetch();
+    return () => {
+      if (born !== this.#generation) throw new TritlensError("E_CLOSED", "this view belongs to a step that is over", { expected: "tensor.copy() inside of the hook", found: "the view itself" });
+      if (data.byteLength === 0 && length > 0) data = fetch();
+      return data;
+    };
+  }
+}
