@@ -4,13 +4,15 @@
  * results keep every digit.
  */
 
-/** A picture over a grid, quantised to one byte a cell: value = lo + (hi - lo) * byte / 255. Row-major, rows from the top. */
+/** A picture over a grid, row-major, rows from the top. Value = lo + (hi - lo) * level / top, top = 255 at 8 bits and 2 at 2 bits (codes). */
 export interface Raster {
+  /** Bits a cell: 8, or 2 with four cells a byte, lowest bits first. */
+  depth: 8 | 2;
   width: number;
   height: number;
   lo: number;
   hi: number;
-  /** Base64 of width * height bytes. */
+  /** Base64 of the packed levels. */
   bytes: string;
 }
 
@@ -52,17 +54,12 @@ export interface CodeShare {
   plus: number;
 }
 
-/** Loss and accuracy after one intervention. */
+/** Mean cross-entropy over all pairs after one intervention. */
 export interface AblationRow {
   name: string;
   loss: number | null;
-  accuracy: number | null;
-}
-
-/** A point of the clock-pizza plane. */
-export interface PlanePoint {
-  symmetricity: number | null;
-  irrelevance: number | null;
+  /** Shown in the table only (one of several alike). */
+  detail: boolean;
 }
 
 /** One trained model: a mode and a seed. */
@@ -82,6 +79,16 @@ export interface ReportRun {
   /** Flips per weight and step, one column a quantised matrix. */
   flips: Series | null;
   final: FinalPictures | null;
+  /** Place in the plane of clock and pizza, trained and before training. */
+  plane: RunPlane | null;
+}
+
+/** The two metrics of Zhong et al. of a run. */
+export interface RunPlane {
+  symmetricity: number | null;
+  irrelevance: number | null;
+  untrainedSymmetricity: number | null;
+  untrainedIrrelevance: number | null;
 }
 
 /** Everything drawn of a run's last checkpoint. Arrays over k start at k = 1. */
@@ -102,8 +109,7 @@ export interface FinalPictures {
   codes: CodeShare[];
   codePictures: { matrix: string; x: string; y: string; raster: Raster }[];
   ablations: AblationRow[];
-  trained: PlanePoint;
-  untrained: PlanePoint;
+  irrelevance: number | null;
   /** Squared correlation with the clock's and the pizza's logits, one isolated circle each. */
   fits: { k: number; clock: number; pizza: number }[];
   /** Mean centred logit by c - (a+b) mod p: the model's, and the sum of the key cosines. */
@@ -165,7 +171,7 @@ export interface ReportModel {
   facts: [string, string][];
   answer: { headline: string; paragraphs: string[]; findings: Finding[] };
   task: { p: number; trainPairs: number; testPairs: number; chanceLoss: number };
-  thresholds: { grok: number; cluster: number; key: number; pizzaIrrelevance: number; clockIrrelevance: number; pizzaSymmetricity: number };
+  thresholds: { grok: number; cluster: number; key: number; pizzaIrrelevance: number; clockIrrelevance: number; pizzaSymmetricity: number; clockSymmetricity: number };
   modes: ReportMode[];
   table: VerdictTable;
   runs: ReportRun[];

@@ -1,5 +1,5 @@
 /**
- * Quantises a picture to one byte a cell. A heat map carries no more than a hundred distinguishable shades, so eight bits lose nothing that
+ * Quantises a picture to one byte a cell, or codes to two bits. A heat map carries no more than a hundred distinguishable shades, so eight bits lose nothing that
  * can be seen, and the page stays a few megabytes. The exact numbers are in the checkpoints.
  */
 import type { Raster } from "./model.ts";
@@ -28,7 +28,15 @@ export function raster(values: ArrayLike<number>, width: number, height: number,
   const bytes = new Uint8Array(values.length);
   const scale = to > from ? 255 / (to - from) : 0;
   for (let i = 0; i < bytes.length; i++) bytes[i] = byte(((values[i] ?? Number.NaN) - from) * scale);
-  return { width, height, lo: round(from), hi: round(to), bytes: Buffer.from(bytes).toString("base64") };
+  return { depth: 8, width, height, lo: round(from), hi: round(to), bytes: Buffer.from(bytes).toString("base64") };
+}
+
+/** Makes a raster of codes -1, 0, +1, two bits each. */
+export function codeRaster(codes: ArrayLike<number>, width: number, height: number): Raster {
+  if (codes.length !== width * height) throw new RangeError(`raster of ${width} x ${height} needs ${width * height} codes, found ${codes.length}`);
+  const bytes = new Uint8Array(Math.ceil(codes.length / 4));
+  for (let i = 0; i < codes.length; i++) bytes[i >> 2] = (bytes[i >> 2] ?? 0) | (((codes[i] ?? 0) + 1) << (2 * (i & 3)));
+  return { depth: 2, width, height, lo: -1, hi: 1, bytes: Buffer.from(bytes).toString("base64") };
 }
 
 function byte(x: number): number {

@@ -1,6 +1,6 @@
 /** Figures that set modes side by side: codes, ablations, clock and pizza, seeds, and all at a glance. */
 import * as Plot from "@observablehq/plot";
-import type { FinalPictures, ReportModel } from "../model.ts";
+import type { FinalPictures, ReportModel, RunPlane } from "../model.ts";
 import { chart, logAxis } from "./chart.ts";
 import { strip } from "./circuit.ts";
 import { el } from "./dom.ts";
@@ -66,7 +66,7 @@ export function ablationFigure(model: ReportModel): HTMLElement | null {
   const all = finals(model).filter(({ final }) => final.ablations.length > 0);
   if (all.length === 0) return null;
   const rows = all.flatMap(({ mode, final }) => final.ablations.map((a) => ({ ...a, mode: mode.id, title: mode.title })));
-  const names = [...new Set(rows.map((r) => r.name))].filter((n) => !/frequency \d/.test(n));
+  const names = [...new Set(rows.filter((r) => !r.detail).map((r) => r.name))];
   const shown = rows.filter((r) => names.includes(r.name) && r.loss !== null && r.loss > 0);
   const axis = logAxis(shown.map((r) => r.loss), "cross-entropy (nats)");
   const domain = axis.scale.domain as [number, number];
@@ -87,46 +87,80 @@ export function ablationFigure(model: ReportModel): HTMLElement | null {
       }),
     ],
     caption: "Mean cross-entropy over all pairs with one part replaced. Right of the dotted rule (chance, ln p) the model is worse than guessing. Where keeping only the key directions leaves the loss as it was, or lowers it, those directions are the computation.",
-    numbers: { columns: ["Run and ablation", "Loss", "Accuracy"], rows: rows.map((r) => [`${r.title}: ${r.name}`, number(r.loss), r.accuracy === null ? "–" : percent(r.accuracy)]) },
+    numbers: { columns: ["Run and ablation", "Loss"], rows: rows.map((r) => [`${r.title}: ${r.name}`, number(r.loss)]) },
   });
 }
 
 const REFERENCES = [
-  { name: "Model A of Zhong et al. (pizza)", symmetricity: 0.9937, irrelevance: 0.1717 },
-  { name: "Model B (clock)", symmetricity: 0.3336, irrelevance: 0.8483 },
+  { name: "Zhong et al., model A (pizza)", symmetricity: 0.9937, irrelevance: 0.1717 },
+  { name: "model B (clock)", symmetricity: 0.3336, irrelevance: 0.8483 },
 ];
 
 /** The plane of gradient symmetricity and distance irrelevance. */
 export function planeFigure(model: ReportModel): HTMLElement {
-  const t = model.thresholds;
-  const runs = model.runs.filter((r) => r.final !== null);
-  const dots = runs.flatMap((r) => {
-    const point = { ...(r.final?.trained ?? { symmetricity: null, irrelevance: null }), mode: modeOf(model, r.mode).title, seed: r.seed };
-    const from = r.final?.untrained;
-    const link = from && from.symmetricity !== null ? [Plot.link([point], { x1: from.symmetricity, y1: from.irrelevance ?? 0, x2: "symmetricity", y2: "irrelevance", stroke: colour(r.mode), strokeOpacity: 0.35 }), Plot.dot([from], { x: "symmetricity", y: "irrelevance", r: 3.5, symbol: symbol(r.mode), stroke: colour(r.mode), fill: "var(--panel)" })] : [];
-    return [...link, Plot.dot([point], { x: "symmetricity", y: "irrelevance", r: 6, symbol: symbol(r.mode), fill: colour(r.mode), stroke: "var(--panel)", title: (d: { mode: string; seed: number }) => `${d.mode}, seed ${d.seed}` })];
-  });
-  const regions = [
-    Plot.rect([0], { x1: t.pizzaSymmetricity, x2: 1.02, y1: 0, y2: t.pizzaIrrelevance, fill: "var(--band-a)" }),
-    Plot.rect([0], { x1: Math.min(0, ...runs.map((r) => r.final?.trained.symmetricity ?? 0)), x2: t.pizzaSymmetricity, y1: t.clockIrrelevance, y2: 1.04, fill: "var(--band-a)" }),
-    Plot.text([[t.pizzaSymmetricity - 0.01, 0.03]], { text: ["pizza →"], fill: "var(--ink-3)", textAnchor: "end", fontSize: 11 }),
-    Plot.text([[0.02, t.clockIrrelevance + 0.03]], { text: ["clock"], fill: "var(--ink-3)", textAnchor: "start", fontSize: 11 }),
-  ];
-  const references = [Plot.dot(REFERENCES, { x: "symmetricity", y: "irrelevance", symbol: "times", stroke: "var(--ink-2)", r: 4 }), Plot.text(REFERENCES, { x: "symmetricity", y: "irrelevance", text: "name", dx: -9, textAnchor: "end", fontSize: 10, fill: "var(--ink-2)" })];
+  const runs = planeRuns(model);
   return figure({
     id: "plane",
     title: "Clock or pizza",
     legend: modeLegend(model.modes),
-    body: [el("div", { class: "grid grid-plane" }, chart("Gradient symmetricity against distance irrelevance, one mark a run", {
-      width: 640,
-      height: 430,
-      x: { domain: [Math.min(0, ...runs.map((r) => r.final?.trained.symmetricity ?? 0)), 1.02], label: "gradient symmetricity", labelArrow: "none", labelAnchor: "center", ticks: 6 },
-      y: { domain: [0, 1.04], label: "distance irrelevance", labelArrow: "none", ticks: 6, grid: true },
-      marks: [...regions, ...references, ...dots],
-    }), el("div", {}, fitChart(model)))],
-    caption: `Left: filled marks are trained models, hollow ones the same network before training, joined by a line; shaded are the regions in which this report says pizza (symmetricity at least ${t.pizzaSymmetricity}, irrelevance at most ${t.pizzaIrrelevance}) or clock (symmetricity below ${t.pizzaSymmetricity}, irrelevance at least ${t.clockIrrelevance}). Uniform attention forces symmetricity to 1, and so does a network that has learned nothing: read both axes, and the way from the hollow mark. Right: squared correlation of the logits of one isolated circle with the clock's and the pizza's formula.`,
-    numbers: { columns: ["Run", "Gradient symmetricity", "Distance irrelevance", "untrained", "untrained"], rows: runs.map((r) => [`${modeOf(model, r.mode).title}, seed ${r.seed}`, number(r.final?.trained.symmetricity), number(r.final?.trained.irrelevance), number(r.final?.untrained.symmetricity), number(r.final?.untrained.irrelevance)]) },
+    body: [el("div", { class: "grid grid-plane" }, planeChart(model, runs), fitChart(model))],
+    caption: planeCaption(model),
+    numbers: {
+      columns: ["Run", "Gradient symmetricity", "Distance irrelevance", "Symmetricity, untrained", "Irrelevance, untrained"],
+      rows: runs.map((r) => [r.label, number(r.symmetricity), number(r.irrelevance), number(r.untrainedSymmetricity), number(r.untrainedIrrelevance)]),
+    },
   });
+}
+
+interface PlacedRun extends RunPlane {
+  mode: string;
+  label: string;
+}
+
+function planeRuns(model: ReportModel): PlacedRun[] {
+  return model.runs.flatMap((r) => (r.plane === null ? [] : [{ ...r.plane, mode: r.mode, label: `${modeOf(model, r.mode).title}, seed ${r.seed}` }]));
+}
+
+function planeCaption({ thresholds: t }: ReportModel): string {
+  return `Left: filled marks are trained models, hollow ones the same networks before training, joined by a line; crosses are two published models. Shaded are the regions in which this report says pizza (symmetricity at least ${t.pizzaSymmetricity}, irrelevance at most ${t.pizzaIrrelevance}) or clock (at most ${t.clockSymmetricity}, at least ${t.clockIrrelevance}). Uniform attention forces symmetricity to 1, and a network that has learned nothing is there too: read both axes, and the way from the hollow mark. Right: squared correlation of the logits of one isolated circle with the formula of the clock and of the pizza; above the diagonal the pizza fits better.`;
+}
+
+function planeChart(model: ReportModel, runs: PlacedRun[]): SVGSVGElement | HTMLElement {
+  const left = Math.min(0, ...runs.map((r) => r.symmetricity ?? 0)) - 0.02;
+  return chart("Gradient symmetricity against distance irrelevance, one mark a run", {
+    width: 640,
+    height: 430,
+    x: { domain: [left, 1.03], label: "gradient symmetricity", labelArrow: "none", labelAnchor: "center", ticks: 6 },
+    y: { domain: [0, 1.05], label: "distance irrelevance", labelArrow: "none", ticks: 6, grid: true },
+    marks: [...regionMarks(model, left), ...referenceMarks(), ...runs.flatMap(runMarks)],
+  });
+}
+
+function regionMarks({ thresholds: t }: ReportModel, left: number): Plot.Markish[] {
+  return [
+    Plot.rect([0], { x1: t.pizzaSymmetricity, x2: 1.03, y1: 0, y2: t.pizzaIrrelevance, fill: "var(--band-a)" }),
+    Plot.rect([0], { x1: left, x2: t.clockSymmetricity, y1: t.clockIrrelevance, y2: 1.05, fill: "var(--band-a)" }),
+    Plot.text([[t.pizzaSymmetricity - 0.01, 0.03]], { text: ["pizza →"], fill: "var(--ink-3)", textAnchor: "end", fontSize: 11 }),
+    Plot.text([[left + 0.02, t.clockIrrelevance + 0.03]], { text: ["clock"], fill: "var(--ink-3)", textAnchor: "start", fontSize: 11 }),
+  ];
+}
+
+function referenceMarks(): Plot.Markish[] {
+  return [
+    Plot.dot(REFERENCES, { x: "symmetricity", y: "irrelevance", symbol: "times", stroke: "var(--ink-2)", r: 4 }),
+    Plot.text(REFERENCES, { x: "symmetricity", y: "irrelevance", text: "name", dx: -9, textAnchor: "end", fontSize: 10, fill: "var(--ink-2)" }),
+  ];
+}
+
+function runMarks(r: PlacedRun): Plot.Markish[] {
+  const hue = colour(r.mode);
+  const trained = Plot.dot([r], { x: "symmetricity", y: "irrelevance", r: 5.5, symbol: symbol(r.mode), fill: hue, stroke: "var(--panel)", title: "label" });
+  if (r.untrainedSymmetricity === null) return [trained];
+  return [
+    Plot.link([r], { x1: "untrainedSymmetricity", y1: "untrainedIrrelevance", x2: "symmetricity", y2: "irrelevance", stroke: hue, strokeOpacity: 0.3 }),
+    Plot.dot([r], { x: "untrainedSymmetricity", y: "untrainedIrrelevance", r: 3.2, symbol: symbol(r.mode), stroke: hue, fill: "var(--panel)" }),
+    trained,
+  ];
 }
 
 function fitChart(model: ReportModel): SVGSVGElement | HTMLElement {
@@ -145,7 +179,7 @@ function fitChart(model: ReportModel): SVGSVGElement | HTMLElement {
 export function distanceFigure(model: ReportModel): HTMLElement | null {
   const all = finals(model).filter(({ final }) => final.distance !== null);
   if (all.length === 0) return null;
-  const panels = all.map(({ mode, final }) => panel(badge(mode), `irrelevance ${number(final.trained.irrelevance)}`, final.distance === null ? null : heat(final.distance, { title: "", alt: `Correct logit of ${mode.title} by sum and difference of the inputs`, x: "a − b mod p →", y: "a + b mod p ↓" })));
+  const panels = all.map(({ mode, final }) => panel(badge(mode), `irrelevance ${number(final.irrelevance)}`, final.distance === null ? null : heat(final.distance, { title: "", alt: `Correct logit of ${mode.title} by sum and difference of the inputs`, x: "a − b mod p →", y: "a + b mod p ↓" })));
   return figure({ id: "distance", title: "Does the margin depend on the distance between a and b?", body: [grid(3, ...panels)], caption: "Logit of the right answer by s = a + b (down) and d = a − b (across). Vertical stripes: it depends on the distance alone, as in a pizza. No stripes: it does not, as in a clock." });
 }
 

@@ -28,15 +28,21 @@ function table(ramp: Ramp): Rgb[] {
 
 const TABLES: Record<Ramp, Rgb[]> = { value: table("value"), codes: table("codes") };
 
+/** Levels of a raster, 0 to 255. */
+function shades({ bytes, depth, width, height }: Raster): Uint8Array {
+  const packed = Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0));
+  if (depth === 8) return packed;
+  return Uint8Array.from({ length: width * height }, (_, i) => 127.5 * (((packed[i >> 2] ?? 0) >> (2 * (i & 3))) & 3));
+}
+
 /** A PNG data address of a raster, one pixel a cell. */
 export function png(raster: Raster, ramp: Ramp): string {
   const canvas = el("canvas", { width: String(raster.width), height: String(raster.height) });
   const context = canvas.getContext("2d");
   if (context === null) return "";
-  const bytes = Uint8Array.from(atob(raster.bytes), (c) => c.charCodeAt(0));
   const image = context.createImageData(raster.width, raster.height);
-  bytes.forEach((byte, i) => {
-    const [r, g, b] = TABLES[ramp][byte] ?? [0, 0, 0];
+  shades(raster).forEach((level, i) => {
+    const [r, g, b] = TABLES[ramp][level] ?? [0, 0, 0];
     image.data.set([r, g, b, 255], 4 * i);
   });
   context.putImageData(image, 0, 0);
