@@ -277,6 +277,11 @@ impl NodeCheck<'_> {
                 self.optional_vector(b, d)?;
                 Ok(d)
             }
+            NodeSpec::Gain { w, .. } => {
+                let d = self.input(0)?;
+                self.optional_vector(Some(w), d)?;
+                Ok(d)
+            }
             NodeSpec::Linear { w, b, .. } => {
                 let [out, _] = self.matrix(w, None, Some(self.input(0)?))?;
                 self.optional_vector(b, out)?;

@@ -170,6 +170,7 @@ impl<'a> Exec<'a> {
                 let (w, b) = (self.vector(w), self.vector(b));
                 self.norm(x, center).apply_forward(acts.get(x), acts.get(s), w, b, y);
             }
+            NodeSpec::Gain { input: [x], w } => norm::gain_forward(acts.get(x), self.weight(w), y),
             NodeSpec::Linear { input: [x], w, b, act_quant } => {
                 let d = self.dims(i, x);
                 let value = quantised(acts.get(x), d.input, act_quant, scratch);
@@ -252,6 +253,7 @@ impl<'a> Exec<'a> {
                     op.apply_backward_s(acts.get(x), acts.get(s), w, dy, dx);
                 }
             }
+            NodeSpec::Gain { w, .. } => norm::gain_backward_x(self.weight(w), dy, dx),
             NodeSpec::Linear { input: [x], w, .. } => {
                 linear::backward_input(dy, self.weight(w), dx, self.dims(i, x));
             }
@@ -327,6 +329,9 @@ impl<'a> Exec<'a> {
                 if let Some(b) = b {
                     linear::backward_bias(dy, &mut grad[places[b].range()]);
                 }
+            }
+            NodeSpec::Gain { input: [x], w } => {
+                norm::gain_backward_w(acts.get(x), dy, &mut grad[places[w].range()]);
             }
             NodeSpec::Linear { input: [x], w, b, act_quant } => {
                 let d = self.dims(i, x);

@@ -156,6 +156,14 @@ pub enum NodeSpec {
         #[serde(default)]
         b: Option<usize>,
     },
+    /// x * w, column by column: the gain of `RMSNorm`, on its own because `TransformerLens` shows the value before it.
+    Gain {
+        /// x.
+        #[serde(rename = "in")]
+        input: [usize; 1],
+        /// Gain.
+        w: usize,
+    },
     /// x W^T + b with W `[out, in]`.
     Linear {
         /// x.
@@ -252,6 +260,7 @@ impl NodeSpec {
         match self {
             Self::Embed { .. } | Self::Pos { .. } => &[],
             Self::NormScale { input, .. }
+            | Self::Gain { input, .. }
             | Self::Linear { input, .. }
             | Self::Rotary { input, .. }
             | Self::Softmax { input }
@@ -268,7 +277,7 @@ impl NodeSpec {
     /// Weight and bias parameters.
     pub fn params(&self) -> [Option<usize>; 2] {
         match *self {
-            Self::Embed { w } | Self::Pos { w } => [Some(w), None],
+            Self::Embed { w } | Self::Pos { w } | Self::Gain { w, .. } => [Some(w), None],
             Self::NormApply { w, b, .. } => [w, b],
             Self::Linear { w, b, .. } => [Some(w), b],
             Self::Glu { b, .. } => [None, b],
