@@ -39,10 +39,10 @@ export function summariseSvd({ embedding, random }: Spectra): EmbeddingSvd {
 }
 
 function componentsFor(power: Float64Array, share: number): number {
-  const target = share * power.reduce((sum, value) => sum + value, 0);
-  let sum = 0;
-  const last = power.findIndex((value) => (sum += value) >= target);
-  return last + 1;
+  let missing = share * power.reduce((sum, value) => sum + value, 0);
+  let count = 0;
+  while (count < power.length && missing > 0) missing -= power[count++];
+  return count;
 }
 
 /** Cosines between the embedding's Fourier rows at the key frequencies: the identity when the circles lie in orthogonal planes. */

@@ -47,6 +47,5 @@ function firstFrom(from: number, values: readonly number[], holds: (value: numbe
 }
 
 function runningMax(values: readonly number[]): number[] {
-  let top = -Infinity;
-  return values.map((value) => (top = Math.max(top, value)));
+  return values.map((_, i) => Math.max(...values.slice(0, i + 1)));
 }
