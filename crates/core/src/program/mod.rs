@@ -5,6 +5,7 @@
 
 pub mod compile;
 pub mod exec;
+pub mod fold;
 pub mod params;
 pub mod plan;
 pub mod run;

@@ -9,6 +9,7 @@
 
 use crate::error::{CoreError, Result, codes};
 use crate::program::compile::{MAX_ELEMENTS, Program};
+use crate::program::fold::{self, Role};
 use crate::program::spec::NodeSpec;
 
 /// Rows of a node.
@@ -27,8 +28,11 @@ pub enum Space {
 pub enum Mode {
     /// Every node for every position: what a run with sites computes.
     Naive,
-    /// The exact savings: what the trainer computes.
-    Savings,
+    /// The exact savings, for a data set of so many examples: what the trainer computes.
+    Savings {
+        /// Examples of the whole data set; decides whether folding pays.
+        examples: usize,
+    },
 }
 
 /// One node of a plan.
@@ -47,6 +51,8 @@ pub struct PlanNode {
 pub struct Plan {
     /// Nodes, index for index those of the Spec.
     pub nodes: Vec<PlanNode>,
+    /// What folding decided for each node; see [`crate::program::fold`].
+    pub roles: Vec<Role>,
     /// Sequence length.
     pub seq: usize,
     /// Largest number of examples.
@@ -74,10 +80,11 @@ impl Plan {
         let spaces = match mode {
             Mode::Naive => naive_spaces(program),
             // A graph whose rows would not line up is computed in full: correct before fast.
-            Mode::Savings => saving_spaces(program).unwrap_or_else(|| naive_spaces(program)),
+            Mode::Savings { .. } => saving_spaces(program).unwrap_or_else(|| naive_spaces(program)),
         };
         let mut plan = Self {
             nodes: Vec::with_capacity(spaces.len()),
+            roles: choose_roles(program, &spaces, mode, seq, distinct),
             seq,
             examples,
             distinct,
@@ -125,7 +132,11 @@ impl Plan {
         self.nodes[i] = PlanNode { space, offset: *end, len };
         // Starts on a cache line.
         *end = (*end + len).next_multiple_of(16);
-        if *end > MAX_ELEMENTS { Err(too_large()) } else { Ok(()) }
+        if let Role::Folded(mut f) = self.roles[i] {
+            self.shared_len += fold::place(program, &self.roles, &mut f, i, self.shared_len, self.distinct);
+            self.roles[i] = Role::Folded(f);
+        }
+        if self.tile_len.max(self.shared_len) > MAX_ELEMENTS { Err(too_large()) } else { Ok(()) }
     }
 
     fn checked_len(&self, program: &Program, i: usize) -> Result<usize> {
@@ -138,6 +149,22 @@ impl Plan {
             Some(len) if len <= MAX_ELEMENTS => Ok(self.len_for(program, i, self.examples)),
             _ => Err(too_large()),
         }
+    }
+}
+
+fn choose_roles(
+    program: &Program,
+    spaces: &[Space],
+    mode: Mode,
+    seq: usize,
+    distinct: usize,
+) -> Vec<Role> {
+    let heads = (0..spaces.len()).filter_map(|i| heads_of(program, i)).max().unwrap_or(1);
+    match mode {
+        Mode::Savings { examples } if fold::pays(distinct, heads, examples) => {
+            fold::roles(program, spaces, seq)
+        }
+        _ => vec![Role::Plain; spaces.len()],
     }
 }
 

@@ -91,6 +91,18 @@ impl Data {
             }
         }
         (self.tokens, self.targets, self.counts) = (tokens, targets, counts);
+        self.sort();
+    }
+
+    /// Examples in the order of their tokens, so that neighbours read the same distinct rows while these are in the cache.
+    fn sort(&mut self) {
+        let mut order: Vec<usize> = (0..self.examples()).collect();
+        let example = |i: usize| &self.tokens[i * self.seq..(i + 1) * self.seq];
+        order.sort_by(|&a, &b| example(a).cmp(example(b)));
+        let tokens = order.iter().flat_map(|&i| example(i)).copied().collect();
+        self.targets = order.iter().map(|&i| self.targets[i]).collect();
+        self.counts = order.iter().map(|&i| self.counts[i]).collect();
+        self.tokens = tokens;
     }
 
     fn find_distinct(&mut self, positions: bool) {

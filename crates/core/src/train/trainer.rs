@@ -12,6 +12,7 @@ use tritlens_kernels::AdamHyper;
 use crate::error::{CoreError, Result, check_len, codes, zeros};
 use crate::par;
 use crate::program::exec::{Arenas, Batch, Exec, Scratch};
+use crate::program::fold::Role;
 use crate::program::plan::{Mode, Plan};
 use crate::program::{Params, Program};
 use crate::quant::Quant;
@@ -274,7 +275,11 @@ fn unknown_state(kind: u32) -> CoreError {
 
 impl Prepared {
     fn new(program: &Program, data: Data, savings: bool, train: bool) -> Result<Self> {
-        let mode = if savings { Mode::Savings } else { Mode::Naive };
+        let mode = if savings {
+            Mode::Savings { examples: data.examples() }
+        } else {
+            Mode::Naive
+        };
         let rows = data.distinct.tokens.len();
         let one = Plan::new(program, mode, 1, data.seq, rows)?;
         let per_lane = data.examples().div_ceil(LANES);
@@ -293,8 +298,12 @@ impl Prepared {
 
     fn forward_shared(&mut self, program: &Program) {
         let exec = Self::shared_exec(program, &self.plan, &self.data);
-        for i in (0..self.plan.nodes.len()).filter(|&i| self.plan.is_shared(i)) {
-            exec.forward_shared(i, &mut self.shared, &mut self.lanes[0].scratch);
+        for i in 0..self.plan.nodes.len() {
+            if self.plan.is_shared(i) {
+                exec.forward_shared(i, &mut self.shared, &mut self.lanes[0].scratch);
+            } else {
+                exec.fold_forward(i, &mut self.shared);
+            }
         }
     }
 
@@ -342,7 +351,11 @@ impl Prepared {
         let exec = Self::shared_exec(program, &self.plan, &self.data);
         let acts = Arenas { exec: &exec, shared: &self.shared, tile: &[] };
         let scratch = &mut self.lanes[0].scratch;
-        for i in (0..self.plan.nodes.len()).rev().filter(|&i| self.plan.is_shared(i)) {
+        for i in (0..self.plan.nodes.len()).rev() {
+            if !self.plan.is_shared(i) {
+                exec.fold_backward(i, &self.shared, &mut self.shared_grad, grad);
+                continue;
+            }
             let range = exec.range(i);
             let (before, dy) = self.shared_grad.split_at_mut(range.start);
             let dy = &dy[..range.len()];
@@ -421,7 +434,11 @@ impl<'a> TileJob<'a> {
     fn forward(&self, lane: &mut Lane) {
         let exec = self.exec();
         for i in (0..self.plan.nodes.len()).filter(|&i| !self.plan.is_shared(i)) {
-            exec.forward(i, self.shared, &mut lane.tile, &mut lane.scratch);
+            match self.plan.roles[i] {
+                Role::Plain => exec.forward(i, self.shared, &mut lane.tile, &mut lane.scratch),
+                Role::Folded(f) if f.expanded => exec.expand(i, self.shared, &mut lane.tile),
+                Role::Folded(_) | Role::Skipped => {}
+            }
         }
     }
 
@@ -460,15 +477,24 @@ impl<'a> TileJob<'a> {
 
     fn backward(&self, lane: &mut Lane) {
         let exec = self.exec();
-        let acts = Arenas { exec: &exec, shared: self.shared, tile: &lane.tile };
+        let Lane { tile, tile_grad, shared_grad, param_grad, scratch, .. } = lane;
+        let acts = Arenas { exec: &exec, shared: self.shared, tile };
         for i in (0..self.plan.nodes.len()).rev().filter(|&i| !self.plan.is_shared(i)) {
+            match self.plan.roles[i] {
+                Role::Plain => {}
+                Role::Folded(f) if f.expanded => {
+                    exec.unexpand(i, self.shared, tile, shared_grad, tile_grad);
+                    continue;
+                }
+                Role::Folded(_) | Role::Skipped => continue,
+            }
             let range = exec.range(i);
-            let (before, dy) = lane.tile_grad.split_at_mut(range.start);
+            let (before, dy) = tile_grad.split_at_mut(range.start);
             let dy = &dy[..range.len()];
-            exec.backward_params(i, &acts, dy, &mut lane.param_grad, &mut lane.scratch);
+            exec.backward_params(i, &acts, dy, param_grad, scratch);
             for (k, &input) in self.program.spec.nodes[i].inputs().iter().enumerate() {
-                let grads =
-                    if self.plan.is_shared(input) { &mut lane.shared_grad } else { &mut *before };
+                let shared = self.plan.is_shared(input);
+                let grads = if shared { &mut shared_grad[..] } else { &mut before[..] };
                 exec.backward_input(i, k, &acts, dy, &mut grads[exec.range(input)]);
             }
         }

@@ -1,0 +1,401 @@
+//! The third exact saving: linear maps behind an attention that reads few distinct rows are applied to the distinct rows.
+//!
+//! With one query an example, attention output is `z_h[e] = sum_t A[e,h,t] v_h[u(e,t)]` with `u` the distinct row of a position. A linear map
+//! of z, of its sum with a distinct row, and of that again, are all of the form
+//! `y[e] = base[u(e, last)] + sum_{h,t} A[e,h,t] table[u(e,t), h]`:
+//! matrix products move from the examples to the (far fewer) distinct rows times heads. Only what a non-linear node reads is ever expanded.
+//! Same sums in another order; tested against the naive graph.
+
+use tritlens_kernels::{View, gemm};
+
+use crate::program::compile::Program;
+use crate::program::exec::Exec;
+use crate::program::plan::Space;
+use crate::program::spec::{ActQuant, NodeSpec};
+
+/// How a folded node's table and base come about.
+#[derive(Debug, Clone, Copy)]
+pub enum Source {
+    /// Linear layer of the attention output: table = `v_h` `W_h`^T, base = b.
+    Project {
+        /// The mix node.
+        mix: usize,
+        /// Weight.
+        w: usize,
+        /// Bias.
+        b: Option<usize>,
+    },
+    /// Sum of a folded node and a distinct one: same table, base + rows.
+    Shift {
+        /// Folded node.
+        from: usize,
+        /// Distinct node.
+        plus: usize,
+    },
+    /// Linear layer of a folded node.
+    Map {
+        /// Folded node.
+        from: usize,
+        /// Weight.
+        w: usize,
+        /// Bias.
+        b: Option<usize>,
+    },
+}
+
+/// A folded node.
+#[derive(Debug, Clone, Copy)]
+pub struct Fold {
+    /// How it is computed.
+    pub source: Source,
+    /// The mix node whose pattern weighs the table.
+    pub mix: usize,
+    /// First element of the table `[distinct, heads, cols]` in the shared arena.
+    pub table: usize,
+    /// First element of the base `[distinct, cols]` in the shared arena.
+    pub base: usize,
+    /// Whether a node that is not folded reads it.
+    pub expanded: bool,
+}
+
+/// What folding decided for each node.
+#[derive(Debug, Clone, Copy)]
+pub enum Role {
+    /// Computed as usual.
+    Plain,
+    /// Never computed: everything that reads it is folded.
+    Skipped,
+    /// Folded.
+    Folded(Fold),
+}
+
+/// Decides which nodes to fold; offsets are not set yet.
+pub fn roles(program: &Program, spaces: &[Space], seq: usize) -> Vec<Role> {
+    let nodes = &program.spec.nodes;
+    let mut readers: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
+    for (i, node) in nodes.iter().enumerate() {
+        node.inputs().iter().for_each(|&k| readers[k].push(i));
+    }
+    let mut roles: Vec<Role> = vec![Role::Plain; nodes.len()];
+    for i in 0..nodes.len() {
+        if let NodeSpec::Mix { heads, .. } = nodes[i]
+            && is_foldable_mix(program, spaces, i, &readers[i])
+            && seq * heads * 4 <= program.cols[i]
+        {
+            roles[i] = Role::Skipped;
+        } else if let Some((source, mix)) = source_of(program, spaces, &roles, i) {
+            roles[i] = Role::Folded(Fold { source, mix, table: 0, base: 0, expanded: false });
+        }
+    }
+    for i in 0..nodes.len() {
+        let read = readers[i].iter().any(|&r| !matches!(roles[r], Role::Folded(_)));
+        if let Role::Folded(fold) = &mut roles[i] {
+            fold.expanded = read || i == program.spec.output;
+        }
+    }
+    roles
+}
+
+fn is_plain_linear(node: &NodeSpec) -> bool {
+    matches!(node, NodeSpec::Linear { act_quant: ActQuant::None, .. })
+}
+
+/// One query an example, distinct values, and nothing but linear layers behind.
+fn is_foldable_mix(program: &Program, spaces: &[Space], i: usize, readers: &[usize]) -> bool {
+    let nodes = &program.spec.nodes;
+    spaces[i] == Space::Last
+        && spaces[nodes[i].inputs()[1]] == Space::Distinct
+        && i != program.spec.output
+        && readers.iter().all(|&r| is_plain_linear(&nodes[r]))
+}
+
+fn source_of(
+    program: &Program,
+    spaces: &[Space],
+    roles: &[Role],
+    i: usize,
+) -> Option<(Source, usize)> {
+    let folded = |k: usize| match &roles[k] {
+        Role::Folded(f) => Some(f.mix),
+        _ => None,
+    };
+    match program.spec.nodes[i] {
+        NodeSpec::Linear { input: [x], w, b, act_quant: ActQuant::None } => match roles[x] {
+            Role::Skipped => Some((Source::Project { mix: x, w, b }, x)),
+            Role::Folded(f) => Some((Source::Map { from: x, w, b }, f.mix)),
+            Role::Plain => None,
+        },
+        NodeSpec::Add { input: [a, b] } => match (folded(a), folded(b)) {
+            (Some(mix), None) if spaces[b] == Space::Distinct => {
+                Some((Source::Shift { from: a, plus: b }, mix))
+            }
+            (None, Some(mix)) if spaces[a] == Space::Distinct => {
+                Some((Source::Shift { from: b, plus: a }, mix))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Sizes of a fold.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    rows: usize,
+    heads: usize,
+    kv_heads: usize,
+    cols: usize,
+}
+
+/// `c[rows, o] = beta c + x[rows, i] w[o, i]^T`, all contiguous.
+fn apply(x: &[f32], w: &[f32], c: &mut [f32], [i, o]: [usize; 2], beta: f32) {
+    let rows = x.len() / i;
+    gemm((rows, o, i), 1.0, View::rows(x, i), View::rows(w, i).t(), beta, c, (o, 1));
+}
+
+/// dx += dy w and dw += dy^T x.
+fn unapply(
+    [x, dy]: [&[f32]; 2],
+    w: &[f32],
+    dx: &mut [f32],
+    dw: &mut [f32],
+    [i, o]: [usize; 2],
+) {
+    let rows = x.len() / i;
+    gemm((rows, i, o), 1.0, View::rows(dy, o), View::rows(w, i), 1.0, dx, (i, 1));
+    gemm((o, i, rows), 1.0, View::rows(dy, o).t(), View::rows(x, i), 1.0, dw, (i, 1));
+}
+
+impl Exec<'_> {
+    fn fold(&self, i: usize) -> Option<Fold> {
+        match self.plan.roles[i] {
+            Role::Folded(fold) => Some(fold),
+            _ => None,
+        }
+    }
+
+    fn sizes(&self, i: usize, fold: Fold) -> Sizes {
+        let (heads, kv_heads) = match self.program.spec.nodes[fold.mix] {
+            NodeSpec::Mix { heads, kv_heads, .. } => (heads, kv_heads),
+            _ => (1, 1),
+        };
+        Sizes { rows: self.plan.distinct, heads, kv_heads, cols: self.program.cols[i] }
+    }
+
+    /// Table and base of node `k`, read from an arena (activations or gradients).
+    fn tables<'s>(&self, k: usize, arena: &'s [f32]) -> (&'s [f32], &'s [f32]) {
+        let Some(fold) = self.fold(k) else { return (&[], &[]) };
+        let s = self.sizes(k, fold);
+        let base = s.rows * s.cols;
+        (&arena[fold.table..fold.table + base * s.heads], &arena[fold.base..fold.base + base])
+    }
+
+    /// Computes table and base of folded node `i` in the shared arena.
+    pub(crate) fn fold_forward(&self, i: usize, shared: &mut [f32]) {
+        let Some(fold) = self.fold(i) else { return };
+        let s = self.sizes(i, fold);
+        let (before, own) = shared.split_at_mut(fold.base);
+        let (base, own) = own.split_at_mut(s.rows * s.cols);
+        match fold.source {
+            Source::Project { mix, w, b } => {
+                fill_rows(base, b.map(|b| self.params.effective(b)), s.cols);
+                let v = self.program.spec.nodes[mix].inputs()[1];
+                let values = &before[self.range(v)];
+                self.project(i, s, values, w, &mut own[fold.table - fold.base - base.len()..]);
+            }
+            Source::Shift { from, plus } => {
+                base.copy_from_slice(self.tables(from, before).1);
+                tritlens_kernels::add(&before[self.range(plus)], base);
+            }
+            Source::Map { from, w, b } => {
+                fill_rows(base, b.map(|b| self.params.effective(b)), s.cols);
+                let (table, from_base) = self.tables(from, before);
+                let (weight, io) = (self.params.effective(w), [self.program.cols[from], s.cols]);
+                apply(from_base, weight, base, io, 1.0);
+                let at = fold.table - fold.base - base.len();
+                apply(table, weight, &mut own[at..at + s.rows * s.heads * s.cols], io, 0.0);
+            }
+        }
+    }
+
+    fn project(&self, i: usize, s: Sizes, values: &[f32], w: usize, table: &mut [f32]) {
+        let (weight, d) = (self.params.effective(w), self.head_size(i, s));
+        for h in 0..s.heads {
+            let v = strided(&values[h / (s.heads / s.kv_heads) * d..], s.kv_heads * d);
+            let w = strided(&weight[h * d..], s.heads * d).t();
+            let c = &mut table[h * s.cols..];
+            gemm((s.rows, s.cols, d), 1.0, v, w, 0.0, c, (s.heads * s.cols, 1));
+        }
+    }
+
+    /// Head size of the values under a projection.
+    fn head_size(&self, i: usize, s: Sizes) -> usize {
+        self.program.cols[self.program.spec.nodes[i].inputs()[0]] / s.heads
+    }
+
+    /// Adds to the gradients of what folded node `i` was computed from. `grads` is laid out like the shared arena.
+    pub(crate) fn fold_backward(
+        &self,
+        i: usize,
+        shared: &[f32],
+        grads: &mut [f32],
+        param_grad: &mut [f32],
+    ) {
+        let Some(fold) = self.fold(i) else { return };
+        let s = self.sizes(i, fold);
+        let len = s.rows * s.cols;
+        let (before, own) = grads.split_at_mut(fold.base);
+        let dbase = &own[..len];
+        let place = |p: usize| self.params.places()[p].range();
+        match fold.source {
+            Source::Project { mix, w, b } => {
+                if let Some(b) = b {
+                    crate::ops::linear::backward_bias(dbase, &mut param_grad[place(b)]);
+                }
+                let v = self.program.spec.nodes[mix].inputs()[1];
+                let dtable = &own[fold.table - fold.base..];
+                let values = [&shared[self.range(v)], dtable];
+                let dv = &mut before[self.range(v)];
+                self.unproject(i, s, values, w, dv, &mut param_grad[place(w)]);
+            }
+            Source::Shift { from, plus } => {
+                if let Some(f) = self.fold(from) {
+                    tritlens_kernels::add(dbase, &mut before[f.base..f.base + len]);
+                }
+                tritlens_kernels::add(dbase, &mut before[self.range(plus)]);
+            }
+            Source::Map { from, w, b } => {
+                if let Some(b) = b {
+                    crate::ops::linear::backward_bias(dbase, &mut param_grad[place(b)]);
+                }
+                let Some(f) = self.fold(from) else { return };
+                let (io, weight) = ([self.program.cols[from], s.cols], self.params.effective(w));
+                let dw = &mut param_grad[place(w)];
+                let (table, base) = self.tables(from, shared);
+                let dtable = &own[fold.table - fold.base..][..len * s.heads];
+                let dx = &mut before[f.base..f.base + base.len()];
+                unapply([base, dbase], weight, dx, dw, io);
+                let dx = &mut before[f.table..f.table + table.len()];
+                unapply([table, dtable], weight, dx, dw, io);
+            }
+        }
+    }
+
+    fn unproject(
+        &self,
+        i: usize,
+        s: Sizes,
+        [values, dtable]: [&[f32]; 2],
+        w: usize,
+        dv: &mut [f32],
+        dw: &mut [f32],
+    ) {
+        let (weight, d) = (self.params.effective(w), self.head_size(i, s));
+        for h in 0..s.heads {
+            let kv = h / (s.heads / s.kv_heads) * d;
+            let dt = strided(&dtable[h * s.cols..], s.heads * s.cols);
+            let w = strided(&weight[h * d..], s.heads * d);
+            let (kv_stride, w_stride) = ((s.kv_heads * d, 1), (s.heads * d, 1));
+            gemm((s.rows, d, s.cols), 1.0, dt, w, 1.0, &mut dv[kv..], kv_stride);
+            let v = strided(&values[kv..], s.kv_heads * d);
+            gemm((s.cols, d, s.rows), 1.0, dt.t(), v, 1.0, &mut dw[h * d..], w_stride);
+        }
+    }
+
+    /// y `[B, C]` of a folded node that something reads.
+    pub(crate) fn expand(&self, i: usize, shared: &[f32], tile: &mut [f32]) {
+        let Some(fold) = self.fold(i) else { return };
+        let s = self.sizes(i, fold);
+        let (table, base) = self.tables(i, shared);
+        let range = self.range(i);
+        let (before, after) = tile.split_at_mut(range.start);
+        let pattern = &before[self.range(self.program.spec.nodes[fold.mix].inputs()[0])];
+        let examples = after[..range.len()].chunks_exact_mut(s.cols);
+        let weights = pattern.chunks_exact(s.heads * self.plan.seq);
+        for ((y, weights), rows) in examples.zip(weights).zip(self.example_rows()) {
+            y.copy_from_slice(crate::ops::row(base, rows[rows.len() - 1] as usize, s.cols));
+            for (h, weights) in weights.chunks_exact(rows.len()).enumerate() {
+                for (&a, &u) in weights.iter().zip(rows) {
+                    let source = crate::ops::row(table, u as usize * s.heads + h, s.cols);
+                    tritlens_kernels::axpy(a, source, y);
+                }
+            }
+        }
+    }
+
+    /// Distinct rows of each example's positions.
+    fn example_rows(&self) -> std::slice::ChunksExact<'_, u32> {
+        self.batch.index.chunks_exact(self.plan.seq)
+    }
+
+    /// Adds the gradient of an expanded node to those of its table, base and pattern.
+    pub(crate) fn unexpand(
+        &self,
+        i: usize,
+        shared: &[f32],
+        tile: &[f32],
+        shared_grad: &mut [f32],
+        tile_grad: &mut [f32],
+    ) {
+        let Some(fold) = self.fold(i) else { return };
+        let s = self.sizes(i, fold);
+        let table = self.tables(i, shared).0;
+        let node = self.program.spec.nodes[fold.mix].inputs()[0];
+        let range = self.range(i);
+        let (before, after) = tile_grad.split_at_mut(range.start);
+        let pattern = tile[self.range(node)].chunks_exact(s.heads * self.plan.seq);
+        let dpattern = before[self.range(node)].chunks_exact_mut(s.heads * self.plan.seq);
+        let examples = after[..range.len()].chunks_exact(s.cols).zip(self.example_rows());
+        for ((dy, rows), (a, da)) in examples.zip(pattern.zip(dpattern)) {
+            let last = fold.base + rows[rows.len() - 1] as usize * s.cols;
+            tritlens_kernels::add(dy, &mut shared_grad[last..last + s.cols]);
+            for j in 0..a.len() {
+                let row = rows[j % rows.len()] as usize * s.heads + j / rows.len();
+                da[j] += tritlens_kernels::dot(dy, crate::ops::row(table, row, s.cols));
+                let at = fold.table + row * s.cols;
+                tritlens_kernels::axpy(a[j], dy, &mut shared_grad[at..at + s.cols]);
+            }
+        }
+    }
+}
+
+fn strided(data: &[f32], row_stride: usize) -> View<'_> {
+    View { data, row_stride, col_stride: 1 }
+}
+
+fn fill_rows(rows: &mut [f32], value: Option<&[f32]>, cols: usize) {
+    match value {
+        None => rows.fill(0.0),
+        Some(v) => rows.chunks_exact_mut(cols).for_each(|r| r.copy_from_slice(v)),
+    }
+}
+
+/// Elements a fold takes in the shared arena: base and, unless it shares one, table.
+pub(crate) fn place(
+    program: &Program,
+    placed: &[Role],
+    fold: &mut Fold,
+    i: usize,
+    at: usize,
+    distinct: usize,
+) -> usize {
+    let heads = match program.spec.nodes[fold.mix] {
+        NodeSpec::Mix { heads, .. } => heads,
+        _ => 1,
+    };
+    let base = distinct * program.cols[i];
+    fold.base = at;
+    if let Source::Shift { from, .. } = fold.source
+        && let Role::Folded(source) = placed[from]
+    {
+        fold.table = source.table;
+        return base.next_multiple_of(16);
+    }
+    fold.table = at + base.next_multiple_of(16);
+    base.next_multiple_of(16) + (base * heads).next_multiple_of(16)
+}
+
+/// Whether folding is worth it: the distinct rows times heads are at most half the examples.
+pub(crate) fn pays(distinct: usize, heads: usize, examples: usize) -> bool {
+    distinct.saturating_mul(2 * heads) <= examples
+}
