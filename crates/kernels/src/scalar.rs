@@ -14,7 +14,7 @@ use crate::table::AdamHyper;
 pub(crate) const LANES: usize = 16;
 
 /// Adds the lanes: the upper half onto the lower half until one is left.
-fn fold<T: Copy + std::ops::AddAssign>(lanes: &mut [T]) -> T {
+pub(crate) fn fold<T: Copy + std::ops::AddAssign>(lanes: &mut [T]) -> T {
     let mut half = lanes.len() / 2;
     while half > 0 {
         for i in 0..half {

@@ -1,8 +1,147 @@
-//! One thin file per instruction set; nothing here but loads, arithmetic and wrappers.
+//! One thin file for each instruction set: an implementation of [`crate::lanes::Lanes`] and a table. No loops here.
 
 use crate::table::Kernels;
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm32;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
 /// The tables this machine can run besides the scalar one, best first.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn detect() -> Vec<&'static Kernels> {
+    x86_64::detect()
+}
+
+/// NEON is part of every aarch64 processor.
+#[cfg(target_arch = "aarch64")]
+pub(crate) fn detect() -> Vec<&'static Kernels> {
+    vec![&aarch64::neon::TABLE]
+}
+
+/// WebAssembly cannot be asked at run time: a module with SIMD does not load where SIMD is missing, so the build decides.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub(crate) fn detect() -> Vec<&'static Kernels> {
+    vec![&wasm32::simd128::TABLE]
+}
+
+#[cfg(not(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    all(target_arch = "wasm32", target_feature = "simd128")
+)))]
 pub(crate) fn detect() -> Vec<&'static Kernels> {
     Vec::new()
 }
+
+/// Applies an operation to each register of one, two or four arrays of registers.
+macro_rules! each {
+    (1, $op:expr, $($a:expr),+) => { [$op($($a[0]),+)] };
+    (2, $op:expr, $($a:expr),+) => { [$op($($a[0]),+), $op($($a[1]),+)] };
+    (4, $op:expr, $($a:expr),+) => {
+        [$op($($a[0]),+), $op($($a[1]),+), $op($($a[2]),+), $op($($a[3]),+)]
+    };
+}
+
+/// Writes `Lanes` functions that are one instruction for each register.
+macro_rules! lift {
+    ($n:tt: $($name:ident($($arg:ident: $ty:ident),+) -> $ret:ident = $op:expr;)+) => {
+        $(#[inline(always)]
+        unsafe fn $name($($arg: Self::$ty),+) -> Self::$ret {
+            // SAFETY: the caller has the instruction set (the contract of `Lanes`); registers only, no memory.
+            unsafe { each!($n, $op, $($arg),+) }
+        })+
+    };
+}
+
+/// Writes the other `Lanes` functions: plain bodies, whose conditions are those of the trait.
+macro_rules! contract {
+    ($(fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? { $($body:tt)* })+) => {
+        $(#[inline(always)]
+        unsafe fn $name($($arg: $ty),*) $(-> $ret)? {
+            // SAFETY: the caller has the instruction set, and the elements that the trait names behind a pointer.
+            unsafe { $($body)* }
+        })+
+    };
+}
+
+/// A generic body compiled with an instruction set's features.
+macro_rules! wrap {
+    ($features:literal, $body:expr, ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?) => {{
+        #[target_feature(enable = $features)]
+        unsafe fn wrapper($($arg: $ty),*) $(-> $ret)? {
+            // SAFETY: the wrapper may only be called where the features exist and with lengths that were checked, which is all
+            // that the body asks for.
+            unsafe { $body($($arg),*) }
+        }
+        wrapper
+    }};
+}
+
+/// An instruction set's table: every generic body, wrapped. The tile sizes say how many rows of packed weights and rows of activations have
+/// their sums in registers at once.
+macro_rules! table {
+    ($name:literal, $lanes:ty, $features:literal, f32: $rf:literal x $mf:literal, i8: $ri:literal x $mi:literal) => {
+        /// This instruction set's kernels.
+        pub(crate) static TABLE: $crate::table::Kernels = {
+            use $crate::generic::{
+                elementwise as e, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
+            };
+            use $crate::pack::Format;
+            use $crate::table::{AdamHyper, Kernels};
+            type L = $lanes;
+            Kernels {
+                name: $name,
+                add: wrap!($features, e::add::<L>, (x: &[f32], y: &mut [f32])),
+                axpy: wrap!($features, e::axpy::<L>, (a: f32, x: &[f32], y: &mut [f32])),
+                scale_add: wrap!($features, e::scale_add::<L>, (a: f32, x: &[f32], y: &mut [f32])),
+                scale_in_place: wrap!($features, e::scale_in_place::<L>, (a: f32, x: &mut [f32])),
+                dot: wrap!($features, r::dot::<L>, (a: &[f32], b: &[f32]) -> f32),
+                sum: wrap!($features, r::sum::<L>, (x: &[f32]) -> f64),
+                sum_abs: wrap!($features, r::sum_abs::<L>, (x: &[f32]) -> f64),
+                sum_sq: wrap!($features, r::sum_sq::<L>, (x: &[f32]) -> f64),
+                max_abs: wrap!($features, r::max_abs::<L>, (x: &[f32]) -> f32),
+                relu: wrap!($features, e::relu::<L>, (x: &[f32], y: &mut [f32])),
+                relu_back: wrap!($features, e::relu_back::<L>, (y: &[f32], dy: &[f32], dx: &mut [f32])),
+                softmax_rows: wrap!($features, s::softmax_rows::<L>, (x: &[f32], cols: usize, y: &mut [f32])),
+                softmax_back_rows: wrap!(
+                    $features, s::softmax_back_rows::<L>,
+                    (y: &[f32], dy: &[f32], cols: usize, dx: &mut [f32])
+                ),
+                cross_entropy_rows: wrap!(
+                    $features, s::cross_entropy_rows::<L>,
+                    (z: &[f32], cols: usize, targets: &[i32], weights: &[f32], dz: Option<&mut [f32]>, losses: &mut [f64]) -> u64
+                ),
+                adamw: wrap!(
+                    $features, e::adamw::<L>,
+                    (p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], h: &AdamHyper)
+                ),
+                quantize_ternary: wrap!(
+                    $features, q::quantize_ternary::<L>,
+                    (w: &[f32], shift: f32, gamma: f32, codes: &mut [i8], eff: &mut [f32])
+                ),
+                quantize_binary: wrap!(
+                    $features, q::quantize_binary::<L>,
+                    (w: &[f32], shift: f32, beta: f32, zero: bool, codes: &mut [i8], eff: &mut [f32])
+                ),
+                quantize_act_rows: wrap!(
+                    $features, q::quantize_act_rows::<L>,
+                    (x: &[f32], cols: usize, codes: &mut [i8], scales: &mut [f32])
+                ),
+                count_diff: wrap!($features, q::count_diff::<L>, (a: &[i8], b: &[i8]) -> u64),
+                packed_matmul_f32: wrap!(
+                    $features, pf::packed_matmul_f32::<L, $rf, $mf>,
+                    (f: Format, w: &[u8], rows: usize, cols: usize, scale: f32, x: &[f32], m: usize, y: &mut [f32])
+                ),
+                packed_matmul_i8: wrap!(
+                    $features, pi::packed_matmul_i8::<L, $ri, $mi>,
+                    (f: Format, w: &[u8], rows: usize, cols: usize, x: &[i8], m: usize, y: &mut [i32])
+                ),
+            }
+        };
+    };
+}
+
+pub(crate) use {contract, each, lift, table, wrap};

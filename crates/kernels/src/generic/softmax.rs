@@ -1,0 +1,164 @@
+//! Softmax rows, forward and backward, and the cross-entropy that ends a network.
+//!
+//! Bound by exp: about 20 f32 or 30 f64 operations an element, the f64 one with a division.
+
+use super::exp::{exp32, exp64};
+use super::reduce::{dot, fold64, row_max};
+use super::{W, tail};
+use crate::lanes::Lanes;
+use crate::math::log_f64;
+
+#[inline(always)]
+pub(crate) unsafe fn softmax_rows<L: Lanes>(x: &[f32], cols: usize, y: &mut [f32]) {
+    for (x, y) in x.chunks_exact(cols).zip(y.chunks_exact_mut(cols)) {
+        // SAFETY: both rows have `cols` elements; the caller has the instruction set.
+        unsafe {
+            let total = exp_row::<L>(x, row_max::<L>(x), y);
+            divide::<L>(total, y);
+        }
+    }
+}
+
+/// y = exp(x - max); returns the sum of y.
+#[inline(always)]
+unsafe fn exp_row<L: Lanes>(x: &[f32], max: f32, y: &mut [f32]) -> f32 {
+    let whole = x.len() / W * W;
+    // SAFETY: i + W <= len of both slices, the tails have W elements; the caller has the instruction set.
+    unsafe {
+        let (max, mut total) = (L::splat(max), L::splat(0.0));
+        for i in (0..whole).step_by(W) {
+            let e = exp32::<L>(L::sub(L::load(x.as_ptr().add(i)), max));
+            L::store(y.as_mut_ptr().add(i), e);
+            total = L::add(total, e);
+        }
+        if whole < x.len() {
+            let mut e = [0.0; W];
+            let x = L::load(tail(x, f32::NEG_INFINITY).as_ptr());
+            L::store(e.as_mut_ptr(), exp32::<L>(L::sub(x, max)));
+            let rest = y.len() - whole;
+            y[whole..].copy_from_slice(&e[..rest]);
+            total = L::add(total, L::load(tail(y, 0.0).as_ptr()));
+        }
+        L::fold(total)
+    }
+}
+
+/// y /= total.
+#[inline(always)]
+unsafe fn divide<L: Lanes>(total: f32, y: &mut [f32]) {
+    let whole = y.len() / W * W;
+    for i in (0..whole).step_by(W) {
+        // SAFETY: i + W <= len; the caller has the instruction set.
+        unsafe {
+            let y = y.as_mut_ptr().add(i);
+            L::store(y, L::div(L::load(y), L::splat(total)));
+        }
+    }
+    for y in &mut y[whole..] {
+        *y /= total;
+    }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn softmax_back_rows<L: Lanes>(
+    y: &[f32],
+    dy: &[f32],
+    cols: usize,
+    dx: &mut [f32],
+) {
+    let whole = cols / W * W;
+    let rows = y.chunks_exact(cols).zip(dy.chunks_exact(cols)).zip(dx.chunks_exact_mut(cols));
+    for ((y, dy), dx) in rows {
+        // SAFETY: the three rows have `cols` elements and i + W <= cols; the caller has the instruction set.
+        unsafe {
+            let inner = dot::<L>(y, dy);
+            for i in (0..whole).step_by(W) {
+                let centred = L::sub(L::load(dy.as_ptr().add(i)), L::splat(inner));
+                let change = L::mul(L::load(y.as_ptr().add(i)), centred);
+                let dx = dx.as_mut_ptr().add(i);
+                L::store(dx, L::add(L::load(dx), change));
+            }
+            for i in whole..cols {
+                dx[i] += y[i] * (dy[i] - inner);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn cross_entropy_rows<L: Lanes>(
+    logits: &[f32],
+    cols: usize,
+    targets: &[i32],
+    weights: &[f32],
+    mut dlogits: Option<&mut [f32]>,
+    losses: &mut [f64],
+) -> u64 {
+    let mut hits = 0;
+    let mut e = vec![0.0f64; cols.next_multiple_of(W)];
+    for (row, z) in logits.chunks_exact(cols).enumerate() {
+        let dz = dlogits.as_mut().map(|d| &mut d[row * cols..][..cols]);
+        if targets[row] < 0 {
+            losses[row] = 0.0;
+            dz.into_iter().for_each(|dz| dz.fill(0.0));
+            continue;
+        }
+        let (target, weight) = (targets[row] as usize, f64::from(weights[row]));
+        // SAFETY: `z` has `cols` elements and `e` has room for them padded to W; the caller has the instruction set.
+        let (max, total) = unsafe {
+            let max = row_max::<L>(z);
+            (max, exp_row64::<L>(z, max, &mut e))
+        };
+        losses[row] = weight * (log_f64(total) - (f64::from(z[target]) - f64::from(max)));
+        // Compare the target first: the search for an earlier equal one is only needed when it is a maximum itself.
+        hits += u64::from(z[target] == max && !z[..target].contains(&max));
+        if let Some(dz) = dz {
+            let scale = weight / total;
+            // SAFETY: as above; `dz` has `cols` elements.
+            unsafe { scale_row::<L>(&e, scale, dz) };
+            dz[target] = (e[target] * scale - weight) as f32;
+        }
+    }
+    hits
+}
+
+/// e = exp(z - max) in f64, padded with zeros; returns the sum.
+#[inline(always)]
+unsafe fn exp_row64<L: Lanes>(z: &[f32], max: f32, e: &mut [f64]) -> f64 {
+    // SAFETY: the caller gives `e` at least z.len() rounded up to W elements; i + W <= z.len() in the loop and the tail has W elements;
+    // the caller has the instruction set.
+    unsafe {
+        let max = L::dsplat(f64::from(max));
+        let mut sums = [L::dsplat(0.0); 2];
+        let whole = z.len() / W * W;
+        let padded = tail(z, f32::NEG_INFINITY);
+        for i in (0..z.len()).step_by(W) {
+            let from = if i < whole { z.as_ptr().add(i) } else { padded.as_ptr() };
+            let parts = L::widen(L::load(from));
+            for half in 0..2 {
+                let value = exp64::<L>(L::dsub(parts[half], max));
+                L::dstore(e.as_mut_ptr().add(i + half * W / 2), value);
+                sums[half] = L::dadd(sums[half], value);
+            }
+        }
+        fold64::<L>(sums)
+    }
+}
+
+/// out = e * scale, rounded to f32.
+#[inline(always)]
+unsafe fn scale_row<L: Lanes>(e: &[f64], scale: f64, out: &mut [f32]) {
+    let whole = out.len() / W * W;
+    for i in (0..whole).step_by(W) {
+        // SAFETY: i + W <= len of both; the caller has the instruction set.
+        unsafe {
+            let (low, high) = (e.as_ptr().add(i), e.as_ptr().add(i + W / 2));
+            let scale = L::dsplat(scale);
+            let products = [L::dmul(L::dload(low), scale), L::dmul(L::dload(high), scale)];
+            L::store(out.as_mut_ptr().add(i), L::narrow(products));
+        }
+    }
+    for (out, e) in out[whole..].iter_mut().zip(&e[whole..]) {
+        *out = (e * scale) as f32;
+    }
+}

@@ -1,0 +1,112 @@
+//! The small vector vocabulary that kernel bodies are written in. An instruction set is an implementation of [`Lanes`], nothing more.
+//!
+//! Sizes are logical, the same everywhere: 16 f32, 8 f64, 16 i32, 32 bytes. A narrow machine implements them with several registers. That is what makes results
+//! equal bit for bit: the number of partial sums does not depend on the width of a register.
+
+/// Vectors of one instruction set.
+///
+/// # Safety
+/// All functions are `unsafe` for one shared reason: the caller must run on a machine with the instruction set. Those that
+/// take a pointer also need the stated number of elements behind it; alignment never matters.
+pub(crate) trait Lanes {
+    /// 16 f32.
+    type F: Copy;
+    /// 16 i32.
+    type I: Copy;
+    /// 8 f64.
+    type D: Copy;
+    /// 32 bytes.
+    type B: Copy;
+    /// A comparison of 16 f32.
+    type M: Copy;
+    /// A comparison of 8 f64.
+    type N: Copy;
+    /// Partial sums of an int8 product.
+    type P: Copy;
+
+    unsafe fn splat(x: f32) -> Self::F;
+    /// Reads 16.
+    unsafe fn load(from: *const f32) -> Self::F;
+    /// Writes 16.
+    unsafe fn store(to: *mut f32, x: Self::F);
+    unsafe fn add(a: Self::F, b: Self::F) -> Self::F;
+    unsafe fn sub(a: Self::F, b: Self::F) -> Self::F;
+    unsafe fn mul(a: Self::F, b: Self::F) -> Self::F;
+    unsafe fn div(a: Self::F, b: Self::F) -> Self::F;
+    unsafe fn sqrt(a: Self::F) -> Self::F;
+    unsafe fn abs(a: Self::F) -> Self::F;
+    /// a b + c where a b is exact in f32: fused or not, the bits are the same.
+    unsafe fn mul_add_exact(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// a < b; false when one is NaN.
+    unsafe fn lt(a: Self::F, b: Self::F) -> Self::M;
+    /// `yes` where the mask is set, else `no`.
+    unsafe fn select(mask: Self::M, yes: Self::F, no: Self::F) -> Self::F;
+    /// Upper half onto lower half until one is left.
+    unsafe fn fold(a: Self::F) -> f32;
+
+    unsafe fn bits(a: Self::F) -> Self::I;
+    unsafe fn float(a: Self::I) -> Self::F;
+    unsafe fn isplat(x: i32) -> Self::I;
+    unsafe fn iadd(a: Self::I, b: Self::I) -> Self::I;
+    unsafe fn isub(a: Self::I, b: Self::I) -> Self::I;
+    unsafe fn iand(a: Self::I, b: Self::I) -> Self::I;
+    unsafe fn ishl(a: Self::I, by: u32) -> Self::I;
+    /// Logical shift.
+    unsafe fn ishr(a: Self::I, by: u32) -> Self::I;
+    /// Arithmetic shift by one.
+    unsafe fn ihalf(a: Self::I) -> Self::I;
+    /// Writes 16 i8 from floats that hold integers in -128..=127.
+    unsafe fn store_codes(to: *mut i8, x: Self::F);
+
+    unsafe fn dsplat(x: f64) -> Self::D;
+    /// Reads 8.
+    unsafe fn dload(from: *const f64) -> Self::D;
+    /// Writes 8.
+    unsafe fn dstore(to: *mut f64, x: Self::D);
+    unsafe fn dadd(a: Self::D, b: Self::D) -> Self::D;
+    unsafe fn dsub(a: Self::D, b: Self::D) -> Self::D;
+    unsafe fn dmul(a: Self::D, b: Self::D) -> Self::D;
+    unsafe fn ddiv(a: Self::D, b: Self::D) -> Self::D;
+    unsafe fn dlt(a: Self::D, b: Self::D) -> Self::N;
+    unsafe fn dselect(mask: Self::N, yes: Self::D, no: Self::D) -> Self::D;
+    /// 2^n for the integer n in the low bits of a number that `MAGIC_F64` was added to.
+    unsafe fn dpow2(shifted: Self::D) -> Self::D;
+    /// Lanes 0..8 and 8..16, exact.
+    unsafe fn widen(a: Self::F) -> [Self::D; 2];
+    /// The inverse of `widen`, rounded to nearest even.
+    unsafe fn narrow(a: [Self::D; 2]) -> Self::F;
+
+    /// Reads 16 bytes into 16 i32.
+    unsafe fn digits(from: *const u8) -> Self::I;
+    /// The low two bits of each integer, minus 1.
+    unsafe fn trit(a: Self::I) -> Self::F;
+    /// +1 where the lowest bit is set, else -1.
+    unsafe fn sign(a: Self::I) -> Self::F;
+
+    /// Reads 32.
+    unsafe fn bload(from: *const u8) -> Self::B;
+    unsafe fn bsplat(x: u8) -> Self::B;
+    unsafe fn badd(a: Self::B, b: Self::B) -> Self::B;
+    unsafe fn band(a: Self::B, b: Self::B) -> Self::B;
+    /// a - b, not below 0.
+    unsafe fn bsub_saturating(a: Self::B, b: Self::B) -> Self::B;
+    /// (a + b + 1) / 2 without overflow.
+    unsafe fn bavg(a: Self::B, b: Self::B) -> Self::B;
+    /// Shifts right; bits of a neighbouring byte may come in at the top, the caller masks them off.
+    unsafe fn bshr(a: Self::B, by: u32) -> Self::B;
+
+    /// Bytes that one prepared activation takes.
+    const X_BYTES: usize;
+    /// How many `pdot` a partial sum bears before it could overflow, with digits up to 3 and activations down to -128.
+    const DOTS: usize;
+    /// Writes `32 * X_BYTES` bytes: 32 int8 activations in the order that `pdot` wants.
+    unsafe fn prepare(x: *const i8, to: *mut u8);
+    unsafe fn pzero() -> Self::P;
+    /// Adds 32 products of unsigned digits (0..=3) and prepared activations.
+    unsafe fn pdot(sum: Self::P, digits: Self::B, x: *const u8) -> Self::P;
+    /// The sum of all partial sums, modulo 2^32.
+    unsafe fn psum(sum: Self::P) -> i32;
+
+    /// How many of 64 bytes differ.
+    unsafe fn diff(a: *const i8, b: *const i8) -> u32;
+}
