@@ -18,7 +18,7 @@ export async function buildNative() {
   const value = digest(SOURCES, `${capture("rustc", ["--version"])} ${process.platform} ${process.arch}`);
   if (addons().length > 0 && fresh(stampFile, value, [join(folder, "index.js"), join(folder, "index.d.ts")])) return;
   say("Building the native addon");
-  const args = ["build", "--platform", "--release", "--no-js", "--dts", "index.d.ts", "--no-dts-cache"];
+  const args = ["build", "--platform", "--release", "--strip", "--no-js", "--dts", "index.d.ts", "--no-dts-cache"];
   const cli = packageBin("@napi-rs/cli", "dist/cli.js");
   await run("native addon", process.execPath, [cli, ...args], { cwd: folder, rerun: "npm run build:native" });
   // Cargo may have written Cargo.lock: the stamp is taken from what is there now.

@@ -15,7 +15,7 @@ const SOURCES = ["crates", "bindings/wasm/src", "bindings/wasm/Cargo.toml", "Car
 
 /** What the compiler may use by default; wasm-opt refuses a module with a feature it was not told of. */
 const FEATURES = ["simd", "bulk-memory", "bulk-memory-opt", "sign-ext", "mutable-globals", "nontrapping-float-to-int", "reference-types", "multivalue"];
-const OPTIMISE = ["-O3", ...FEATURES.map((name) => `--enable-${name}`)];
+const OPTIMISE = ["-O3", "--strip-debug", "--strip-producers", ...FEATURES.map((name) => `--enable-${name}`)];
 
 export async function buildWasm() {
   if (fresh(stampFile, digest(SOURCES), [binary, join(pkg, "tritlens_wasm.js")])) return;

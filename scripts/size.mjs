@@ -1,0 +1,45 @@
+/**
+ * Sizes of what users download, against budgets kept in scripts/size.json (a committed snapshot, with room of a tenth). `--write` takes today's.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import { asProgram, root, StepError } from "./lib/run.mjs";
+
+const snapshot = join(root, "scripts", "size.json");
+const ROOM = 1.1;
+const zipped = (bytes) => gzipSync(bytes, { level: 9 }).length;
+
+/** The SDK as a browser would get it: one entry point, bundled and minified, without the WASM file. */
+async function bundle(entry) {
+  const { outputFiles } = await build({
+    stdin: { contents: `export * from ${JSON.stringify(entry)}`, resolveDir: root },
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "browser",
+    write: false,
+    logLevel: "error",
+  });
+  return outputFiles[0].contents;
+}
+
+async function measure() {
+  const wasm = readFileSync(join(root, "bindings", "wasm", "pkg", "tritlens_wasm_bg.wasm"));
+  return {
+    "wasm, gzip": zipped(wasm),
+    "tritlens, gzip": zipped(await bundle("tritlens")),
+    "tritlens/models, gzip": zipped(await bundle("tritlens/models")),
+    "tritlens/interp, gzip": zipped(await bundle("tritlens/interp")),
+  };
+}
+
+await asProgram(import.meta, async (args) => {
+  const now = await measure();
+  if (args.includes("--write")) writeFileSync(snapshot, `${JSON.stringify(now, null, 2)}\n`);
+  const budget = JSON.parse(readFileSync(snapshot, "utf8"));
+  const over = Object.entries(now).filter(([name, bytes]) => !(bytes <= budget[name] * ROOM));
+  console.table(Object.fromEntries(Object.entries(now).map(([name, bytes]) => [name, { bytes, snapshot: budget[name] }])));
+  if (over.length > 0) throw new StepError(`larger than the snapshot by more than a tenth: ${over.map(([name]) => name).join(", ")}`, "npm run size (-- --write accepts the new sizes)");
+});
