@@ -31,7 +31,7 @@ export async function verifyChecksum(file: Uint8Array): Promise<void> {
   const at = findDigits(file);
   if (at === undefined) throw new TritlensError("E_CHECKPOINT", "the checksum is missing", { expected: `metadata "${CHECKSUM_KEY}"`, found: "nothing" });
   const stored = new TextDecoder().decode(file.subarray(at, at + 64));
-  const copy = file.slice();
+  const copy = new Uint8Array(file);
   copy.fill(0x30, at, at + 64);
   const found = await digest(copy);
   if (found !== stored) throw new TritlensError("E_CHECKPOINT", "the file is damaged: its checksum does not match", { expected: stored, found });

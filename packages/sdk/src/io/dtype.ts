@@ -39,7 +39,8 @@ const READ: Readonly<Record<StoredDType, Read>> = {
 
 /** Values of a stored tensor as f32 (f64 and 64-bit integers are rounded). The bytes may start anywhere: they are read, never cast. */
 export function decodeFloats(dtype: StoredDType, bytes: Uint8Array): Float32Array {
-  if (dtype === "F32") return new Float32Array(bytes.slice().buffer);
+  // `new Uint8Array` copies; `slice` of a Node Buffer would not.
+  if (dtype === "F32") return new Float32Array(new Uint8Array(bytes).buffer);
   const size = DTYPE_BYTES[dtype] as number;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const read = READ[dtype];

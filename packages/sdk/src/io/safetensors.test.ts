@@ -151,6 +151,15 @@ describe("round trip", () => {
     for (const [name, t] of tensors) expect(toTensor(back.tensors.get(name)!).data).toEqual(Float32Array.from(t.data));
     expect(decodeInts("I8", back.tensors.get("b")!.bytes)).toEqual(Int32Array.of(-1, 0, 1));
   });
+  it("reads Node's Buffers, whose slices are views", async () => {
+    const bytes = Buffer.from(await sealChecksum(serializeSafetensors([["w", Tensor.from(Float32Array.of(1.5), [1])]], new Map([checksumPlaceholder()]))));
+    const before = Buffer.from(new Uint8Array(bytes));
+    await verifyChecksum(bytes);
+    const { data } = toTensor(parseSafetensors(bytes).tensors.get("w")!);
+    expect([...data]).toEqual([1.5]);
+    data[0] = 7;
+    expect(bytes.equals(before)).toBe(true);
+  });
   it("never throws anything untyped on mutated files", () => {
     const base = serializeSafetensors([["w", Tensor.from(Float32Array.of(1, 2, 3), [3])]], new Map([["a", "b"]]));
     fc.assert(
