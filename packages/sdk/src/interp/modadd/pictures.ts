@@ -4,10 +4,11 @@ import { answer } from "../math/cross-entropy.ts";
 import { principalComponents, singularValues } from "../math/eigen.ts";
 import { mod } from "../math/fourier.ts";
 import { mean } from "../math/statistics.ts";
-import type { Findings } from "./analyze.ts";
+import { type Findings, findings } from "./analyze.ts";
 import { headScores, scoreSpectra } from "./attention.ts";
 import { correctLogits } from "./clock-pizza.ts";
 import { embeddingSpectra, keyGram } from "./embedding-svd.ts";
+import type { ModAddActivations, ModAddOptions } from "./input.ts";
 import { fittedOffsets, sumByOffset } from "./logit-fit.ts";
 import { neuronPhases } from "./phases-of-neurons.ts";
 import { circleOf } from "./picture-circles.ts";
@@ -35,6 +36,15 @@ export function pictures(found: Findings): ModAddPictures {
     train: heatMap(p, p, prepared.mask),
     codes: codeImages(acts.weights),
   };
+}
+
+/**
+ * {@link pictures} of activations from anywhere.
+ *
+ * @throws TritlensError E_RANGE, E_SHAPE, E_NONFINITE, E_DETACHED, E_NAME for input that does not fit.
+ */
+export function drawActivations(acts: ModAddActivations, options: ModAddOptions = {}): ModAddPictures {
+  return pictures(findings(acts, options));
 }
 
 function embeddingPictures({
