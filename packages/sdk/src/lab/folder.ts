@@ -5,7 +5,7 @@
  * ```text
  * OUT/experiment.json          what may not change between resumes
  * OUT/results.json  report.html
- * OUT/runs/MODE-sSEED/         checkpoint.safetensors  curves.jsonl  snapshots/  progress.json  analysis.json  pictures.json  run.json
+ * OUT/runs/MODE-sSEED/         checkpoint.safetensors  final.safetensors  curves.jsonl  snapshots/  progress.json  analysis.json  pictures.json  run.json
  * ```
  */
 import { appendFile, mkdir, readdir, readFile, rm } from "node:fs/promises";
@@ -63,7 +63,7 @@ export class RunFolder {
     this.name = name.replaceAll("\\", "/");
   }
 
-  file(name: "checkpoint.safetensors" | "curves.jsonl" | "progress.json" | "analysis.json" | "pictures.json" | "run.json"): string {
+  file(name: "checkpoint.safetensors" | "final.safetensors" | "curves.jsonl" | "progress.json" | "analysis.json" | "pictures.json" | "run.json"): string {
     return join(this.path, name);
   }
   get snapshots(): string {
