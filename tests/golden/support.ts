@@ -9,6 +9,12 @@ export const ACT_TOL = 1e-5;
 /** Gradients in f32, measured the same way. */
 export const GRAD_TOL = 1e-4;
 
+/**
+ * One unit of f32 rounding. A gradient whose largest entry is below this share of the case's largest gradient is zero in exact arithmetic (b_K without
+ * rotary positions: a constant added to all keys shifts every score of a query alike, which softmax does not see); what both sides then hold is noise.
+ */
+export const ZERO_GRAD: number = 2 ** -23;
+
 /** Folder with transformerlens/, quantizers/ and modadd/; point `TRITLENS_ORACLES` at another set of the same form to test that one. */
 export const ORACLES: string = process.env.TRITLENS_ORACLES ?? fileURLToPath(new URL(".", import.meta.url));
 
@@ -28,6 +34,19 @@ export function get(file: ReadonlyMap<string, StoredTensor>, name: string): Tens
 export function expectClose(what: string, found: Tensor, expected: Tensor, tolerance: number): void {
   expect(found.shape, `shape of ${what}`).toEqual(expected.shape);
   expect(difference(found.data, expected.data), `${what}: relative difference`).toBeLessThanOrEqual(tolerance);
+}
+
+/** Largest absolute entry. */
+export function largest(data: ArrayLike<number>): number {
+  return Array.from(data).reduce((m, x) => Math.max(m, Math.abs(x)), 0);
+}
+
+/** Compares gradients; `scale` is the case's largest gradient. A gradient that is zero in exact arithmetic has to be zero to rounding on both sides. */
+export function expectGrad(what: string, found: Tensor, expected: Tensor, scale: number): void {
+  const zero = ZERO_GRAD * scale;
+  if (largest(expected.data) > zero) return expectClose(what, found, expected, GRAD_TOL);
+  expect(found.shape, `shape of ${what}`).toEqual(expected.shape);
+  expect(largest(found.data), `${what}: zero in exact arithmetic`).toBeLessThanOrEqual(zero);
 }
 
 /** Largest difference relative to the largest finite entry of `expected`; infinite when infinities or NaN differ. */

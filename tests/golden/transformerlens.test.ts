@@ -3,9 +3,9 @@
  * of every case in the index.
  */
 import { readFileSync } from "node:fs";
-import { type CachedRun, configFromTransformerLens, decodeInts, loadCore, Model, type StoredTensor, type Tensor } from "tritlens";
+import { type CachedRun, configFromTransformerLens, decodeInts, loadCore, Model, type StoredTensor, Tensor } from "tritlens";
 import { beforeAll, describe, expect, it } from "vitest";
-import { ACT_TOL, expectClose, GRAD_TOL, get, ORACLES, oracle } from "./support.ts";
+import { ACT_TOL, expectClose, expectGrad, get, largest, ORACLES, oracle } from "./support.ts";
 
 interface Case {
   readonly config: Record<string, unknown>;
@@ -31,18 +31,47 @@ beforeAll(async () => {
 
 it("has cases", () => expect(Object.keys(index).length).toBeGreaterThan(0));
 
-describe.each(Object.entries(index))("%s", (name, { config, loss }) => {
+/** Runs a case forward and backward. */
+function runCase({ config, loss }: Case, file: ReadonlyMap<string, StoredTensor>, splitNorm: boolean): CachedRun {
+  const model = Model.fromConfig({ ...configFromTransformerLens(config), splitNorm });
+  model.loadStateDict(new Map(names(file, "param.").map((n) => [n, get(file, `param.${n}`)])));
+  const stored = file.get("tokens") as StoredTensor;
+  const tokens = { data: decodeInts(stored.dtype, stored.bytes), shape: stored.shape };
+  const run = model.runWithCache(tokens, { inclGrad: true, paramGrads: true, loss: { targets: targetsOf(loss, tokens.data, stored.shape) } });
+  model.dispose();
+  return run;
+}
+
+/** The gradient at an attention input that comes through one projection: grad of hook_q/k/v times its weight, [batch, pos, d_model]. */
+function through(file: ReadonlyMap<string, StoredTensor>, block: string, c: "Q" | "K" | "V"): Float64Array {
+  const grad = get(file, `actgrad.${block}.attn.hook_${c.toLowerCase()}`);
+  const w = get(file, file.has(`param.${block}.attn.W_${c}`) ? `param.${block}.attn.W_${c}` : `param.${block}.attn._W_${c}`);
+  const [heads, dModel, dHead] = w.shape as [number, number, number];
+  const rows = grad.size / (heads * dHead);
+  const out = new Float64Array(rows * dModel);
+  for (let i = 0; i < out.length; i++) {
+    const [row, d] = [Math.floor(i / dModel), i % dModel];
+    for (let k = 0; k < heads * dHead; k++) {
+      const [h, e] = [Math.floor(k / dHead), k % dHead];
+      out[i] = (out[i] as number) + (grad.data[row * heads * dHead + k] as number) * (w.data[(h * dModel + d) * dHead + e] as number);
+    }
+  }
+  return out;
+}
+
+/** TransformerLens runs ln1 three times (for queries, keys and values) and the oracle keeps the gradient of the last one to fire, the queries'. */
+const isLn1 = (hook: string): boolean => hook.includes(".ln1.");
+
+describe.each(Object.entries(index))("%s", (name, testCase) => {
   const file = oracle(`transformerlens/${name}.safetensors`);
+  const scale = Math.max(...names(file, "grad.").map((n) => largest(get(file, `grad.${n}`).data)));
+  const gradHooks = names(file, "actgrad.");
   let run: CachedRun;
-  const grad = (hook: string): Tensor => run.cache.get(`${hook}_grad`);
+  let split: CachedRun;
 
   beforeAll(() => {
-    const model = Model.fromConfig(configFromTransformerLens(config));
-    model.loadStateDict(new Map(names(file, "param.").map((n) => [n, get(file, `param.${n}`)])));
-    const stored = file.get("tokens") as StoredTensor;
-    const tokens = { data: decodeInts(stored.dtype, stored.bytes), shape: stored.shape };
-    run = model.runWithCache(tokens, { inclGrad: true, paramGrads: true, loss: { targets: targetsOf(loss, tokens.data, stored.shape) } });
-    model.dispose();
+    run = runCase(testCase, file, false);
+    split = runCase(testCase, file, true);
   });
 
   it("logits and loss", () => {
@@ -51,9 +80,24 @@ describe.each(Object.entries(index))("%s", (name, { config, loss }) => {
     expect(Math.abs((run.loss as number) - expected) / expected).toBeLessThanOrEqual(ACT_TOL);
   });
   it("has exactly TransformerLens's activations", () => {
-    expect(run.cache.keys().filter((n) => !n.endsWith("_grad")).sort()).toEqual(names(file, "act.").sort());
+    const found = run.cache.keys().filter((n) => !n.endsWith("_grad"));
+    expect(found.sort()).toEqual(names(file, "act.").sort());
   });
   it.each(names(file, "act."))("act %s", (hook) => expectClose(hook, run.cache.get(hook), get(file, `act.${hook}`), ACT_TOL));
-  it.each(names(file, "actgrad."))("actgrad %s", (hook) => expectClose(hook, grad(hook), get(file, `actgrad.${hook}`), GRAD_TOL));
-  it.each(names(file, "grad."))("grad %s", (param) => expectClose(param, run.paramGrads?.get(param) as Tensor, get(file, `grad.${param}`), GRAD_TOL));
+  it.each(gradHooks)("actgrad %s", (hook) => {
+    const found = (isLn1(hook) ? split : run).cache.get(`${hook}_grad`);
+    expectGrad(hook, found, get(file, `actgrad.${hook}`), scale);
+  });
+  it.each(names(file, "grad."))("grad %s", (param) => {
+    expectGrad(param, run.paramGrads?.get(param) as Tensor, get(file, `grad.${param}`), scale);
+    expectGrad(`${param} (split norm)`, split.paramGrads?.get(param) as Tensor, get(file, `grad.${param}`), scale);
+  });
+  it.each(gradHooks.filter((h) => h.endsWith(".ln1.hook_normalized")))("the whole gradient of %s is the sum over queries, keys and values", (hook) => {
+    const block = hook.slice(0, hook.indexOf(".ln1"));
+    const [q, k, v] = [through(file, block, "Q"), through(file, block, "K"), through(file, block, "V")];
+    // RMSNorm's hook stands before the gain, LayerNorm's behind it.
+    const gain = file.has(`param.${block}.ln1.b`) || !file.has(`param.${block}.ln1.w`) ? undefined : get(file, `param.${block}.ln1.w`).data;
+    const sum = q.map((x, i) => (x + (k[i] as number) + (v[i] as number)) * (gain ? (gain[i % gain.length] as number) : 1));
+    expectGrad(hook, run.cache.get(`${hook}_grad`), Tensor.from(Float32Array.from(sum), get(file, `actgrad.${hook}`).shape), scale);
+  });
 });

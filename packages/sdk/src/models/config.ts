@@ -36,6 +36,11 @@ export interface TransformerConfig {
   readonly normalization: Normalization;
   /** Before the unembedding. */
   readonly finalNorm: Normalization;
+  /**
+   * Run ln1 once each for queries, keys and values, as TransformerLens does. The numbers are the same, but hooks at ln1 then see the queries' copy only;
+   * its gradient there is what TransformerLens reports for ln1. Leave it off (one ln1, the whole gradient) for anything else.
+   */
+  readonly splitNorm: boolean;
   readonly normEps: number;
   readonly finalNormEps: number;
   /** Least divisor of the final norm; Li's model bounds the norm of x, not its mean square. */
@@ -102,6 +107,7 @@ export function transformerConfig(options: TransformerOptions): TransformerConfi
     attnOnly: false,
     parallelAttnMlp: false,
     finalNorm: normalization,
+    splitNorm: false,
     finalNormEps: normEps,
     finalNormFloor: 0,
     positions: "standard",

@@ -41,7 +41,9 @@ function positions(b: SpecBuilder, c: TransformerConfig): NodeRef | undefined {
 function block(s: Site, at: string, x: NodeRef): NodeRef {
   const { b, c } = s;
   b.site(`${at}hook_resid_pre`, x, RESID(c));
-  const attnOut = attention(s, at, norm(s, `${at}ln1.`, c.normalization, x, c.normEps, 0));
+  const ln1 = norm(s, `${at}ln1.`, c.normalization, x, c.normEps, 0);
+  const copy = (): NodeRef => (c.splitNorm ? norm(s, `${at}ln1.`, c.normalization, x, c.normEps, 0, false) : ln1);
+  const attnOut = attention(s, at, ln1, copy(), copy());
   const mid = b.node({ op: "add", in: [x, attnOut] });
   if (c.attnOnly) return b.site(`${at}hook_resid_post`, mid, RESID(c));
   if (!c.parallelAttnMlp) b.site(`${at}hook_resid_mid`, mid, RESID(c));
@@ -49,14 +51,16 @@ function block(s: Site, at: string, x: NodeRef): NodeRef {
   return b.site(`${at}hook_resid_post`, b.node({ op: "add", in: [mid, mlp(s, at, mlpIn)] }), RESID(c));
 }
 
-function attention({ b, c, pos }: Site, at: string, x: NodeRef): NodeRef {
+function attention({ b, c, pos }: Site, at: string, forQ: NodeRef, forK: NodeRef, forV: NodeRef): NodeRef {
   const here = `${at}attn.`;
-  const qk = c.positions === "shortformer" && pos !== undefined ? b.node({ op: "add", in: [x, pos] }) : x;
+  const placed = (x: NodeRef): NodeRef => (c.positions === "shortformer" && pos !== undefined ? b.node({ op: "add", in: [x, pos] }) : x);
   const project = (name: "Q" | "K" | "V", from: NodeRef, heads: number): NodeRef => {
     const node = linear(b, c, from, `${here}W_${name}`, `${here}b_${name}`, [heads * c.dHead, c.dModel], c.attnBias);
     return b.site(`${here}hook_${name.toLowerCase()}`, node, ["batch", "seq", heads, c.dHead]);
   };
-  const [q0, k0, v] = [project("Q", qk, c.nHeads), project("K", qk, c.nKeyValueHeads), project("V", x, c.nKeyValueHeads)];
+  const inQ = placed(forQ);
+  const inK = forK === forQ ? inQ : placed(forK);
+  const [q0, k0, v] = [project("Q", inQ, c.nHeads), project("K", inK, c.nKeyValueHeads), project("V", forV, c.nKeyValueHeads)];
   const q = rotate(b, c, `${here}hook_rot_q`, q0, c.nHeads);
   const k = rotate(b, c, `${here}hook_rot_k`, k0, c.nKeyValueHeads);
   const heads = { heads: c.nHeads, kvHeads: c.nKeyValueHeads };
@@ -101,14 +105,15 @@ function gated(b: SpecBuilder, c: TransformerConfig, here: string, x: NodeRef): 
  * hook_scale and hook_normalized. TransformerLens fires hook_normalized after gain and bias in LayerNorm but before the gain in RMSNorm, hence the
  * separate `gain` node.
  */
-function norm({ b, c }: Site, at: string, kind: Normalization, x: NodeRef, eps: number, floor: number): NodeRef {
+function norm({ b, c }: Site, at: string, kind: Normalization, x: NodeRef, eps: number, floor: number, withSites = true): NodeRef {
   if (kind === "none") return x;
   const center = kind === "LN" || kind === "LNPre";
-  const scale = b.site(`${at}hook_scale`, b.node({ op: "norm_scale", in: [x], center, eps, floor }), ["batch", "seq", 1]);
+  const site = (name: string, node: NodeRef, shape: readonly SiteDim[]): NodeRef => (withSites ? b.site(`${at}${name}`, node, shape) : node);
+  const scale = site("hook_scale", b.node({ op: "norm_scale", in: [x], center, eps, floor }), ["batch", "seq", 1]);
   const affine = kind === "LN";
   const w = affine ? param(b, c, `${at}w`, [c.dModel]) : null;
   const bias = affine ? param(b, c, `${at}b`, [c.dModel]) : null;
-  const y = b.site(`${at}hook_normalized`, b.node({ op: "norm_apply", in: [x, scale], center, w, b: bias }), RESID(c));
+  const y = site("hook_normalized", b.node({ op: "norm_apply", in: [x, scale], center, w, b: bias }), RESID(c));
   return kind === "RMS" ? b.node({ op: "gain", in: [y], w: param(b, c, `${at}w`, [c.dModel]) }) : y;
 }
 
@@ -130,5 +135,5 @@ function linear(
 }
 
 function param(b: SpecBuilder, c: TransformerConfig, name: string, shape: readonly number[], quant: Quantizer = "none"): number {
-  return b.param(name, shape, initOf(c, name, shape), quant);
+  return b.find(name) ?? b.param(name, shape, initOf(c, name, shape), quant);
 }

@@ -31,6 +31,12 @@ export class SpecBuilder {
     return this.#params.push({ name, shape, init, quant }) - 1;
   }
 
+  /** Index of a parameter added before, or undefined. */
+  find(name: string): ParamRef | undefined {
+    const i = this.#params.findIndex((p) => p.name === name);
+    return i < 0 ? undefined : i;
+  }
+
   /** Adds a node. @throws E_SPEC when it reads a node that does not stand before it. */
   node(node: NodeSpec): NodeRef {
     const inputs = "in" in node ? node.in : [];
