@@ -9,7 +9,15 @@ import { asProgram, capture, packageBin, root, run, say } from "./lib/run.mjs";
 
 const folder = join(root, "bindings", "node");
 const stampFile = join(root, "node_modules", ".cache", "native.stamp");
-const SOURCES = ["crates", "bindings/node/src", "bindings/node/Cargo.toml", "bindings/node/build.rs", "bindings/node/package.json", "Cargo.toml", "Cargo.lock"];
+const SOURCES = [
+  "crates",
+  "bindings/node/src",
+  "bindings/node/Cargo.toml",
+  "bindings/node/build.rs",
+  "bindings/node/package.json",
+  "Cargo.toml",
+  "Cargo.lock",
+];
 
 /** The addon lies beside its loader under a name with the platform in it. */
 const addons = () => readdirSync(folder).filter((name) => name.endsWith(".node"));

@@ -14,7 +14,16 @@ const stampFile = join(root, "node_modules", ".cache", "wasm.stamp");
 const SOURCES = ["crates", "bindings/wasm/src", "bindings/wasm/Cargo.toml", "Cargo.toml", "Cargo.lock", ".cargo", "scripts/build-wasm.mjs"];
 
 /** What the compiler may use by default; wasm-opt refuses a module with a feature it was not told of. */
-const FEATURES = ["simd", "bulk-memory", "bulk-memory-opt", "sign-ext", "mutable-globals", "nontrapping-float-to-int", "reference-types", "multivalue"];
+const FEATURES = [
+  "simd",
+  "bulk-memory",
+  "bulk-memory-opt",
+  "sign-ext",
+  "mutable-globals",
+  "nontrapping-float-to-int",
+  "reference-types",
+  "multivalue",
+];
 const OPTIMISE = ["-O3", "--strip-debug", "--strip-producers", ...FEATURES.map((name) => `--enable-${name}`)];
 
 export async function buildWasm() {

@@ -14,7 +14,9 @@ const PLACES = [
 /** `$TRITLENS_CHROMIUM`, else a Chromium or Chrome of the system, else null. */
 export function findChromium() {
   if (process.env.TRITLENS_CHROMIUM) return process.env.TRITLENS_CHROMIUM;
-  return which("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome") ?? PLACES.find((place) => existsSync(place)) ?? null;
+  return (
+    which("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome") ?? PLACES.find((place) => existsSync(place)) ?? null
+  );
 }
 
 /** As {@link findChromium}, after installing it where that can be done; throws what to do otherwise. */
@@ -27,7 +29,11 @@ export async function needChromium() {
     await run("apt-get install", "apt-get", ["install", "-y", "--no-install-recommends", "chromium"], { env: { DEBIAN_FRONTEND: "noninteractive" } });
   }
   const installed = findChromium();
-  if (!installed) throw new StepError("browser tests: no Chromium found; install Chromium or Chrome, or set TRITLENS_CHROMIUM to its program", "node scripts/chromium.mjs");
+  if (!installed)
+    throw new StepError(
+      "browser tests: no Chromium found; install Chromium or Chrome, or set TRITLENS_CHROMIUM to its program",
+      "node scripts/chromium.mjs",
+    );
   return installed;
 }
 

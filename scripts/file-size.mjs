@@ -12,7 +12,11 @@ export function checkFileSizes() {
   const sized = files.map((file) => ({ file, lines: readFileSync(root + file, "utf8").split("\n").length - 1 }));
   const over = sized.filter(({ lines }) => lines > LIMIT);
   const longest = sized.sort((a, b) => b.lines - a.lines)[0];
-  if (over.length > 0) throw new StepError(`files over ${LIMIT} lines:\n${over.map(({ file, lines }) => `  ${lines} ${file}`).join("\n")}`, "node scripts/file-size.mjs");
+  if (over.length > 0)
+    throw new StepError(
+      `files over ${LIMIT} lines:\n${over.map(({ file, lines }) => `  ${lines} ${file}`).join("\n")}`,
+      "node scripts/file-size.mjs",
+    );
   console.log(`${sized.length} source files, the longest has ${longest?.lines} lines (${longest?.file})`);
 }
 

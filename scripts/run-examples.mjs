@@ -9,7 +9,9 @@ const MAX_LINES = 80;
 const folder = join(root, "examples");
 
 export async function runExamples() {
-  const scripts = readdirSync(folder).filter((name) => /^\d+.*\.(mjs|js)$/.test(name)).sort();
+  const scripts = readdirSync(folder)
+    .filter((name) => /^\d+.*\.(mjs|js)$/.test(name))
+    .sort();
   if (scripts.length === 0) throw new StepError("examples: there are none", "ls examples");
   for (const name of scripts) {
     say(`examples/${name}`);

@@ -16,7 +16,8 @@ const version = (text) => (/(\d+)\.(\d+)/.exec(text ?? "") ?? [0, 0, 0]).slice(1
 /** Says plainly everything that is missing, at once. */
 export function checkTools() {
   const missing = [];
-  if (less(version(process.versions.node), MIN_NODE)) missing.push(`Node ${MIN_NODE.join(".")} or newer (this is ${process.versions.node}): https://nodejs.org`);
+  if (less(version(process.versions.node), MIN_NODE))
+    missing.push(`Node ${MIN_NODE.join(".")} or newer (this is ${process.versions.node}): https://nodejs.org`);
   const rust = capture("cargo", ["--version"]);
   if (rust === null) missing.push(`a Rust toolchain, ${MIN_RUST.join(".")} or newer, with cargo on PATH: https://rustup.rs`);
   else if (less(version(rust), MIN_RUST)) missing.push(`Rust ${MIN_RUST.join(".")} or newer (this is ${rust}): rustup update`);
@@ -26,7 +27,10 @@ export function checkTools() {
 /** npm ci when node_modules does not match the lockfile. */
 async function installPackages() {
   const stampFile = join(root, "node_modules", ".cache", "packages.stamp");
-  const value = digest(["package-lock.json", "package.json", "packages/sdk/package.json"], `${process.platform} ${process.arch} ${process.versions.node}`);
+  const value = digest(
+    ["package-lock.json", "package.json", "packages/sdk/package.json"],
+    `${process.platform} ${process.arch} ${process.versions.node}`,
+  );
   if (fresh(stampFile, value, [join(root, "node_modules", "typescript")])) return;
   say("Installing packages");
   const [command, args] = npm(["ci", "--no-audit", "--no-fund", "--loglevel", "error"]);

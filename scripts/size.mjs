@@ -41,5 +41,9 @@ await asProgram(import.meta, async (args) => {
   const budget = JSON.parse(readFileSync(snapshot, "utf8"));
   const over = Object.entries(now).filter(([name, bytes]) => !(bytes <= budget[name] * ROOM));
   console.table(Object.fromEntries(Object.entries(now).map(([name, bytes]) => [name, { bytes, snapshot: budget[name] }])));
-  if (over.length > 0) throw new StepError(`larger than the snapshot by more than a tenth: ${over.map(([name]) => name).join(", ")}`, "npm run size (-- --write accepts the new sizes)");
+  if (over.length > 0)
+    throw new StepError(
+      `larger than the snapshot by more than a tenth: ${over.map(([name]) => name).join(", ")}`,
+      "npm run size (-- --write accepts the new sizes)",
+    );
 });

@@ -7,7 +7,6 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { root } from "./run.mjs";
 
-
 /** `$TRITLENS_CACHE`, or the platform's cache folder. */
 export function cacheDir(...parts) {
   const base = process.env.TRITLENS_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "tritlens");

@@ -8,7 +8,8 @@ export default class Tally {
   onTestRunEnd(modules, unhandledErrors) {
     const projects = {};
     for (const module of modules) {
-      const counts = (projects[module.project.name] ??= { passed: 0, failed: 0, skipped: 0 });
+      projects[module.project.name] ??= { passed: 0, failed: 0, skipped: 0 };
+      const counts = projects[module.project.name];
       // A file that does not even load has no tests; it counts as one failure.
       if (module.state() === "failed" && [...module.children.allTests("failed")].length === 0) counts.failed += 1;
       for (const test of module.children.allTests()) counts[test.result().state] = (counts[test.result().state] ?? 0) + 1;
