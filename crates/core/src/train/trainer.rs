@@ -23,7 +23,7 @@ use crate::train::data::Data;
 pub const LANES: usize = 4;
 
 /// Bytes of activations and gradients a tile should have: about the second-level cache of one core.
-const TILE_BYTES: usize = 768 * 1024;
+const TILE_BYTES: usize = 4096 * 1024;
 
 /// One part of a step: its own arenas and gradients.
 struct Lane {
