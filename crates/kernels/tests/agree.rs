@@ -1,4 +1,6 @@
 //! Every table equals the scalar one, bit for bit, f32 and f64 included. The tests walk `available()`: a new instruction set is tested by existing.
+//!
+//! `examples/agree.rs` runs the same functions where there is no test harness, which is how WebAssembly is tested.
 
 use tritlens_kernels::{AdamHyper, Format, Kernels, available, isa, pack, row_bytes};
 
@@ -125,10 +127,15 @@ fn shifted(x: &[f32], by: usize) -> Vec<f32> {
     out
 }
 
+/// Names of the tables that are compared.
+pub(crate) fn tables() -> Vec<&'static str> {
+    available().iter().map(|table| table.name).collect()
+}
+
 /// The list that ran is the list this machine should run.
-#[test]
-fn the_expected_tables_run() {
-    let names: Vec<_> = available().iter().map(|table| table.name).collect();
+#[cfg_attr(test, test)]
+pub(crate) fn the_expected_tables_run() {
+    let names = tables();
     eprintln!("tables compared with scalar: {names:?}; selected: {}", isa());
     let mut expected: Vec<&str> = Vec::new();
     #[cfg(target_arch = "x86_64")]
@@ -149,8 +156,8 @@ fn the_expected_tables_run() {
     assert_eq!(isa(), wanted);
 }
 
-#[test]
-fn elementwise() {
+#[cfg_attr(test, test)]
+pub(crate) fn elementwise() {
     for_all("elementwise", |table, data, len, random| {
         let (x, y) = (data.floats(random, len), data.floats(random, len));
         let a = data.floats(random, 1)[0];
@@ -172,8 +179,8 @@ fn elementwise() {
     });
 }
 
-#[test]
-fn reductions() {
+#[cfg_attr(test, test)]
+pub(crate) fn reductions() {
     for_all("reductions", |table, data, len, random| {
         let (x, y) = (data.floats(random, len), data.floats(random, len));
         Bits::default().f32(&[table.dot(&x, &y), table.max_abs(&x)]).f64(&[
@@ -184,8 +191,8 @@ fn reductions() {
     });
 }
 
-#[test]
-fn every_alignment() {
+#[cfg_attr(test, test)]
+pub(crate) fn every_alignment() {
     for offset in 0..16 {
         for len in [1, 15, 16, 17, 64, 100] {
             agree(&format!("offset {offset}, length {len}"), |table| {
@@ -204,8 +211,8 @@ fn every_alignment() {
     }
 }
 
-#[test]
-fn softmax() {
+#[cfg_attr(test, test)]
+pub(crate) fn softmax() {
     for_all("softmax", |table, data, cols, random| {
         let (cols, rows) = (cols.max(1), 3);
         let x: Vec<f32> = data.floats(random, rows * cols).iter().map(|x| x * 20.0).collect();
@@ -219,8 +226,8 @@ fn softmax() {
 }
 
 /// exp itself, over its whole range: a row whose maximum is 0 shows exp(x) / sum, and the table's sum is compared too.
-#[test]
-fn exp_over_its_range() {
+#[cfg_attr(test, test)]
+pub(crate) fn exp_over_its_range() {
     let x: Vec<f32> = (0..=220_000).map(|i| -(i as f32) / 2000.0).collect();
     agree("exp", |table| {
         let mut y = vec![0.0; x.len()];
@@ -229,8 +236,8 @@ fn exp_over_its_range() {
     });
 }
 
-#[test]
-fn cross_entropy() {
+#[cfg_attr(test, test)]
+pub(crate) fn cross_entropy() {
     for_all("cross-entropy", |table, data, cols, random| {
         let (cols, rows) = (cols.max(1), 5);
         let mut logits: Vec<f32> =
@@ -256,8 +263,8 @@ fn cross_entropy() {
     });
 }
 
-#[test]
-fn adamw() {
+#[cfg_attr(test, test)]
+pub(crate) fn adamw() {
     for_all("adamw", |table, data, len, random| {
         let [mut p, g, mut m] = std::array::from_fn(|_| data.floats(random, len));
         let mut v: Vec<f32> = data.floats(random, len).iter().map(|v| v.abs()).collect();
@@ -269,8 +276,8 @@ fn adamw() {
     });
 }
 
-#[test]
-fn quantisers() {
+#[cfg_attr(test, test)]
+pub(crate) fn quantisers() {
     for_all("quantisers", |table, data, len, random| {
         let w = data.floats(random, len);
         let shift = [0.0, 0.013, -0.5][random.below(3)];
@@ -286,8 +293,8 @@ fn quantisers() {
     });
 }
 
-#[test]
-fn activation_quantiser() {
+#[cfg_attr(test, test)]
+pub(crate) fn activation_quantiser() {
     for_all("activations", |table, data, cols, random| {
         let (cols, rows) = (cols.max(1), 3);
         let mut x = data.floats(random, rows * cols);
@@ -302,8 +309,8 @@ fn activation_quantiser() {
     });
 }
 
-#[test]
-fn count_of_differences() {
+#[cfg_attr(test, test)]
+pub(crate) fn count_of_differences() {
     for_all("count_diff", |table, _, len, random| {
         let [a, b]: [Vec<i8>; 2] =
             std::array::from_fn(|_| (0..len).map(|_| random.below(3) as i8 - 1).collect());
@@ -327,8 +334,8 @@ fn packed(random: &mut Random, format: Format, rows: usize, cols: usize) -> Vec<
 const SHAPES: [(usize, usize); 9] =
     [(1, 1), (4, 1), (5, 1), (1, 2), (2, 3), (3, 4), (5, 5), (9, 8), (4, 0)];
 
-#[test]
-fn packed_f32() {
+#[cfg_attr(test, test)]
+pub(crate) fn packed_f32() {
     for format in Format::ALL {
         for (rows, m) in SHAPES {
             for cols in (0..=67).chain([127, 128, 129, 160, 161, 256, 257, 320, 512, 1000]) {
@@ -348,8 +355,8 @@ fn packed_f32() {
     }
 }
 
-#[test]
-fn packed_i8() {
+#[cfg_attr(test, test)]
+pub(crate) fn packed_i8() {
     for format in Format::ALL {
         for (rows, m) in SHAPES {
             for cols in (0..=67).chain([127, 128, 129, 160, 161, 256, 257, 320, 512, 3000]) {
@@ -374,8 +381,8 @@ impl Bits {
 }
 
 /// A million extreme products of one sign: 16-bit partial sums must have been emptied in time. The right answer is known.
-#[test]
-fn long_rows_of_extremes_do_not_overflow() {
+#[cfg_attr(test, test)]
+pub(crate) fn long_rows_of_extremes_do_not_overflow() {
     let cols = 1 << 20;
     for format in Format::ALL {
         for (code, x) in [(1, -128), (1, 127), (-1, -128), (-1, 127)] {
@@ -394,8 +401,8 @@ fn long_rows_of_extremes_do_not_overflow() {
 }
 
 /// Bytes that `pack` never writes still mean the same everywhere, so a broken file cannot make machines disagree, or an accumulator overflow.
-#[test]
-fn any_bytes_agree() {
+#[cfg_attr(test, test)]
+pub(crate) fn any_bytes_agree() {
     for format in Format::ALL {
         let (rows, cols) = (3, 40 * format.block_codes());
         for fill in [None, Some(0xff), Some(0x00)] {

@@ -56,7 +56,8 @@ unsafe fn prepare<L: Lanes>(x: &[i8], m: usize, cols: usize, padded: usize) -> P
             }
         }
     }
-    let total = |i: usize| x[i * cols..][..cols].iter().fold(0, |s: i32, &x| s.wrapping_add(x.into()));
+    let total =
+        |i: usize| x[i * cols..][..cols].iter().fold(0, |s: i32, &x| s.wrapping_add(x.into()));
     Prepared { bytes, stride, sums: (0..m).map(total).collect() }
 }
 

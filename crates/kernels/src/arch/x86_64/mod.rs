@@ -60,10 +60,7 @@ unsafe fn sum8(a: __m256i) -> i32 {
 unsafe fn widen8(a: __m256) -> [__m256d; 2] {
     // SAFETY: the caller has AVX2; registers only.
     unsafe {
-        [
-            _mm256_cvtps_pd(_mm256_castps256_ps128(a)),
-            _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(a)),
-        ]
+        [_mm256_cvtps_pd(_mm256_castps256_ps128(a)), _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(a))]
     }
 }
 

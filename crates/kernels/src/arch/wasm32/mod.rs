@@ -1,0 +1,3 @@
+//! WebAssembly with 128-bit SIMD.
+
+pub(crate) mod simd128;
