@@ -1,0 +1,114 @@
+/** The command line: which commands and options there are. */
+import { Command, CommanderError, InvalidArgumentError, Option } from "./commander.ts";
+import { describeError, EXIT, exitCode } from "./exit.ts";
+import { type Output, Screen } from "./screen.ts";
+
+/** Streams of the command, replaced in tests. */
+export interface Streams {
+  readonly out: Output;
+  readonly err: Output;
+}
+
+/** Parses the arguments, runs the command, and returns the exit code. Never throws. */
+export async function main(argv: readonly string[], streams: Streams = { out: process.stdout, err: process.stderr }): Promise<number> {
+  let code: number = EXIT.ok;
+  const program = commandLine(argv, streams, (c) => {
+    code = c;
+  });
+  try {
+    await program.parseAsync(argv, { from: "user" });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    streams.err.write(`${describeError(error)}\n`);
+    if (argv.includes("--verbose") && error instanceof Error) streams.err.write(`${error.stack ?? ""}\n`);
+    return exitCode(error, true);
+  }
+}
+
+function commandLine(argv: readonly string[], streams: Streams, done: (code: number) => void): Command {
+  const program = new Command("tritlens")
+    .description("Train, run and see inside 1-bit and 1.58-bit networks.")
+    .configureOutput({ writeOut: (s) => void streams.out.write(s), writeErr: (s) => void streams.err.write(s) })
+    .showHelpAfterError("(tritlens --help lists commands and options)")
+    .exitOverride();
+  addReproduce(program, argv, streams, done);
+  addAnalyze(program, streams, done);
+  addInfo(program, streams, done);
+  for (const command of program.commands) command.option("--verbose", "print where an error came from").copyInheritedSettings(program);
+  return program;
+}
+
+const backend = (): Option => new Option("--backend <name>", "core to use").choices(["auto", "native", "wasm"]);
+const threads = (): Option => new Option("--threads <n>", "threads of the core (default: all)").argParser(integer);
+
+function addReproduce(program: Command, argv: readonly string[], { out }: Streams, done: (code: number) => void): void {
+  program
+    .command("reproduce")
+    .description("run the experiment of arXiv 2405.17703 and write a report (goes on where it was stopped)")
+    .option("--out <folder>", "where checkpoints, results and report go", "tritlens-out")
+    .option("--modes <list>", "modes to train, comma separated: fp32, li_binary, li_ternary, binary, ternary, nanda_fp32", list)
+    .option("--full", "all six modes")
+    .option("--quick", "a small modulus that groks in well under a minute")
+    .option("--seeds <n>", "seeds a mode", integer)
+    .option("--epochs <n>", "most epochs a run", integer)
+    .option("--p <p>", "modulus", integer)
+    .option("--fraction <share>", "share of the pairs to train on", real)
+    .option("--weight-decay <x>", "weight decay", real)
+    .option("--fresh", "throw away what an earlier experiment left in the folder")
+    .option("--keep-snapshots", "keep the snapshots along training (1 MB each)")
+    .addOption(threads())
+    .addOption(backend())
+    .action(async ({ verbose: _, ...options }: Record<string, unknown>) => {
+      const { runReproduce } = await import("./reproduce.ts");
+      done(await runReproduce({ ...options, command: ["tritlens", ...argv].join(" ") }, new Screen(out)));
+    });
+}
+
+function addAnalyze(program: Command, streams: Streams, done: (code: number) => void): void {
+  program
+    .command("analyze")
+    .description("take a checkpoint apart: tritlens's own, a reference run (NAME.safetensors with NAME.json) or a TransformerLens state dict")
+    .argument("<checkpoint>", "a .safetensors file")
+    .option("--json", "print every number as JSON")
+    .option("--html <file>", "write the report of this one model")
+    .option("--p <p>", "modulus, where the checkpoint does not say it", integer)
+    .option("--mode <mode>", "quantiser, where the checkpoint does not say it")
+    .option("--train <file>", "JSON file with the indices a * p + b trained on: a list, or an object with a list under `train`")
+    .option("--key-rule <rule>", "how key frequencies are found: logit_share, neuron_argmax, embedding_norm, unembed_norm")
+    .option("--key-threshold <x>", "threshold of that rule", real)
+    .addOption(threads())
+    .addOption(backend())
+    .action(async (checkpoint: string, options: Record<string, unknown>) => {
+      const { runAnalyze } = await import("./analyze.ts");
+      done(await runAnalyze(checkpoint, options, streams));
+    });
+}
+
+function addInfo(program: Command, { out }: Streams, done: (code: number) => void): void {
+  program
+    .command("info")
+    .description("what this machine runs: core, instruction set, threads")
+    .option("--json", "as JSON")
+    .addOption(threads())
+    .addOption(backend())
+    .action(async (options: Record<string, unknown>) => {
+      const { runInfo } = await import("./info.ts");
+      done(await runInfo(options, out));
+    });
+}
+
+function integer(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("expected a whole number");
+}
+
+function real(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError("expected a number");
+}
+
+function list(text: string): string[] {
+  return text.split(",").map((s) => s.trim()).filter((s) => s !== "");
+}
