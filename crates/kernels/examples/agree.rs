@@ -5,12 +5,15 @@
 
 #[path = "../tests/agree.rs"]
 mod agree;
+#[path = "../tests/dense.rs"]
+mod dense;
 mod host;
 
-const TESTS: [(&str, fn()); 15] = [
+const TESTS: [(&str, fn()); 18] = [
     ("the_expected_tables_run", agree::the_expected_tables_run),
     ("elementwise", agree::elementwise),
     ("reductions", agree::reductions),
+    ("mixed_rows", agree::mixed_rows),
     ("every_alignment", agree::every_alignment),
     ("softmax", agree::softmax),
     ("exp_over_its_range", agree::exp_over_its_range),
@@ -23,6 +26,8 @@ const TESTS: [(&str, fn()); 15] = [
     ("packed_i8", agree::packed_i8),
     ("long_rows_of_extremes_do_not_overflow", agree::long_rows_of_extremes_do_not_overflow),
     ("any_bytes_agree", agree::any_bytes_agree),
+    ("equals_the_triple_loop", dense::equals_the_triple_loop_for_all_transposes),
+    ("beta_zero_does_not_read_the_result", dense::beta_zero_does_not_read_the_result),
 ];
 
 fn main() {

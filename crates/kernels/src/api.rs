@@ -20,6 +20,13 @@ fn whole_rows(len: usize, cols: usize) -> usize {
     len / cols
 }
 
+/// Panics unless every row lies inside a table of `len` elements in rows of `cols`.
+#[track_caller]
+fn table_rows(rows: &[u32], cols: usize, len: usize) {
+    let fits = |&row: &u32| (row as usize + 1).checked_mul(cols).is_some_and(|end| end <= len);
+    assert!(rows.iter().all(fits), "a row lies outside the table of {len} elements");
+}
+
 /// Panics unless the operands of a packed product fit its shape.
 #[track_caller]
 fn packed_shape(format: Format, w: usize, rows: usize, cols: usize, x: usize, m: usize, y: usize) {
@@ -76,6 +83,26 @@ api! {
     /// # Panics
     /// When the lengths differ.
     fn dot(a: &[f32], b: &[f32]) -> f32 { length("b", b.len(), a.len()); }
+
+    /// `y += sum over j of weights[j] table[rows[j]]`, in the order of j; the table's rows have as many columns as `y`.
+    ///
+    /// # Panics
+    /// When `weights` and `rows` differ in length or a row lies outside the table.
+    fn mix_rows(weights: &[f32], rows: &[u32], table: &[f32], y: &mut [f32]) {
+        length("weights", weights.len(), rows.len());
+        table_rows(rows, y.len(), table.len());
+    }
+
+    /// The gradients of [`mix_rows`]: `dweights[j] += dy . table[rows[j]]` (as [`dot`]) and `dtable[rows[j]] += weights[j] dy`, in the order of j.
+    ///
+    /// # Panics
+    /// When lengths do not fit or a row lies outside the table.
+    fn mix_rows_back(weights: &[f32], rows: &[u32], table: &[f32], dy: &[f32], dweights: &mut [f32], dtable: &mut [f32]) {
+        length("weights", weights.len(), rows.len());
+        length("dweights", dweights.len(), rows.len());
+        length("dtable", dtable.len(), table.len());
+        table_rows(rows, dy.len(), table.len());
+    }
 
     /// Sum of `x`, accumulated in f64 in a fixed order.
     fn sum(x: &[f32]) -> f64 { }

@@ -77,6 +77,31 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     lane_sum_f32(a.len(), |i| a[i] * b[i])
 }
 
+/// y += sum over j of `w_j` table[row_j], j in order
+pub(crate) fn mix_rows(weights: &[f32], rows: &[u32], table: &[f32], y: &mut [f32]) {
+    let cols = y.len();
+    for (&w, &row) in weights.iter().zip(rows) {
+        axpy(w, &table[row as usize * cols..][..cols], y);
+    }
+}
+
+/// `dw_j` += dy . table[row_j] and dtable[row_j] += `w_j` dy, j in order
+pub(crate) fn mix_rows_back(
+    weights: &[f32],
+    rows: &[u32],
+    table: &[f32],
+    dy: &[f32],
+    dweights: &mut [f32],
+    dtable: &mut [f32],
+) {
+    let cols = dy.len();
+    for (j, &row) in rows.iter().enumerate() {
+        let at = row as usize * cols;
+        dweights[j] += dot(dy, &table[at..at + cols]);
+        axpy(weights[j], dy, &mut dtable[at..at + cols]);
+    }
+}
+
 /// Sum in f64 lanes.
 pub(crate) fn sum(x: &[f32]) -> f64 {
     lane_sum_f64(x.len(), |i| f64::from(x[i]))

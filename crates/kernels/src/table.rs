@@ -42,6 +42,7 @@ type ScaledBinary = unsafe fn(f32, &[f32], &mut [f32]);
 type Reduce64 = unsafe fn(&[f32]) -> f64;
 type Back = unsafe fn(&[f32], &[f32], &mut [f32]);
 type CrossEntropy = unsafe fn(&[f32], usize, &[i32], &[f32], Option<&mut [f32]>, &mut [f64]) -> u64;
+type MixBack = unsafe fn(&[f32], &[u32], &[f32], &[f32], &mut [f32], &mut [f32]);
 type AdamW = unsafe fn(&mut [f32], &[f32], &mut [f32], &mut [f32], &AdamHyper);
 type MatmulF32 = unsafe fn(Format, &[u8], usize, usize, f32, &[f32], usize, &mut [f32]);
 type MatmulI8 = unsafe fn(Format, &[u8], usize, usize, &[i8], usize, &mut [i32]);
@@ -57,6 +58,8 @@ pub struct Kernels {
     pub(crate) scale_add: ScaledBinary,
     pub(crate) scale_in_place: unsafe fn(f32, &mut [f32]),
     pub(crate) dot: unsafe fn(&[f32], &[f32]) -> f32,
+    pub(crate) mix_rows: unsafe fn(&[f32], &[u32], &[f32], &mut [f32]),
+    pub(crate) mix_rows_back: MixBack,
     pub(crate) sum: Reduce64,
     pub(crate) sum_abs: Reduce64,
     pub(crate) sum_sq: Reduce64,
@@ -83,6 +86,8 @@ pub(crate) static SCALAR: Kernels = Kernels {
     scale_add: scalar::scale_add,
     scale_in_place: scalar::scale_in_place,
     dot: scalar::dot,
+    mix_rows: scalar::mix_rows,
+    mix_rows_back: scalar::mix_rows_back,
     sum: scalar::sum,
     sum_abs: scalar::sum_abs,
     sum_sq: scalar::sum_sq,

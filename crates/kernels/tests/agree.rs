@@ -191,6 +191,21 @@ pub(crate) fn reductions() {
     });
 }
 
+/// Rows that repeat included: their additions must happen in order.
+#[cfg_attr(test, test)]
+pub(crate) fn mixed_rows() {
+    for_all("mixed rows", |table, data, cols, random| {
+        let rows = [0, 4, 2, 2, 1, 4, 0, 3, 3];
+        let (weights, dy) = (data.floats(random, rows.len()), data.floats(random, cols));
+        let source = data.floats(random, 5 * cols);
+        let (mut y, mut dsource) = (data.floats(random, cols), data.floats(random, 5 * cols));
+        let mut dweights = data.floats(random, rows.len());
+        table.mix_rows(&weights, &rows, &source, &mut y);
+        table.mix_rows_back(&weights, &rows, &source, &dy, &mut dweights, &mut dsource);
+        Bits::default().f32(&y).f32(&dweights).f32(&dsource)
+    });
+}
+
 #[cfg_attr(test, test)]
 pub(crate) fn every_alignment() {
     for offset in 0..16 {

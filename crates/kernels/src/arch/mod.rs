@@ -87,7 +87,7 @@ macro_rules! table {
         /// This instruction set's kernels.
         pub(crate) static TABLE: $crate::table::Kernels = {
             use $crate::generic::{
-                elementwise as e, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
+                elementwise as e, mix, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
             };
             use $crate::pack::Format;
             use $crate::table::{AdamHyper, Kernels};
@@ -99,6 +99,14 @@ macro_rules! table {
                 scale_add: wrap!($features, e::scale_add::<L>, (a: f32, x: &[f32], y: &mut [f32])),
                 scale_in_place: wrap!($features, e::scale_in_place::<L>, (a: f32, x: &mut [f32])),
                 dot: wrap!($features, r::dot::<L>, (a: &[f32], b: &[f32]) -> f32),
+                mix_rows: wrap!(
+                    $features, mix::mix_rows::<L>,
+                    (weights: &[f32], rows: &[u32], table: &[f32], y: &mut [f32])
+                ),
+                mix_rows_back: wrap!(
+                    $features, mix::mix_rows_back::<L>,
+                    (weights: &[f32], rows: &[u32], table: &[f32], dy: &[f32], dweights: &mut [f32], dtable: &mut [f32])
+                ),
                 sum: wrap!($features, r::sum::<L>, (x: &[f32]) -> f64),
                 sum_abs: wrap!($features, r::sum_abs::<L>, (x: &[f32]) -> f64),
                 sum_sq: wrap!($features, r::sum_sq::<L>, (x: &[f32]) -> f64),

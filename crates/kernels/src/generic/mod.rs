@@ -7,6 +7,7 @@
 pub(crate) mod digits;
 pub(crate) mod elementwise;
 pub(crate) mod exp;
+pub(crate) mod mix;
 pub(crate) mod packed_f32;
 pub(crate) mod packed_i8;
 pub(crate) mod quantise;

@@ -17,7 +17,10 @@ pub(crate) struct Simd128;
 
 table!("simd128", Simd128, "simd128", f32: 1 x 2, i8: 2 x 4);
 
-#[allow(unused_unsafe, reason = "only loads and stores are unsafe here; the macros serve every instruction set")]
+#[allow(
+    unused_unsafe,
+    reason = "only loads and stores are unsafe here; the macros serve every instruction set"
+)]
 impl Lanes for Simd128 {
     type F = [v128; 4];
     type I = [v128; 4];

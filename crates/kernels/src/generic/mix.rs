@@ -1,0 +1,96 @@
+//! Weighted sums of a few rows of a table: attention over gathered rows.
+//!
+//! Bound by loads from the table. Four rows go through the columns together: the row that is written (or read) by all of them is touched once
+//! instead of four times, and four independent sums hide the latency of addition.
+
+use super::{W, tail};
+use crate::lanes::Lanes;
+use crate::scalar;
+
+/// Rows that go through the columns together.
+const GROUP: usize = 4;
+
+#[inline(always)]
+pub(crate) unsafe fn mix_rows<L: Lanes>(
+    weights: &[f32],
+    rows: &[u32],
+    table: &[f32],
+    y: &mut [f32],
+) {
+    let whole = y.len() / W * W;
+    let cols = y.len();
+    for c in (0..whole).step_by(W) {
+        // SAFETY: c + W <= cols, and the caller has checked that row * cols + cols <= table.len() for every row; it has the instruction set.
+        unsafe {
+            let mut sum = L::load(y.as_ptr().add(c));
+            for (&w, &row) in weights.iter().zip(rows) {
+                let x = L::load(table.as_ptr().add(row as usize * cols + c));
+                sum = L::add(sum, L::mul(L::splat(w), x));
+            }
+            L::store(y.as_mut_ptr().add(c), sum);
+        }
+    }
+    for (&w, &row) in weights.iter().zip(rows) {
+        let at = row as usize * cols;
+        scalar::axpy(w, &table[at + whole..at + cols], &mut y[whole..]);
+    }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn mix_rows_back<L: Lanes>(
+    weights: &[f32],
+    rows: &[u32],
+    table: &[f32],
+    dy: &[f32],
+    dweights: &mut [f32],
+    dtable: &mut [f32],
+) {
+    let grouped = rows.len() / GROUP * GROUP;
+    for j in (0..grouped).step_by(GROUP) {
+        // SAFETY: the caller's conditions are this function's.
+        unsafe { group::<L, GROUP>(j, weights, rows, table, dy, dweights, dtable) }
+    }
+    for j in grouped..rows.len() {
+        // SAFETY: as above.
+        unsafe { group::<L, 1>(j, weights, rows, table, dy, dweights, dtable) }
+    }
+}
+
+/// Rows j..j + N. Equal rows among them are fine: each column's additions happen in the order of j.
+#[inline(always)]
+unsafe fn group<L: Lanes, const N: usize>(
+    j: usize,
+    weights: &[f32],
+    rows: &[u32],
+    table: &[f32],
+    dy: &[f32],
+    dweights: &mut [f32],
+    dtable: &mut [f32],
+) {
+    let (cols, whole) = (dy.len(), dy.len() / W * W);
+    let at: [usize; N] = std::array::from_fn(|n| rows[j + n] as usize * cols);
+    // SAFETY: c + W <= cols, and the caller has checked that row * cols + cols <= len of both tables for every row; it has the instruction set.
+    unsafe {
+        let w: [L::F; N] = std::array::from_fn(|n| L::splat(weights[j + n]));
+        let mut sums = [L::splat(0.0); N];
+        for c in (0..whole).step_by(W) {
+            let g = L::load(dy.as_ptr().add(c));
+            for n in 0..N {
+                let x = L::load(table.as_ptr().add(at[n] + c));
+                sums[n] = L::add(sums[n], L::mul(g, x));
+                let d = dtable.as_mut_ptr().add(at[n] + c);
+                L::store(d, L::add(L::load(d), L::mul(w[n], g)));
+            }
+        }
+        for n in 0..N {
+            if whole < cols {
+                let (g, x) = (tail(dy, 0.0), tail(&table[at[n]..at[n] + cols], 0.0));
+                let product = L::mul(L::load(g.as_ptr()), L::load(x.as_ptr()));
+                sums[n] = L::add(sums[n], product);
+                let d = &mut dtable[at[n] + whole..at[n] + cols];
+                scalar::axpy(weights[j + n], &dy[whole..], d);
+            }
+            dweights[j + n] += L::fold(sums[n]);
+        }
+    }
+}
