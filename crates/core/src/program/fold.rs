@@ -310,16 +310,13 @@ impl Exec<'_> {
         let range = self.range(i);
         let (before, after) = tile.split_at_mut(range.start);
         let pattern = &before[self.range(self.program.spec.nodes[fold.mix].inputs()[0])];
+        let mut indices = vec![0; s.heads * self.plan.seq];
         let examples = after[..range.len()].chunks_exact_mut(s.cols);
         let weights = pattern.chunks_exact(s.heads * self.plan.seq);
         for ((y, weights), rows) in examples.zip(weights).zip(self.example_rows()) {
             y.copy_from_slice(crate::ops::row(base, rows[rows.len() - 1] as usize, s.cols));
-            for (h, weights) in weights.chunks_exact(rows.len()).enumerate() {
-                for (&a, &u) in weights.iter().zip(rows) {
-                    let source = crate::ops::row(table, u as usize * s.heads + h, s.cols);
-                    tritlens_kernels::axpy(a, source, y);
-                }
-            }
+            table_rows(rows, s.heads, &mut indices);
+            tritlens_kernels::mix_rows(weights, &indices, table, y);
         }
     }
 
@@ -345,16 +342,23 @@ impl Exec<'_> {
         let (before, after) = tile_grad.split_at_mut(range.start);
         let pattern = tile[self.range(node)].chunks_exact(s.heads * self.plan.seq);
         let dpattern = before[self.range(node)].chunks_exact_mut(s.heads * self.plan.seq);
+        let mut indices = vec![0; s.heads * self.plan.seq];
         let examples = after[..range.len()].chunks_exact(s.cols).zip(self.example_rows());
         for ((dy, rows), (a, da)) in examples.zip(pattern.zip(dpattern)) {
             let last = fold.base + rows[rows.len() - 1] as usize * s.cols;
             tritlens_kernels::add(dy, &mut shared_grad[last..last + s.cols]);
-            for j in 0..a.len() {
-                let row = rows[j % rows.len()] as usize * s.heads + j / rows.len();
-                da[j] += tritlens_kernels::dot(dy, crate::ops::row(table, row, s.cols));
-                let at = fold.table + row * s.cols;
-                tritlens_kernels::axpy(a[j], dy, &mut shared_grad[at..at + s.cols]);
-            }
+            table_rows(rows, s.heads, &mut indices);
+            let dtable = &mut shared_grad[fold.table..fold.table + table.len()];
+            tritlens_kernels::mix_rows_back(a, &indices, table, dy, da, dtable);
+        }
+    }
+}
+
+/// Rows `u * heads + h` of the table, in the pattern's order (head, position).
+fn table_rows(rows: &[u32], heads: usize, out: &mut [u32]) {
+    for (h, out) in out.chunks_exact_mut(rows.len()).enumerate() {
+        for (o, &u) in out.iter_mut().zip(rows) {
+            *o = u * heads as u32 + h as u32;
         }
     }
 }
