@@ -6,12 +6,13 @@ import { type Child, el } from "./dom.ts";
 import { figure } from "./figure.ts";
 import { badge, colour } from "./palette.ts";
 import { png } from "./rasters.ts";
-import { leads, modeOf } from "./select.ts";
+import { leads, modeOf, trained } from "./select.ts";
 
 const HEADINGS = ["", "Accuracy by epoch", "Loss by epoch (log)", "Embedding spectrum", "A circle", "Attention to a", "A neuron", "Logit spectrum"];
 
 /** The gallery. Pictures have no axes here: each stands larger, with axes, further down. */
-export function glanceFigure(model: ReportModel): HTMLElement {
+export function glanceFigure(model: ReportModel): HTMLElement | null {
+  if (trained(model).length === 0) return null;
   const last = Math.max(1, ...leads(model).map((r) => r.curves.epoch.at(-1) ?? 0));
   const rows = leads(model).map((run) => el("tr", {}, el("th", { scope: "row" }, badge(modeOf(model, run.mode))), ...cells(run, last).map((c, i) => el("td", { class: i < 3 ? "" : "small" }, c))));
   return figure({

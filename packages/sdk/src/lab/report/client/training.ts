@@ -5,7 +5,7 @@ import { chart, epochAxis, grokMarks, line, logAxis, type Mark, phaseMarks, poin
 import { figure, grid, type Numbers, panel } from "./figure.ts";
 import { decadeLabel, decades, number, percent } from "./format.ts";
 import { badge, colour, lineLegend, modeLegend } from "./palette.ts";
-import { leads, modeOf } from "./select.ts";
+import { leads, modeOf, trained } from "./select.ts";
 
 const lastEpoch = (run: ReportRun): number => run.curves.epoch.at(-1) ?? 0;
 
@@ -25,8 +25,9 @@ function seriesNumbers(model: ReportModel, labels: string[], names: string[], pi
 }
 
 /** Loss of each mode, log scale, train and test, with phases. */
-export function lossFigure(model: ReportModel): HTMLElement {
-  const runs = leads(model);
+export function lossFigure(model: ReportModel): HTMLElement | null {
+  const runs = trained(model);
+  if (runs.length === 0) return null;
   const axis = logAxis(runs.flatMap((r) => [...(r.curves.columns.trainLoss ?? []), ...(r.curves.columns.testLoss ?? [])]), "cross-entropy (nats)");
   const panels = runs.map((run) => panel(badge(modeOf(model, run.mode)), `${lastEpoch(run).toLocaleString("en")} epochs`, lossChart(model, run, axis.scale)));
   return figure({
@@ -59,8 +60,9 @@ function lossChart(model: ReportModel, run: ReportRun, y: Plot.ScaleOptions): SV
 }
 
 /** Test accuracy of all runs in one plane. */
-export function accuracyFigure(model: ReportModel): HTMLElement {
+export function accuracyFigure(model: ReportModel): HTMLElement | null {
   const runs = model.runs.filter((r) => r.curves.epoch.length > 0);
+  if (runs.length === 0) return null;
   const last = Math.max(1, ...runs.map(lastEpoch));
   const main = new Set(leads(model));
   const marks: Mark[] = [
