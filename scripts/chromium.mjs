@@ -2,7 +2,7 @@
  * Where Chromium is, for the browser tests; installs Debian's when this is Debian, we are root and there is none.
  */
 import { existsSync } from "node:fs";
-import { asProgram, run, say, StepError, which } from "./lib/run.mjs";
+import { asProgram, run, StepError, say, which } from "./lib/run.mjs";
 
 const PLACES = [
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",

@@ -3,7 +3,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { asProgram, root, run, say, StepError } from "./lib/run.mjs";
+import { asProgram, root, run, StepError, say } from "./lib/run.mjs";
 
 const MAX_LINES = 80;
 const folder = join(root, "examples");

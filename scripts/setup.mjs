@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { digest, fresh, stamp } from "./lib/cache.mjs";
-import { asProgram, capture, npm, root, run, say, StepError } from "./lib/run.mjs";
+import { asProgram, capture, npm, root, run, StepError, say } from "./lib/run.mjs";
 
 const MIN_NODE = [20, 19];
 const MIN_RUST = [1, 89];
@@ -48,9 +48,11 @@ export async function setup({ wasm = true } = {}) {
   const { buildNative } = await import("./build-native.mjs");
   const { buildWasm } = await import("./build-wasm.mjs");
   const { buildSdk } = await import("./build-sdk.mjs");
+  const { buildBrowser } = await import("./build-browser.mjs");
   await buildNative();
   if (wasm) await buildWasm();
   await buildSdk();
+  if (wasm) await buildBrowser();
 }
 
 await asProgram(import.meta, (args) => setup({ wasm: !args.includes("--native-only") }));

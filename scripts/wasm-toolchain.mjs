@@ -10,7 +10,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { cacheDir } from "./lib/cache.mjs";
-import { asProgram, capture, root, run, say, StepError, which, windows } from "./lib/run.mjs";
+import { asProgram, capture, root, run, StepError, say, which, windows } from "./lib/run.mjs";
 
 const TARGET = "wasm32-unknown-unknown";
 const WASM_PACK = "0.15.1";

@@ -2,9 +2,9 @@
  * Running other programs, so that a failure says which step failed and how to run that step alone.
  */
 import { spawn, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { existsSync } from "node:fs";
 
 export const root = fileURLToPath(new URL("../../", import.meta.url));
 export const windows = process.platform === "win32";

@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { needChromium } from "../chromium.mjs";
-import { packageBin, report, root, run, say, StepError } from "./run.mjs";
+import { packageBin, report, root, run, StepError, say } from "./run.mjs";
 
 /** What was counted so far. */
 export const tally = { passed: 0, failed: 0, skipped: 0 };

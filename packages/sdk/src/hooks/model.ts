@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** A model: a compiled Spec with its parameters, and the calls that run it with caches and hooks. */
 import type { Core, ProgramHandle } from "../core/core.ts";
 import { requireAttached, TritlensError } from "../core/errors.ts";

@@ -1,0 +1,92 @@
+/** What crosses between a page and its worker: one request, one answer. */
+import { type ErrorCode, type ErrorDetails, TritlensError } from "../core/index.ts";
+import type { AnalyzeModelOptions, ModAddAnalysis } from "../interp/index.ts";
+import type { TransformerOptions } from "../models/index.ts";
+import type { ModularAdditionOptions, TrainEvent, TrainingData, TrainOptions, Until } from "../train/index.ts";
+
+/** The model a worker holds. */
+export interface WorkerModel {
+  readonly config: TransformerOptions;
+  /** Seed of the initial weights; 0 when left out. */
+  readonly seed?: number;
+}
+
+/** Where the worker gets its WASM module from; the package's own file when both are left out. */
+export interface WorkerWasm {
+  readonly wasmUrl?: string;
+  /** A compiled module: compile once, post to many workers. */
+  readonly wasmModule?: WebAssembly.Module;
+}
+
+/** Training options that are plain data. */
+export interface WorkerTrainOptions extends Omit<TrainOptions, "signal" | "checkpoint" | "until"> {
+  readonly until?: Until;
+}
+
+/** Analysis options that are plain data. */
+export interface WorkerAnalyzeOptions extends Omit<AnalyzeModelOptions, "untrained"> {
+  /** Compare with an untrained model of the same seed. */
+  readonly baseline?: boolean;
+}
+
+/** A tensor as data. */
+export interface TensorData {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** Codes of a quantised matrix. */
+export interface CodeData {
+  readonly shape: readonly number[];
+  readonly codes: Int8Array;
+  readonly scale: number;
+}
+
+/** Every call a worker answers, with its argument and its answer. */
+export interface Calls {
+  open(args: WorkerModel & WorkerWasm): { isa: string };
+  train(args: { data: TrainingData | ModularAdditionOptions; options: WorkerTrainOptions }): undefined;
+  next(args: undefined): IteratorResult<TrainEvent, void>;
+  stop(args: undefined): undefined;
+  abort(args: undefined): undefined;
+  analyze(args: WorkerAnalyzeOptions): ModAddAnalysis;
+  parameters(args: undefined): ReadonlyMap<string, TensorData>;
+  codes(args: string): CodeData;
+}
+
+export type CallName = keyof Calls;
+
+/** A request. */
+export interface Request<N extends CallName = CallName> {
+  readonly id: number;
+  readonly call: N;
+  readonly args: Parameters<Calls[N]>[0];
+}
+
+/** An error as data. */
+export interface ErrorData extends Omit<ErrorDetails, "cause"> {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** The answer to the request of the same id. */
+export type Answer = { readonly id: number; readonly result: unknown } | { readonly id: number; readonly error: ErrorData };
+
+/** An error for the way; what is not a {@link TritlensError} becomes E_PANIC with its text. */
+export function errorData(error: unknown): ErrorData {
+  if (!(error instanceof TritlensError)) return { code: "E_PANIC", message: String(error) };
+  const { code, message, expected, found, nearest } = error;
+  return {
+    code,
+    message: message.slice(code.length + 2),
+    ...(expected === undefined ? {} : { expected }),
+    ...(found === undefined ? {} : { found }),
+    ...(nearest === undefined ? {} : { nearest }),
+  };
+}
+
+/** The error that was sent, of the same class and with the same parts. */
+export function errorFromData({ code, message, ...details }: ErrorData): TritlensError {
+  // The message already holds the details in words, so they are attached and not composed a second time.
+  return Object.assign(new TritlensError(code, message), details);
+}

@@ -1,0 +1,56 @@
+/** The worker's side: holds one model, answers one call after another. Knows nothing of workers, so that it can be tested in Node. */
+import { loadCore, TritlensError } from "../core/index.ts";
+import { Model } from "../hooks/index.ts";
+import { analyzeModAdd } from "../interp/index.ts";
+import { modularAddition, type TrainEvent, train } from "../train/index.ts";
+import type { Calls, WorkerModel } from "./protocol.ts";
+
+type Answers = { [N in keyof Calls]: (args: Parameters<Calls[N]>[0]) => ReturnType<Calls[N]> | Promise<ReturnType<Calls[N]>> };
+
+/** Makes the functions that answer the calls. */
+export function workerService(): Answers {
+  let made: WorkerModel | undefined;
+  let model: Model | undefined;
+  let events: AsyncGenerator<TrainEvent, void, undefined> | undefined;
+  let abort = new AbortController();
+  const opened = (): Model => {
+    if (model) return model;
+    throw new TritlensError("E_CLOSED", "the worker holds no model", { expected: "`open` first", found: "no model" });
+  };
+  return {
+    async open({ wasmUrl, wasmModule, ...wanted }) {
+      const core = await loadCore({ ...(wasmUrl ? { wasmUrl } : {}), ...(wasmModule ? { wasmModule } : {}) });
+      const next = Model.fromConfig(wanted.config, { core, seed: wanted.seed ?? 0 });
+      model?.dispose();
+      [model, made] = [next, wanted];
+      return { isa: core.info().isa };
+    },
+    async train({ data, options }) {
+      await events?.return();
+      abort = new AbortController();
+      events = train(opened(), "train" in data ? data : modularAddition(data), { ...options, signal: abort.signal });
+      return undefined;
+    },
+    async next() {
+      if (!events) throw new TritlensError("E_CLOSED", "no training was started", { expected: "`train` first", found: "no training" });
+      return events.next();
+    },
+    async stop() {
+      await events?.return();
+      return undefined;
+    },
+    abort() {
+      abort.abort(new TritlensError("E_ABORTED", "training was aborted"));
+      return undefined;
+    },
+    analyze({ baseline, ...options }) {
+      const fresh = baseline && made ? Model.fromConfig(made.config, { core: opened().core, seed: made.seed ?? 0 }) : undefined;
+      return analyzeModAdd(opened(), { ...options, ...(fresh ? { untrained: fresh } : {}) }).finally(() => fresh?.dispose());
+    },
+    parameters: () => new Map([...opened().stateDict()].map(([name, { shape, data }]) => [name, { shape, data }])),
+    codes(name) {
+      const { shape, codes, scale } = opened().paramCodes(name);
+      return { shape, codes, scale };
+    },
+  };
+}
