@@ -14,8 +14,17 @@ pub struct Dims {
     pub output: usize,
 }
 
+/// A weight `[O, I]`, and the same as `[I, O]` where somebody keeps it.
+#[derive(Debug, Clone, Copy)]
+pub struct Weight<'a> {
+    /// `[O, I]`.
+    pub rows: &'a [f32],
+    /// `[I, O]`.
+    pub transposed: Option<&'a [f32]>,
+}
+
 /// y `[N, O]` = x `[N, I]` w`[O, I]`^T + b `[O]`.
-pub fn forward(x: &[f32], w: &[f32], b: Option<&[f32]>, y: &mut [f32], d: Dims) {
+pub fn forward(x: &[f32], w: Weight<'_>, b: Option<&[f32]>, y: &mut [f32], d: Dims) {
     let beta = match b {
         None => 0.0,
         Some(b) => {
@@ -26,13 +35,14 @@ pub fn forward(x: &[f32], w: &[f32], b: Option<&[f32]>, y: &mut [f32], d: Dims) 
         }
     };
     let (n, i, o) = (d.rows, d.input, d.output);
-    gemm((n, o, i), 1.0, View::rows(x, i), View::rows(w, i).t(), beta, y, (o, 1));
+    let w = w.transposed.map_or_else(|| View::rows(w.rows, i).t(), |w| View::rows(w, o));
+    gemm((n, o, i), 1.0, View::rows(x, i), w, beta, y, (o, 1));
 }
 
-/// dx `[N, I]` += dy `[N, O]` w `[O, I]`.
-pub fn backward_input(dy: &[f32], w: &[f32], dx: &mut [f32], d: Dims) {
+/// dx `[N, I]` = keep dx + dy `[N, O]` w `[O, I]`; with `keep` 0 the old dx is not read.
+pub fn backward_input(dy: &[f32], w: &[f32], keep: f32, dx: &mut [f32], d: Dims) {
     let (n, i, o) = (d.rows, d.input, d.output);
-    gemm((n, i, o), 1.0, View::rows(dy, o), View::rows(w, i), 1.0, dx, (i, 1));
+    gemm((n, i, o), 1.0, View::rows(dy, o), View::rows(w, i), keep, dx, (i, 1));
 }
 
 /// dw `[O, I]` += dy `[N, O]`^T x `[N, I]`.

@@ -174,7 +174,11 @@ impl<'a> Exec<'a> {
             NodeSpec::Linear { input: [x], w, b, act_quant } => {
                 let d = self.dims(i, x);
                 let value = quantised(acts.get(x), d.input, act_quant, scratch);
-                linear::forward(value, self.weight(w), self.vector(b), y, d);
+                let w = linear::Weight {
+                    rows: self.weight(w),
+                    transposed: self.params.transposed(w),
+                };
+                linear::forward(value, w, self.vector(b), y, d);
             }
             NodeSpec::Rotary { input: [x], .. } => {
                 self.rotate(i, acts.get(x), 1.0, |j, v| y[j] = v);
@@ -226,6 +230,29 @@ impl<'a> Exec<'a> {
         op.rotate(x, self.row_ids(i).map(|r| r.1), sign, write);
     }
 
+    /// As [`Exec::backward_input`], for the first contribution to a gradient: `dx` need not have been cleared.
+    pub fn backward_input_first(
+        &self,
+        i: usize,
+        k: usize,
+        acts: &Arenas<'_>,
+        dy: &[f32],
+        dx: &mut [f32],
+    ) {
+        match self.program.spec.nodes[i] {
+            NodeSpec::Linear { input: [x], w, .. } => {
+                linear::backward_input(dy, self.weight(w), 0.0, dx, self.dims(i, x));
+            }
+            NodeSpec::Add { input } if self.space(i) == self.space(input[k]) => {
+                dx.copy_from_slice(dy);
+            }
+            _ => {
+                dx.fill(0.0);
+                self.backward_input(i, k, acts, dy, dx);
+            }
+        }
+    }
+
     /// Adds to the gradient of input `k` of node `i`. `dy` is the complete gradient of its output, `dx` the gradient of that input.
     pub fn backward_input(
         &self,
@@ -255,7 +282,7 @@ impl<'a> Exec<'a> {
             }
             NodeSpec::Gain { w, .. } => norm::gain_backward_x(self.weight(w), dy, dx),
             NodeSpec::Linear { input: [x], w, .. } => {
-                linear::backward_input(dy, self.weight(w), dx, self.dims(i, x));
+                linear::backward_input(dy, self.weight(w), 1.0, dx, self.dims(i, x));
             }
             NodeSpec::Rotary { .. } => self.rotate(i, dy, -1.0, |j, v| dx[j] += v),
             NodeSpec::Scores { input: [q, key], heads, kv_heads, scale, causal } => {

@@ -59,6 +59,9 @@ pub struct Params {
     effective: Vec<f32>,
     codes: Vec<i8>,
     scales: Vec<f32>,
+    /// Effective matrices as `[in, out]`, for those in `transposable`.
+    transposed: Vec<f32>,
+    transposable: Vec<usize>,
     stale: bool,
 }
 
@@ -73,6 +76,8 @@ impl Params {
             latent: zeros(len)?,
             effective: zeros(quantised)?,
             codes: zeros(quantised)?,
+            transposed: Vec::new(),
+            transposable: Vec::new(),
             places,
             stale: true,
         })
@@ -132,7 +137,38 @@ impl Params {
                 );
             }
         }
+        for i in 0..self.transposable.len() {
+            self.transpose(self.transposable[i]);
+        }
         self.stale = false;
+    }
+
+    /// From now on keeps `[in, out]` copies of these matrices as well: the trainer's products read them many times a step, and the library
+    /// would otherwise rearrange them each time.
+    ///
+    /// # Errors
+    /// `E_MEMORY` when they do not fit.
+    pub fn keep_transposed(&mut self, matrices: Vec<usize>) -> Result<()> {
+        self.transposed = zeros(self.latent.len())?;
+        self.transposable = matrices;
+        self.stale = true;
+        Ok(())
+    }
+
+    fn transpose(&mut self, index: usize) {
+        let place = &self.places[index];
+        let (range, cols) = (place.range(), place.shape[place.shape.len() - 1]);
+        let all = if place.quant == Quant::None { &self.latent } else { &self.effective };
+        let (from, to) = (&all[range.clone()], &mut self.transposed[range]);
+        let rows = from.len() / cols;
+        for (c, column) in to.chunks_exact_mut(rows).enumerate() {
+            column.iter_mut().enumerate().for_each(|(r, x)| *x = from[r * cols + c]);
+        }
+    }
+
+    /// The effective matrix as `[in, out]`, when it is kept.
+    pub fn transposed(&self, index: usize) -> Option<&[f32]> {
+        self.transposable.contains(&index).then(|| &self.transposed[self.places[index].range()])
     }
 
     /// The matrix the forward pass multiplies with, as of the last [`Params::refresh`].

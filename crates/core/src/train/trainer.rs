@@ -14,7 +14,7 @@ use crate::par;
 use crate::program::exec::{Arenas, Batch, Exec, Scratch};
 use crate::program::fold::Role;
 use crate::program::plan::{Mode, Plan};
-use crate::program::{Params, Program};
+use crate::program::{NodeSpec, Params, Program};
 use crate::quant::Quant;
 use crate::train::config::TrainConfig;
 use crate::train::data::Data;
@@ -33,6 +33,8 @@ struct Lane {
     param_grad: Vec<f32>,
     losses: Vec<f64>,
     scratch: Scratch,
+    /// Nodes whose gradient has a first contribution.
+    written: Vec<bool>,
     /// Sum of weighted losses and number of right answers (merged examples counted as often as they stand for).
     loss: f64,
     hits: f64,
@@ -68,6 +70,8 @@ impl Trainer {
     pub fn new(program: &Program, config: &str) -> Result<Self> {
         let config = TrainConfig::parse(config)?;
         let n = program.params.latent().len();
+        let mut program = program.clone();
+        program.params.keep_transposed(linear_weights(&program))?;
         Ok(Self {
             config,
             sets: BTreeMap::new(),
@@ -77,7 +81,7 @@ impl Trainer {
             codes: Vec::new(),
             step: 0,
             cancelled: Arc::default(),
-            program: program.clone(),
+            program,
         })
     }
 
@@ -269,6 +273,15 @@ impl Trainer {
     }
 }
 
+/// Weights of linear layers, each once.
+fn linear_weights(program: &Program) -> Vec<usize> {
+    let weights = program.spec.nodes.iter().filter_map(|n| match n {
+        NodeSpec::Linear { w, .. } => Some(*w),
+        _ => None,
+    });
+    weights.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
+
 fn unknown_state(kind: u32) -> CoreError {
     CoreError::new(codes::RANGE, "unknown kind of state").expected("0, 1 or 2", kind)
 }
@@ -391,6 +404,7 @@ impl Lane {
             param_grad: zeros(params)?,
             losses: zeros(plan.examples * outputs)?,
             scratch: Scratch::new(program, plan)?,
+            written: vec![false; plan.nodes.len()],
             loss: 0.0,
             hits: 0.0,
         })
@@ -442,7 +456,7 @@ impl<'a> TileJob<'a> {
         }
     }
 
-    /// Adds the tile's weighted loss and hits; with `grad`, clears the tile's gradients and seeds that of the logits.
+    /// Adds the tile's weighted loss and hits; with `grad`, seeds the gradient of the logits.
     fn loss(&self, lane: &mut Lane, grad: bool) {
         let exec = self.exec();
         let out = self.program.spec.output;
@@ -452,9 +466,6 @@ impl<'a> TileJob<'a> {
         let rows = self.lo * outputs..self.hi * outputs;
         let (targets, weights) = (&self.data.targets[rows.clone()], &self.data.weights[rows]);
         let losses = &mut lane.losses[..targets.len()];
-        if grad {
-            lane.tile_grad.fill(0.0);
-        }
         let dlogits = grad.then(|| &mut lane.tile_grad[range.clone()]);
         let logits = &lane.tile[range];
         tritlens_kernels::cross_entropy_rows(logits, cols, targets, weights, dlogits, losses);
@@ -475,27 +486,48 @@ impl<'a> TileJob<'a> {
         hits
     }
 
+    /// Differentiates the tile. A gradient's first contribution overwrites it, so nothing is cleared that is written anyway; a node that nobody
+    /// contributed to does not lead to the loss and is left alone.
     fn backward(&self, lane: &mut Lane) {
         let exec = self.exec();
-        let Lane { tile, tile_grad, shared_grad, param_grad, scratch, .. } = lane;
-        let acts = Arenas { exec: &exec, shared: self.shared, tile };
-        for i in (0..self.plan.nodes.len()).rev().filter(|&i| !self.plan.is_shared(i)) {
-            match self.plan.roles[i] {
-                Role::Plain => {}
-                Role::Folded(f) if f.expanded => {
-                    exec.unexpand(i, self.shared, tile, shared_grad, tile_grad);
-                    continue;
-                }
-                Role::Folded(_) | Role::Skipped => continue,
+        lane.written.fill(false);
+        lane.written[self.program.spec.output] = true;
+        for i in (0..self.plan.nodes.len()).rev() {
+            if self.plan.is_shared(i) || !lane.written[i] {
+                continue;
             }
-            let range = exec.range(i);
-            let (before, dy) = tile_grad.split_at_mut(range.start);
-            let dy = &dy[..range.len()];
-            exec.backward_params(i, &acts, dy, param_grad, scratch);
-            for (k, &input) in self.program.spec.nodes[i].inputs().iter().enumerate() {
-                let shared = self.plan.is_shared(input);
-                let grads = if shared { &mut shared_grad[..] } else { &mut before[..] };
-                exec.backward_input(i, k, &acts, dy, &mut grads[exec.range(input)]);
+            match self.plan.roles[i] {
+                Role::Plain => self.backward_node(&exec, i, lane),
+                Role::Folded(fold) => self.backward_fold(&exec, i, fold.mix, lane),
+                Role::Skipped => {}
+            }
+        }
+    }
+
+    fn backward_fold(&self, exec: &Exec<'_>, i: usize, mix: usize, lane: &mut Lane) {
+        let Lane { tile, tile_grad, shared_grad, written, .. } = lane;
+        let pattern = self.program.spec.nodes[mix].inputs()[0];
+        if !std::mem::replace(&mut written[pattern], true) {
+            tile_grad[exec.range(pattern)].fill(0.0);
+        }
+        exec.unexpand(i, self.shared, tile, shared_grad, tile_grad);
+    }
+
+    fn backward_node(&self, exec: &Exec<'_>, i: usize, lane: &mut Lane) {
+        let Lane { tile, tile_grad, shared_grad, param_grad, scratch, written, .. } = lane;
+        let acts = Arenas { exec, shared: self.shared, tile };
+        let range = exec.range(i);
+        let (before, dy) = tile_grad.split_at_mut(range.start);
+        let dy = &dy[..range.len()];
+        exec.backward_params(i, &acts, dy, param_grad, scratch);
+        for (k, &input) in self.program.spec.nodes[i].inputs().iter().enumerate() {
+            let range = exec.range(input);
+            if self.plan.is_shared(input) {
+                exec.backward_input(i, k, &acts, dy, &mut shared_grad[range]);
+            } else if std::mem::replace(&mut written[input], true) {
+                exec.backward_input(i, k, &acts, dy, &mut before[range]);
+            } else {
+                exec.backward_input_first(i, k, &acts, dy, &mut before[range]);
             }
         }
     }
