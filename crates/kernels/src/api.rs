@@ -16,7 +16,10 @@ fn length(what: &str, found: usize, expected: usize) {
 /// Panics unless `len` elements are whole rows of `cols`; returns the number of rows.
 #[track_caller]
 fn whole_rows(len: usize, cols: usize) -> usize {
-    assert!(cols > 0 && len % cols == 0, "{len} elements are not whole rows of {cols} columns");
+    assert!(
+        cols > 0 && len.is_multiple_of(cols),
+        "{len} elements are not whole rows of {cols} columns"
+    );
     len / cols
 }
 
@@ -179,7 +182,7 @@ api! {
     }
 
     /// Ternary codes of `(w - shift) / gamma`, rounded half to even and clamped to -1..=1, and `eff = gamma * code`.
-    /// `shift` is 0 for BitNet b1.58 and the mean for Li's variant; `gamma` is the mean absolute value of what is rounded.
+    /// `shift` is 0 for `BitNet` b1.58 and the mean for Li's variant; `gamma` is the mean absolute value of what is rounded.
     ///
     /// # Panics
     /// When the lengths differ.
@@ -189,7 +192,7 @@ api! {
     }
 
     /// Binary codes, the sign of `w - shift`, and `eff = beta * code`. Exactly zero becomes 0 when `zero_is_zero` (Li's sign) and -1 when not
-    /// (BitNet's).
+    /// (`BitNet`'s).
     ///
     /// # Panics
     /// When the lengths differ.

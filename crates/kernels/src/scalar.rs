@@ -77,7 +77,7 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     lane_sum_f32(a.len(), |i| a[i] * b[i])
 }
 
-/// y += sum over j of `w_j` table[row_j], j in order
+/// y += sum over j of `w_j` `table[row_j]`, j in order
 pub(crate) fn mix_rows(weights: &[f32], rows: &[u32], table: &[f32], y: &mut [f32]) {
     let cols = y.len();
     for (&w, &row) in weights.iter().zip(rows) {
@@ -85,7 +85,7 @@ pub(crate) fn mix_rows(weights: &[f32], rows: &[u32], table: &[f32], y: &mut [f3
     }
 }
 
-/// `dw_j` += dy . table[row_j] and dtable[row_j] += `w_j` dy, j in order
+/// `dw_j += dy . table[row_j]` and `dtable[row_j] += w_j dy`, j in order
 pub(crate) fn mix_rows_back(
     weights: &[f32],
     rows: &[u32],
@@ -180,7 +180,9 @@ pub(crate) fn cross_entropy_rows(
         let dz = dlogits.as_mut().map(|d| &mut d[row * cols..][..cols]);
         if targets[row] < 0 {
             losses[row] = 0.0;
-            dz.into_iter().for_each(|dz| dz.fill(0.0));
+            if let Some(dz) = dz {
+                dz.fill(0.0);
+            }
             continue;
         }
         let (target, weight) = (targets[row] as usize, f64::from(weights[row]));
@@ -200,7 +202,7 @@ pub(crate) fn cross_entropy_rows(
     hits
 }
 
-/// One AdamW step in the order of `PyTorch`'s single-tensor implementation.
+/// One `AdamW` step in the order of `PyTorch`'s single-tensor implementation.
 pub(crate) fn adamw(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], h: &AdamHyper) {
     for i in 0..p.len() {
         let decayed = p[i] * h.decay;

@@ -3,7 +3,7 @@
 use crate::pack::Format;
 use crate::scalar;
 
-/// The numbers of one AdamW step, computed once in f64 and rounded to f32 as `PyTorch` does.
+/// The numbers of one `AdamW` step, computed once in f64 and rounded to f32 as `PyTorch` does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamHyper {
     /// 1 - lr * weight decay.
@@ -42,7 +42,10 @@ type ScaledBinary = unsafe fn(f32, &[f32], &mut [f32]);
 type Reduce64 = unsafe fn(&[f32]) -> f64;
 type Back = unsafe fn(&[f32], &[f32], &mut [f32]);
 type CrossEntropy = unsafe fn(&[f32], usize, &[i32], &[f32], Option<&mut [f32]>, &mut [f64]) -> u64;
+type Mix = unsafe fn(&[f32], &[u32], &[f32], &mut [f32]);
 type MixBack = unsafe fn(&[f32], &[u32], &[f32], &[f32], &mut [f32], &mut [f32]);
+type QuantizeTernary = unsafe fn(&[f32], f32, f32, &mut [i8], &mut [f32]);
+type QuantizeBinary = unsafe fn(&[f32], f32, f32, bool, &mut [i8], &mut [f32]);
 type AdamW = unsafe fn(&mut [f32], &[f32], &mut [f32], &mut [f32], &AdamHyper);
 type MatmulF32 = unsafe fn(Format, &[u8], usize, usize, f32, &[f32], usize, &mut [f32]);
 type MatmulI8 = unsafe fn(Format, &[u8], usize, usize, &[i8], usize, &mut [i32]);
@@ -58,7 +61,7 @@ pub struct Kernels {
     pub(crate) scale_add: ScaledBinary,
     pub(crate) scale_in_place: unsafe fn(f32, &mut [f32]),
     pub(crate) dot: unsafe fn(&[f32], &[f32]) -> f32,
-    pub(crate) mix_rows: unsafe fn(&[f32], &[u32], &[f32], &mut [f32]),
+    pub(crate) mix_rows: Mix,
     pub(crate) mix_rows_back: MixBack,
     pub(crate) sum: Reduce64,
     pub(crate) sum_abs: Reduce64,
@@ -70,8 +73,8 @@ pub struct Kernels {
     pub(crate) softmax_back_rows: unsafe fn(&[f32], &[f32], usize, &mut [f32]),
     pub(crate) cross_entropy_rows: CrossEntropy,
     pub(crate) adamw: AdamW,
-    pub(crate) quantize_ternary: unsafe fn(&[f32], f32, f32, &mut [i8], &mut [f32]),
-    pub(crate) quantize_binary: unsafe fn(&[f32], f32, f32, bool, &mut [i8], &mut [f32]),
+    pub(crate) quantize_ternary: QuantizeTernary,
+    pub(crate) quantize_binary: QuantizeBinary,
     pub(crate) quantize_act_rows: unsafe fn(&[f32], usize, &mut [i8], &mut [f32]),
     pub(crate) count_diff: unsafe fn(&[i8], &[i8]) -> u64,
     pub(crate) packed_matmul_f32: MatmulF32,

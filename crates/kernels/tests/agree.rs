@@ -64,10 +64,9 @@ const EXTREMES: [f32; 16] = [
 impl Data {
     fn floats(self, random: &mut Random, len: usize) -> Vec<f32> {
         let one = |random: &mut Random| match self {
-            Data::Plain => random.float(),
             Data::Wide => random.float() * 2f32.powi(random.below(60) as i32 - 20),
             Data::Extreme if random.below(4) == 0 => EXTREMES[random.below(EXTREMES.len())],
-            Data::Extreme => random.float(),
+            Data::Plain | Data::Extreme => random.float(),
         };
         (0..len).map(|_| one(random)).collect()
     }

@@ -15,7 +15,7 @@ fn repeated(pattern: &str, len: usize) -> Vec<u8> {
     bytes(pattern).into_iter().cycle().take(len).collect()
 }
 
-/// x_i = (i mod 3) - 1.
+/// `x[i] = (i mod 3) - 1`.
 fn saw(len: usize) -> Vec<i8> {
     (0..len).map(|i| (i % 3) as i8 - 1).collect()
 }

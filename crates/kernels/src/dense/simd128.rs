@@ -9,6 +9,7 @@
 //!
 //! Every element of C is summed in order of k, in runs of `KC`: the result does not depend on how the caller splits rows or columns.
 
+#[allow(clippy::wildcard_imports, reason = "dozens of intrinsics, all of one module")]
 use std::arch::wasm32::*;
 
 use super::View;

@@ -71,7 +71,10 @@ unsafe fn group<L: Lanes, const N: usize>(
     let at: [usize; N] = std::array::from_fn(|n| rows[j + n] as usize * cols);
     // SAFETY: c + W <= cols, and the caller has checked that row * cols + cols <= len of both tables for every row; it has the instruction set.
     unsafe {
-        let w: [L::F; N] = std::array::from_fn(|n| L::splat(weights[j + n]));
+        let mut w = [L::splat(0.0); N];
+        for n in 0..N {
+            w[n] = L::splat(weights[j + n]);
+        }
         let mut sums = [L::splat(0.0); N];
         for c in (0..whole).step_by(W) {
             let g = L::load(dy.as_ptr().add(c));

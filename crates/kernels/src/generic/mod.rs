@@ -4,6 +4,9 @@
 //! trusted: `api.rs` has checked them. What remains after the last whole vector goes to `scalar.rs` where a kernel works element by element, and into a
 //! padded vector where it reduces, because there the lane of an element matters.
 
+// Tiles are arrays of registers: an index over a constant range is unrolled, an iterator chain need not be.
+#![allow(clippy::needless_range_loop, reason = "tiles of registers, see above")]
+
 pub(crate) mod digits;
 pub(crate) mod elementwise;
 pub(crate) mod exp;

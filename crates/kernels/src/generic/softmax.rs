@@ -100,7 +100,9 @@ pub(crate) unsafe fn cross_entropy_rows<L: Lanes>(
         let dz = dlogits.as_mut().map(|d| &mut d[row * cols..][..cols]);
         if targets[row] < 0 {
             losses[row] = 0.0;
-            dz.into_iter().for_each(|dz| dz.fill(0.0));
+            if let Some(dz) = dz {
+                dz.fill(0.0);
+            }
             continue;
         }
         let (target, weight) = (targets[row] as usize, f64::from(weights[row]));

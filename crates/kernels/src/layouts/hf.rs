@@ -1,4 +1,4 @@
-//! Hugging Face's packed BitNet weights: uint8 `[rows / 4, cols]`.
+//! Hugging Face's packed `BitNet` weights: uint8 `[rows / 4, cols]`.
 //!
 //! With R = rows / 4, byte (r, c) holds rows r, r + R, r + 2R and r + 3R of column c in bit pairs 0-1, 2-3, 4-5 and 6-7; a pair is trit + 1.
 //! Source: transformers, `integrations/bitnet.py` (`pack_weights`, `unpack_weights`).

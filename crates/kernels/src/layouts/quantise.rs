@@ -8,9 +8,8 @@ use super::BlockFormat;
 /// Codes of one block; returns the scale before it is rounded to fp16.
 pub(super) fn block(format: BlockFormat, values: &[f32], codes: &mut [i8]) -> f32 {
     match format {
-        BlockFormat::Tq1_0 | BlockFormat::Tq2_0 => by_max(values, codes, 1.0),
+        BlockFormat::Tq1_0 | BlockFormat::Tq2_0 | BlockFormat::Q2_0 => by_max(values, codes, 1.0),
         BlockFormat::Q8_0 => by_max(values, codes, 127.0),
-        BlockFormat::Q2_0 => by_max(values, codes, 1.0),
         BlockFormat::Q4_0 => q4_0(values, codes),
         BlockFormat::Q1_0 => q1_0(values, codes),
     }

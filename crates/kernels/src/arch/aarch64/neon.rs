@@ -6,6 +6,7 @@
 //! | packed f32 | `uxtl`, `ushl`, `and`, `scvtf`, `fsub`, `fmla` | decoding, so `M` rows of activations share it |
 //! | packed int8 | `smlal`, `smlal2` into 16 bits | the dot-product instructions are not on every processor |
 
+#[allow(clippy::wildcard_imports, reason = "dozens of intrinsics, all of one module")]
 use std::arch::aarch64::*;
 
 use crate::arch::{contract, each, lift, table, wrap};

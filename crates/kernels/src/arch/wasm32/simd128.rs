@@ -8,6 +8,7 @@
 //!
 //! An engine on x86 has 16 registers, hence the small tiles.
 
+#[allow(clippy::wildcard_imports, reason = "dozens of intrinsics, all of one module")]
 use std::arch::wasm32::*;
 
 use crate::arch::{contract, each, lift, table, wrap};

@@ -8,6 +8,7 @@
 //!
 //! The int8 product uses ymm because a block is 32 bytes; on Zen 4 two ymm a cycle do what one zmm does.
 
+#[allow(clippy::wildcard_imports, reason = "dozens of intrinsics, all of one module")]
 use std::arch::x86_64::*;
 
 use crate::arch::{contract, each, lift, table, wrap};

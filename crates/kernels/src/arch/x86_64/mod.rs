@@ -3,6 +3,7 @@
 mod avx2;
 mod avx512;
 
+#[allow(clippy::wildcard_imports, reason = "dozens of intrinsics, all of one module")]
 use std::arch::x86_64::*;
 
 use crate::table::Kernels;
