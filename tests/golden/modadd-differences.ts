@@ -12,8 +12,7 @@ export type Json = string | number | boolean | null | Json[] | { [key: string]: 
 
 /** All differences beyond tolerance, one line each; empty when the result agrees. Keys that only the result has are not compared. */
 export function differences(expected: Json, found: unknown, path = ""): string[] {
-  if (typeof expected === "number")
-    return numberDiffers(path, expected, found) ? [`${path}: expected ${expected}, found ${String(found)}`] : [];
+  if (typeof expected === "number") return numberDiffers(path, expected, found) ? [`${path}: expected ${expected}, found ${String(found)}`] : [];
   if (expected === null || typeof expected !== "object")
     return expected === found ? [] : [`${path}: expected ${String(expected)}, found ${String(found)}`];
   if (typeof found !== "object" || found === null) return [`${path}: expected an object, found ${String(found)}`];

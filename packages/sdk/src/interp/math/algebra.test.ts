@@ -34,13 +34,7 @@ test("principal components of points on a line hold all variance in one", () => 
 test("orthonormal rows drop dependent ones", () => {
   const rows = orthonormalRows(Float64Array.of(1, 1, 0, 2, 2, 0, 0, 1, 0), 3, 3);
   expect(rows).toHaveLength(2);
-  const gram = multiplyTransposed(
-    Float64Array.from(rows.flatMap((row) => [...row])),
-    Float64Array.from(rows.flatMap((row) => [...row])),
-    2,
-    3,
-    2,
-  );
+  const gram = multiplyTransposed(Float64Array.from(rows.flatMap((row) => [...row])), Float64Array.from(rows.flatMap((row) => [...row])), 2, 3, 2);
   [1, 0, 0, 1].forEach((value, i) => void expect(gram[i]).toBeCloseTo(value, 12));
 });
 

@@ -73,20 +73,13 @@ function attentionRecipe({ prepared, attention }: AblationInput): Recipe {
     replace: () => {
       const { acts, p } = prepared;
       const pattern = Float32Array.from(acts.pattern);
-      for (const { head, frequency } of attention)
-        setTrigForm(pattern, prepared, head, fitTrigForm(sigmoidToA(acts, head), frequency, p), frequency);
+      for (const { head, frequency } of attention) setTrigForm(pattern, prepared, head, fitTrigForm(sigmoidToA(acts, head), frequency, p), frequency);
       return { pattern };
     },
   };
 }
 
-function setTrigForm(
-  pattern: Float32Array,
-  { acts, p }: Prepared,
-  head: number,
-  { alpha, beta }: { alpha: number; beta: number },
-  k: number,
-): void {
+function setTrigForm(pattern: Float32Array, { acts, p }: Prepared, head: number, { alpha, beta }: { alpha: number; beta: number }, k: number): void {
   for (let pair = 0; pair < p * p; pair++) {
     const from = (pair * acts.heads + head) * acts.seq;
     const both = acts.pattern[from] + acts.pattern[from + 1];

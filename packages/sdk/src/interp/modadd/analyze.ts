@@ -62,11 +62,7 @@ export function findings(acts: ModAddActivations, options: ModAddOptions = {}): 
  * @returns Every number of the sheet's sections 2.4 to 2.6, 3 and 4.
  * @throws TritlensError as {@link findings}.
  */
-export async function analyzeActivations(
-  acts: ModAddActivations,
-  options: ModAddOptions = {},
-  probe?: ModAddProbe,
-): Promise<ModAddAnalysis> {
+export async function analyzeActivations(acts: ModAddActivations, options: ModAddOptions = {}, probe?: ModAddProbe): Promise<ModAddAnalysis> {
   return analyzeFindings(findings(acts, options), options, probe);
 }
 
@@ -175,10 +171,7 @@ function progressPart({
   prepared,
   fit,
   ks,
-}: Findings): Pick<
-  ModAddAnalysis,
-  "restricted_loss" | "excluded_loss" | "excluded_loss_by_frequency" | "excluded_loss_max" | "excluded_loss_3d"
-> {
+}: Findings): Pick<ModAddAnalysis, "restricted_loss" | "excluded_loss" | "excluded_loss_by_frequency" | "excluded_loss_max" | "excluded_loss_3d"> {
   const byFrequency = excludedByFrequency(prepared);
   return {
     restricted_loss: restrictedLoss(prepared, ks),

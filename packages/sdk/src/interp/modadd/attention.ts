@@ -84,8 +84,7 @@ export function analyzeAttention(acts: ModAddActivations, basis: Float64Array): 
 /** Mean attention by head to a, b and "=". */
 export function attentionMean({ pattern, heads, seq }: Pick<ModAddActivations, "pattern" | "heads" | "seq">): number[][] {
   const columns = heads * seq;
-  const column = (j: number): number =>
-    mean(Float64Array.from({ length: pattern.length / columns }, (_, pair) => pattern[pair * columns + j]));
+  const column = (j: number): number => mean(Float64Array.from({ length: pattern.length / columns }, (_, pair) => pattern[pair * columns + j]));
   return Array.from({ length: heads }, (_, head) => Array.from({ length: seq }, (_, key) => column(head * seq + key)));
 }
 

@@ -1,5 +1,5 @@
 /** Checks of what a caller hands in. Every failure is a typed error that says what was expected and what came. */
-import { requireAttached, TritlensError, unknownName } from "../../core/errors.ts";
+import { requireAttached, TritlensError, unknownName } from "../../core/index.ts";
 import { frequencyCount } from "../math/fourier.ts";
 import type { Floats, KeyFrequencyRule, ModAddActivations, ModAddWeight, ModAddWeights } from "./input.ts";
 

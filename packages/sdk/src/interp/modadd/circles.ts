@@ -15,8 +15,7 @@ import type { CircleFit } from "./types.ts";
 /** Fits the circle of every key frequency; one forward pass each. */
 export async function fitCircles(prepared: Prepared, probe: ModAddProbe, ks: readonly number[]): Promise<CircleFit[]> {
   const fits: CircleFit[] = [];
-  for (const k of ks)
-    fits.push(fitCircle(await probe.logits({ embed: embedInputs(prepared, isolatedCircle(prepared, k)) }), k, prepared.p));
+  for (const k of ks) fits.push(fitCircle(await probe.logits({ embed: embedInputs(prepared, isolatedCircle(prepared, k)) }), k, prepared.p));
   return fits;
 }
 

@@ -34,8 +34,7 @@ export function gradientSymmetricity(gradients: Floats, triples: number, d: numb
  */
 export function distanceIrrelevance(values: Floats, p: number): number {
   const byDistance: number[][] = Array.from({ length: p }, () => []);
-  for (let pair = 0; pair < p * p; pair++)
-    (byDistance[lineIndex.difference(Math.floor(pair / p), pair % p, p)] as number[]).push(values[pair]);
+  for (let pair = 0; pair < p * p; pair++) (byDistance[lineIndex.difference(Math.floor(pair / p), pair % p, p)] as number[]).push(values[pair]);
   return ratio(mean(byDistance.map(standardDeviation)), constantToZero(standardDeviation(values), values));
 }
 

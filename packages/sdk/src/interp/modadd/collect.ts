@@ -1,5 +1,5 @@
 /** Activations of a tritlens model on all p * p sums, and the model as a probe. Only the public calls of `Model` are used. */
-import { TritlensError } from "../../core/errors.ts";
+import { TritlensError } from "../../core/index.ts";
 import type { Model } from "../../hooks/index.ts";
 import { modeOf, type TransformerConfig } from "../../models/index.ts";
 import { checkModulus } from "./check.ts";
@@ -52,8 +52,7 @@ export function modAddConfig(model: Model, p?: number): TransformerConfig & { p:
       expected: "Model.fromConfig",
       found: "Model.fromSpec",
     });
-  const fits =
-    config.nLayers === 1 && !config.attnOnly && !config.gatedMlp && !config.parallelAttnMlp && config.nKeyValueHeads === config.nHeads;
+  const fits = config.nLayers === 1 && !config.attnOnly && !config.gatedMlp && !config.parallelAttnMlp && config.nKeyValueHeads === config.nHeads;
   if (!fits || config.readout !== "last" || config.nCtx < 3) {
     throw new TritlensError("E_SPEC", "the model is of another architecture", {
       expected: "one block of attention and plain MLP, 3 tokens, readout last",

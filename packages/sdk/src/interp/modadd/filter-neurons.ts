@@ -59,14 +59,7 @@ export function degree2(prepared: Prepared, cluster: readonly number[]): Float32
   return out;
 }
 
-function setPolynomial(
-  out: Float32Array,
-  mean: Float64Array,
-  part: Record<Line, Float64Array>,
-  columns: number[],
-  p: number,
-  n: number,
-): void {
+function setPolynomial(out: Float32Array, mean: Float64Array, part: Record<Line, Float64Array>, columns: number[], p: number, n: number): void {
   for (let pair = 0; pair < p * p; pair++) {
     const rows = LINES.map((line) => ({ values: part[line], from: lineIndex[line](Math.floor(pair / p), pair % p, p) * n }));
     for (const j of columns) out[pair * n + j] = rows.reduce((sum, { values, from }) => sum + values[from + j], mean[j]);

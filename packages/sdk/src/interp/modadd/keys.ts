@@ -31,8 +31,7 @@ const RULES: Record<KeyFrequencyRule, Rule> = {
   neuron_argmax: {
     threshold: 0.02,
     note: "share of live neurons in the frequency's cluster of at least the threshold",
-    score: ({ neurons, prepared }) =>
-      Float64Array.from(frequencies(prepared.p), (k) => (neurons.clusters[k] ?? 0) / Math.max(neurons.alive, 1)),
+    score: ({ neurons, prepared }) => Float64Array.from(frequencies(prepared.p), (k) => (neurons.clusters[k] ?? 0) / Math.max(neurons.alive, 1)),
   },
   embedding_norm: {
     threshold: 0.25,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { TritlensError } from "../../core/errors.ts";
+import { TritlensError } from "../../core/index.ts";
 import { fourierBasis } from "../math/fourier.ts";
 import { NumpyRandom } from "../math/numpy-random.ts";
 import { analyzeActivations } from "./analyze.ts";
@@ -70,14 +70,11 @@ test("fixed frequencies are used as given, and are half of the excluded sum when
   expect(found.excluded_loss.all).toBeLessThan(Math.log(p));
 });
 
-test.each(["logit_share", "neuron_argmax", "embedding_norm", "unembed_norm"] as const)(
-  "rule %s finds the clock's frequencies",
-  async (rule) => {
-    const found = await analyzeActivations(clockModel(p, ks), { keyFrequencyRule: rule });
-    expect([...found.key_frequencies].sort((x, y) => x - y)).toEqual(ks);
-    expect(found.key_frequency_rule.rule).toBe(rule);
-  },
-);
+test.each(["logit_share", "neuron_argmax", "embedding_norm", "unembed_norm"] as const)("rule %s finds the clock's frequencies", async (rule) => {
+  const found = await analyzeActivations(clockModel(p, ks), { keyFrequencyRule: rule });
+  expect([...found.key_frequencies].sort((x, y) => x - y)).toEqual(ks);
+  expect(found.key_frequency_rule.rule).toBe(rule);
+});
 
 test("an even modulus works", async () => {
   const found = await analyzeActivations(clockModel(30, [4, 7]));
@@ -205,9 +202,7 @@ describe("bad input is a typed error", () => {
   });
 
   test("an unknown rule names the nearest one", async () => {
-    const error = await analyzeActivations(acts, { keyFrequencyRule: "logit_shar" as "logit_share" }).catch(
-      (e: unknown) => e as TritlensError,
-    );
+    const error = await analyzeActivations(acts, { keyFrequencyRule: "logit_shar" as "logit_share" }).catch((e: unknown) => e as TritlensError);
     expect((error as TritlensError).nearest).toContain("logit_share");
   });
 });

@@ -1,5 +1,5 @@
 /** The weights of a modular-addition model by short names, to and from a tritlens model. */
-import { TritlensError, unknownName } from "../../core/errors.ts";
+import { TritlensError, unknownName } from "../../core/index.ts";
 import type { Model } from "../../hooks/index.ts";
 import type { Floats, ModAddWeight, ModAddWeights } from "./input.ts";
 

@@ -2,7 +2,7 @@
  * Phases of training from curves, by stated rules. Nanda 2023 (5.2) reads memorisation, circuit formation and cleanup off the plots by eye; so that models can be
  * compared, these are fixed rules instead. They assume a run that groks; where a rule never holds the answer is null.
  */
-import { TritlensError } from "../../core/errors.ts";
+import { TritlensError } from "../../core/index.ts";
 import type { PhaseCurves, Phases } from "./types.ts";
 
 /** A loss below this share of ln p (chance) counts as learnt. */

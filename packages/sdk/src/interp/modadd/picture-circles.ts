@@ -33,9 +33,7 @@ function fourierCircle(k: number, { acts, embeddingHat, p }: Prepared): Circle {
   const along = (row: number): number[] => {
     const direction = embeddingHat.subarray(row * d, (row + 1) * d);
     const norm = Math.sqrt(sumOfSquares(direction)) || 1;
-    return roundAll(
-      Float64Array.from({ length: p }, (_, t) => dot(direction, acts.weights.W_E.effective.subarray(t * d, (t + 1) * d)) / norm),
-    );
+    return roundAll(Float64Array.from({ length: p }, (_, t) => dot(direction, acts.weights.W_E.effective.subarray(t * d, (t + 1) * d)) / norm));
   };
   return { frequency: k, source: "fourier", components: [], x: along(2 * k - 1), y: along(2 * k) };
 }

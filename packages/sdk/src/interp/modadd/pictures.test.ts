@@ -10,14 +10,7 @@ const drawn = pictures(findings(acts));
 
 test("pictures are JSON-safe and of the stated sizes", () => {
   expect(JSON.parse(JSON.stringify(drawn))).toEqual(drawn);
-  for (const map of [
-    drawn.logit_spectrum,
-    drawn.neuron_spectrum,
-    drawn.correct_logit,
-    drawn.correct_logit_by_distance,
-    drawn.margin,
-    drawn.train,
-  ]) {
+  for (const map of [drawn.logit_spectrum, drawn.neuron_spectrum, drawn.correct_logit, drawn.correct_logit_by_distance, drawn.margin, drawn.train]) {
     expect(map.values).toHaveLength(p * p);
   }
   expect(drawn.attention).toHaveLength(2 + 2);

@@ -75,10 +75,7 @@ function logitPictures({
   fit,
   ks,
   logitNorms,
-}: Findings): Pick<
-  ModAddPictures,
-  "logit_share" | "logit_spectrum" | "correct_logit" | "correct_logit_by_distance" | "margin" | "logit_by_offset"
-> {
+}: Findings): Pick<ModAddPictures, "logit_share" | "logit_spectrum" | "correct_logit" | "correct_logit_by_distance" | "margin" | "logit_by_offset"> {
   const { acts, p, logitSums } = prepared;
   const correct = correctLogits(acts.logits, p);
   const offsets = sumByOffset(logitSums.sum, p).map((value) => value / (p * p));

@@ -54,12 +54,7 @@ function writeLast(values: Floats, rows: number): HookFn {
 }
 
 /** dL_c / dE_a and dL_c / dE_b of each triple, [triple, 2, d]. */
-function embeddingGradients(
-  model: Model,
-  p: number,
-  classes: number,
-  triples: readonly (readonly [number, number, number])[],
-): Float32Array {
+function embeddingGradients(model: Model, p: number, classes: number, triples: readonly (readonly [number, number, number])[]): Float32Array {
   const tokens = triples.map(([a, b]) => [a, b, p]);
   const grad = new Float32Array(triples.length * classes);
   triples.forEach(([, , c], row) => {

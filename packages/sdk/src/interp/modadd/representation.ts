@@ -36,7 +36,5 @@ function mlpShare({ acts, p, neuronSums, neuronHat }: Prepared): Float64Array {
   const n = acts.dMlp;
   const total = centredSquares(acts.neurons, meanOverPairs(neuronSums, p, n), n).reduce((sum, value) => sum + value, 0);
   const norms = rowNorms(neuronHat.sum, p, n);
-  return Float64Array.from({ length: Math.floor((p - 1) / 2) }, (_, i) =>
-    ratio((norms[2 * i + 1] ** 2 + norms[2 * i + 2] ** 2) / p, total),
-  );
+  return Float64Array.from({ length: Math.floor((p - 1) / 2) }, (_, i) => ratio((norms[2 * i + 1] ** 2 + norms[2 * i + 2] ** 2) / p, total));
 }

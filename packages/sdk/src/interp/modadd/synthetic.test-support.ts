@@ -12,10 +12,7 @@ export function dense(shape: readonly number[], value: (row: number, column: num
 
 /** Logits s * sum_k cos(w_k(a+b-c)), [pair, cls]. */
 export function clockLogits(p: number, ks: readonly number[], s: number): Float64Array {
-  return Float64Array.from(
-    { length: p ** 3 },
-    (_, i) => s * ks.reduce((sum, k) => sum + cosAt(k, answer(Math.floor(i / p), p) - (i % p), p), 0),
-  );
+  return Float64Array.from({ length: p ** 3 }, (_, i) => s * ks.reduce((sum, k) => sum + cosAt(k, answer(Math.floor(i / p), p) - (i % p), p), 0));
 }
 
 /** |cos(w(a-b)/2)| (|cos(w(a+b-c)/2)| - |sin(w(a+b-c)/2)|). */
