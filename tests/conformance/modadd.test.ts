@@ -1,6 +1,15 @@
 /** Li's architecture in every mode against the test's own f64 forward and backward pass: activations, replaced activations and gradients of embeddings. */
 import { liConfig, loadCore, MODES, Model, nandaConfig } from "tritlens";
-import { collectModAdd, type Floats, type ModAddReplacements, modAddProbe, type NamedArray } from "tritlens/interp";
+import {
+  analyzeModAddWithPictures,
+  collectLogits,
+  collectModAdd,
+  type Floats,
+  loadModAddWeights,
+  type ModAddReplacements,
+  modAddProbe,
+  type NamedArray,
+} from "tritlens/interp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { LiModel } from "../support/li-model.ts";
 
@@ -76,6 +85,51 @@ describe.each(MODES)("%s", (mode) => {
     expectClose(await modAddProbe(model).embeddingGradients(triples), await reference.embeddingGradients(triples));
     model.dispose();
   });
+});
+
+test("logits for progress measures equal those of the whole collection, also where symmetry saves half of the runs", () => {
+  for (const config of [liConfig({ p }), nandaConfig({ p })]) {
+    using model = Model.fromConfig(config, { seed: 2 });
+    expectClose(collectLogits(model, { p, trainIndices }).logits, collectModAdd(model, { p, trainIndices }).logits);
+  }
+});
+
+test("the whole analysis runs on Nanda's architecture, untrained", async () => {
+  using model = Model.fromConfig(nandaConfig({ p }), { seed: 3 });
+  using untrained = Model.fromConfig(nandaConfig({ p }), { seed: 5 });
+  const { analysis, pictures } = await analyzeModAddWithPictures(model, { p, trainIndices, untrained, keyFrequencies: [1, 2] });
+  expect(analysis).toMatchObject({ mode: "fp32", p, zeros: {}, codes: {} });
+  expect(analysis.ablations).toHaveLength(3 + 9 + 2);
+  expect(analysis.circles).toHaveLength(2);
+  expect(analysis.untrained?.gradient_symmetricity).not.toBe(analysis.gradient_symmetricity);
+  // NaN and infinity would become null; only what is null by design may be.
+  expect(JSON.parse(JSON.stringify({ analysis, pictures }))).toEqual({ analysis, pictures });
+});
+
+test.each([
+  ["two blocks", { nLayers: 2 }, undefined, "E_SPEC"],
+  ["logits at all positions", { readout: "all" }, undefined, "E_SPEC"],
+  ["a modulus beyond the vocabulary", {}, 11, "E_RANGE"],
+  ["p below 3", {}, 2, "E_RANGE"],
+] as const)("%s is refused", (_name, change, modulus, code) => {
+  using model = Model.fromConfig(liConfig({ p, ...change }), { seed: 2 });
+  expect(() => collectModAdd(model, { ...(modulus ? { p: modulus } : {}), trainIndices })).toThrow(code);
+});
+
+test("a checkpoint with a missing, unknown or misshapen weight is refused and changes nothing", () => {
+  using model = Model.fromConfig(liConfig({ p }), { seed: 2 });
+  using other = Model.fromConfig(liConfig({ p }), { seed: 9 });
+  const good = weightsOf(other);
+  const before = model.readParam("unembed.W_U").data;
+  const without = new Map([...good].filter(([name]) => name !== "W_out"));
+  const extra = new Map([...good, ["W_X", { shape: [1], data: new Float32Array(1) }] as const]);
+  const misshapen = new Map([...good, ["W_out", { shape: [512, 128], data: new Float32Array(512 * 128) }] as const]);
+  expect(() => loadModAddWeights(model, without)).toThrow("E_NAME");
+  expect(() => loadModAddWeights(model, extra)).toThrow("E_NAME");
+  expect(() => loadModAddWeights(model, misshapen)).toThrow("E_SHAPE");
+  expect(model.readParam("unembed.W_U").data).toEqual(before);
+  loadModAddWeights(model, good);
+  expect(model.readParam("unembed.W_U").data).toEqual(other.readParam("unembed.W_U").data);
 });
 
 test("logits(a, b) = logits(b, a) in Li's architecture, not in Nanda's (sheet 6.8)", () => {

@@ -36,7 +36,7 @@ describe.each(cases)("%s", (name) => {
 
   test("the model, run and analysed by tritlens, has the reference's numbers", async () => {
     await loadCore();
-    using model = Model.fromConfig(liConfig(args));
+    using model = Model.fromConfig(liConfig({ p: args.p, mode: args.mode }));
     loadModAddWeights(model, tensors);
     expect(differences(expected, await analyzeModAdd(model, { ...OPTIONS, trainIndices: train }))).toEqual([]);
   });

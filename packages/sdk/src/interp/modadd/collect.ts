@@ -28,12 +28,15 @@ const SITES = {
   mlpOut: "blocks.0.hook_mlp_out",
 } as const;
 
-/** Tokens [a, b, p] of the pairs from..to. */
-export function pairTokens(p: number, from: number, to: number): { data: Int32Array; shape: [number, number] } {
-  const data = new Int32Array((to - from) * 3);
-  for (let pair = from; pair < to; pair++) data.set([Math.floor(pair / p), pair % p, p], (pair - from) * 3);
-  return { data, shape: [to - from, 3] };
+/** Tokens [a, b, p] of pairs `a * p + b`. */
+export function pairTokens(p: number, pairs: ArrayLike<number>): { data: Int32Array; shape: [number, number] } {
+  const data = new Int32Array(pairs.length * 3);
+  for (let row = 0; row < pairs.length; row++) data.set([Math.floor((pairs[row] as number) / p), (pairs[row] as number) % p, p], row * 3);
+  return { data, shape: [pairs.length, 3] };
 }
+
+/** The pairs from..to. */
+export const pairRange = (from: number, to: number): Int32Array => Int32Array.from({ length: to - from }, (_, i) => from + i);
 
 /** Calls `each` on consecutive ranges of pairs. */
 export function forParts(pairs: number, each: (from: number, to: number) => void): void {
@@ -87,7 +90,7 @@ export function collectModAdd(model: Model, options: CollectOptions): ModAddActi
     mlpOut: new Float32Array(pairs * dModel),
   };
   forParts(pairs, (from, to) => {
-    const { logits, cache } = model.runWithCache(pairTokens(p, from, to), { names: Object.values(SITES) });
+    const { logits, cache } = model.runWithCache(pairTokens(p, pairRange(from, to)), { names: Object.values(SITES) });
     copyRows(logits.data, kept.logits, from, to, p);
     for (const [key, name] of Object.entries(SITES) as [keyof typeof SITES, string][]) {
       // The pattern is [batch, head, query, key], so its last query of each head comes out in order as well.
@@ -110,12 +113,36 @@ export function collectModAdd(model: Model, options: CollectOptions): ModAddActi
   };
 }
 
-/** Logits [pair, class] of all pairs, cut to the p number classes, and the weights: enough for {@link import("./progress.ts").progressMeasures}. */
+/**
+ * Logits [pair, class] of all pairs, cut to the p number classes, and the weights: enough for {@link import("./progress.ts").progressMeasures}.
+ *
+ * A model without positions and without a causal mask computes a symmetric function of (a, b) (sheet 1.2), so it runs on the pairs a <= b only and the rest is
+ * mirrored. `collectModAdd` runs everything, and `symmetric_max_abs` of its analysis shows what that symmetry is worth in f32.
+ */
 export function collectLogits(model: Model, options: CollectOptions): LogitActivations {
-  const { p, dModel, dMlp } = modAddConfig(model, options.p);
+  const { p, dModel, dMlp, positions, attentionDir } = modAddConfig(model, options.p);
+  const symmetric = positions === "none" && attentionDir === "bidirectional";
+  const all = pairRange(0, p * p);
+  const pairs = symmetric ? all.filter((pair) => Math.floor(pair / p) <= pair % p) : all;
   const logits = new Float32Array(p ** 3);
-  forParts(p * p, (from, to) => copyRows(model.forward(pairTokens(p, from, to)).data, logits, from, to, p));
+  forParts(pairs.length, (from, to) => {
+    const part = pairs.subarray(from, to);
+    scatterRows(model.forward(pairTokens(p, part)).data, logits, part, p);
+  });
+  if (symmetric) mirror(logits, p);
   return { p, logits, weights: modAddWeights(model), dModel, dMlp, trainIndices: options.trainIndices };
+}
+
+function scatterRows(source: Float32Array, target: Float32Array, pairs: Int32Array, p: number): void {
+  const width = source.length / pairs.length;
+  pairs.forEach((pair, row) => void target.set(source.subarray(row * width, row * width + p), pair * p));
+}
+
+/** Fills logits of (b, a) from (a, b), a < b. */
+function mirror(logits: Float32Array, p: number): void {
+  for (let a = 0; a < p; a++) {
+    for (let b = a + 1; b < p; b++) logits.copyWithin((b * p + a) * p, (a * p + b) * p, (a * p + b + 1) * p);
+  }
 }
 
 /** Copies the first p classes of each row; Nanda's models have one more. */

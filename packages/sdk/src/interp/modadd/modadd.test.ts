@@ -175,6 +175,20 @@ test("phases are read off curves by the stated rules", () => {
   });
 });
 
+test("a model with no key frequency is analysed all the same", async () => {
+  const acts = clockModel(p, ks);
+  const random = new NumpyRandom(3);
+  const found = await analyzeActivations({ ...acts, logits: acts.logits.map(() => random.uniform()) });
+  expect(found.key_frequencies).toEqual([]);
+  expect(found.logit_fve_key).toBe(0);
+  expect(found.logit_fit.loss.all).toBeCloseTo(Math.log(p), 12);
+  expect(found.excluded_loss).toEqual({
+    all: expect.closeTo(found.all_loss),
+    train: expect.closeTo(found.train_loss),
+    test: expect.closeTo(found.test_loss),
+  });
+});
+
 describe("bad input is a typed error", () => {
   const acts = clockModel(p, ks);
   const nan = Float64Array.from(acts.logits);

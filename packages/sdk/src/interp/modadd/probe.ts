@@ -1,6 +1,6 @@
 /** A tritlens model as a probe: replacements are hooks that write into the activations as they pass. */
 import type { HookFn, Model } from "../../hooks/index.ts";
-import { copyRows, forParts, modAddConfig, pairTokens } from "./collect.ts";
+import { copyRows, forParts, modAddConfig, pairRange, pairTokens } from "./collect.ts";
 import type { Floats, ModAddProbe, ModAddReplacements } from "./input.ts";
 
 /** Where each replacement goes, and whether it covers all positions or the read-out position only. */
@@ -34,7 +34,7 @@ function replacedLogits(model: Model, p: number, heads: number, replacements: Mo
       const part = values.subarray((values.length / (p * p)) * from, (values.length / (p * p)) * to);
       return [PLACES[key].site, PLACES[key].all ? writeAll(part) : writeLast(part, (to - from) * (key === "pattern" ? heads : 1))] as const;
     });
-    copyRows(model.runWithHooks(pairTokens(p, from, to), { hooks }).data, out, from, to, p);
+    copyRows(model.runWithHooks(pairTokens(p, pairRange(from, to)), { hooks }).data, out, from, to, p);
   });
   return out;
 }
