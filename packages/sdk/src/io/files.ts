@@ -28,6 +28,11 @@ export function lockFolder(folder: string): Promise<FolderLock> {
   return platform.lockFolder(folder);
 }
 
+/** Takes the lock of one file (a lock beside it, named `PATH.lock`). @throws E_LOCKED with the holder's pid. */
+export function lockFile(path: string): Promise<FolderLock> {
+  return platform.lockFile(`${path}.lock`, path);
+}
+
 /** Reads and parses a safetensors file. @throws E_IO, E_FORMAT. */
 export async function readSafetensors(path: string): Promise<SafetensorsFile> {
   return parseSafetensors(await readFileBytes(path));

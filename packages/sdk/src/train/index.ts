@@ -1,4 +1,5 @@
 /** Data, training and checkpoints. */
+export { type Checkpoint, type ForeignOptions, type PendingSteps, parseCheckpoint, serializeCheckpoint, type TrainingState } from "./checkpoint.ts";
 export {
   type DataDescription,
   dataFromDescription,
@@ -10,4 +11,8 @@ export {
   type TokenBatch,
   type TrainingData,
 } from "./data.ts";
+export { loadCheckpoint, modelFromCheckpoint, saveCheckpoint } from "./files.ts";
+export type { LiRun } from "./foreign.ts";
 export { Mt19937, pythonShuffle, torchPermutation } from "./mt19937.ts";
+export type { OptimizerConfig, OptimizerOptions, ScheduleKind } from "./options.ts";
+export { type CheckpointExtra, type CheckpointOptions, type TrainEvent, type TrainOptions, train, type Until } from "./train.ts";

@@ -16,4 +16,5 @@ export const platform: Platform = {
   readFile: async () => refuse("reading a file"),
   writeFileAtomic: async () => refuse("writing a file"),
   lockFolder: async () => refuse("locking a folder"),
+  lockFile: async () => refuse("locking a file"),
 };

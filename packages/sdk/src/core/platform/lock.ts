@@ -1,4 +1,4 @@
-/** One writer a folder: a lock file with the holder's pid and start time, taken over when the holder is dead. */
+/** One writer a folder or file: a lock file with the holder's pid and start time, taken over when the holder is dead. */
 import { readFileSync } from "node:fs";
 import { link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,24 +15,28 @@ interface Holder {
   readonly started: string;
 }
 
+/** Takes the lock of a folder (made if missing). @throws as {@link lockFile}. */
+export async function lockFolder(folder: string): Promise<FolderLock> {
+  await withErrors(`make ${folder}`, () => mkdir(folder, { recursive: true }));
+  return lockFile(join(folder, LOCK_NAME), folder);
+}
+
 /**
- * Takes the lock of a folder (made if missing).
+ * Takes a lock that lies at `path`; `what` is the thing it guards.
  *
  * @throws E_LOCKED with the holder's pid when a living process (this one included) has it.
  */
-export async function lockFolder(folder: string): Promise<FolderLock> {
-  return withErrors(`lock ${folder}`, async () => {
-    await mkdir(folder, { recursive: true });
-    const path = join(folder, LOCK_NAME);
+export async function lockFile(path: string, what: string): Promise<FolderLock> {
+  return withErrors(`lock ${what}`, async () => {
     for (let attempt = 0; attempt < 3; attempt++) {
       if (await tryTake(path)) return holdLock(path);
       const holder = await readHolder(path);
       if (holder && isAlive(holder)) {
-        throw new TritlensError("E_LOCKED", `another run writes into ${folder}`, { expected: "a folder of its own for each run", found: `process ${holder.pid}` });
+        throw new TritlensError("E_LOCKED", `another run writes to ${what}`, { expected: "a place of its own for each run", found: `process ${holder.pid}` });
       }
       await rm(path, { force: true });
     }
-    throw new TritlensError("E_LOCKED", `several runs fight for ${folder}`, { expected: "a folder of its own for each run", found: "a lock that changes hands" });
+    throw new TritlensError("E_LOCKED", `several runs fight for ${what}`, { expected: "a place of its own for each run", found: "a lock that changes hands" });
   });
 }
 

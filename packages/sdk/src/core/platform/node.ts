@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { type NativeBinding, nativeCore } from "../native.ts";
 import { readFileBytes, writeFileAtomic } from "./files.ts";
-import { lockFolder } from "./lock.ts";
+import { lockFile, lockFolder } from "./lock.ts";
 import type { Platform } from "./types.ts";
 
 const require = createRequire(import.meta.url);
@@ -19,4 +19,5 @@ export const platform: Platform = {
   readFile: readFileBytes,
   writeFileAtomic,
   lockFolder,
+  lockFile,
 };

@@ -21,4 +21,5 @@ export interface Platform {
   readFile(path: string): Promise<Uint8Array>;
   writeFileAtomic(path: string, bytes: Uint8Array): Promise<void>;
   lockFolder(folder: string): Promise<FolderLock>;
+  lockFile(path: string, what: string): Promise<FolderLock>;
 }
