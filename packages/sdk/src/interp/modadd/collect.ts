@@ -17,8 +17,8 @@ export interface CollectOptions {
   readonly mode?: string;
 }
 
-/** Pairs that run together: their activations are about 40 MB. */
-export const PART = 1024;
+/** Pairs that run together: their activations are about 10 MB. */
+export const PART = 256;
 
 /** Names of the activations that are read, and how many numbers of one the read-out position has. */
 const SITES = {

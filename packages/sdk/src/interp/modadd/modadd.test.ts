@@ -163,11 +163,12 @@ test("phases are read off curves by the stated rules", () => {
     epoch: [0, 100, 200, 300, 400],
     train_loss: [4.8, 0.01, 0.001, 0.001, 0.001],
     test_loss: [5, 9, 8, 3, 0.01],
-    excluded_loss: [],
+    excluded_loss: [4.8, 0.5, 0.3, 4, 0.1],
     restricted_loss: [],
     sum_squared_total: [],
   };
-  expect(detectPhases(curves, 113)).toMatchObject({ memorised: 100, cleanup_start: 300, cleanup_end: 400 });
+  expect(detectPhases(curves, 113)).toMatchObject({ memorised: 100, excluded_minimum: 400, cleanup_start: 300, cleanup_end: 400 });
+  expect(detectPhases({ ...curves, excluded_loss: [] }, 113).excluded_minimum).toBeNull();
   expect(detectPhases({ ...curves, train_loss: [5, 5, 5, 5, 5] }, 113)).toMatchObject({
     memorised: null,
     cleanup_start: null,

@@ -23,7 +23,7 @@ export interface ModAddProgress {
   zeros: Record<string, number>;
 }
 
-/** Curves that phases are read from: arrays of one length, one entry a checkpoint. */
+/** Curves that phases are read from: arrays of one length, one entry a checkpoint. `excluded_loss` may be empty; the rules do not use the last two yet. */
 export interface PhaseCurves {
   epoch: readonly number[];
   train_loss: readonly number[];
@@ -37,6 +37,11 @@ export interface PhaseCurves {
 export interface Phases {
   /** First epoch with training loss below 1 % of ln p. Memorisation is 0 up to here. */
   memorised: number | null;
+  /**
+   * Epoch of the smallest excluded loss up to `cleanup_end`: from here on the training pairs are carried more and more by the key frequencies, and removing
+   * them hurts. Null when no excluded loss was measured.
+   */
+  excluded_minimum: number | null;
   /** First epoch at or after which test loss falls below half of its maximum so far. Circuit formation lies between `memorised` and here. */
   cleanup_start: number | null;
   /** First epoch with test loss below 1 % of ln p. Cleanup lies between `cleanup_start` and here; stable after. */
