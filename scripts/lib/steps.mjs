@@ -40,6 +40,25 @@ export async function cargoTests() {
   }
 }
 
+/** The kernels' agreement tests once more, compiled for WebAssembly and run in Node. */
+export async function wasmKernelTests() {
+  const { wasmEnvironment } = await import("../wasm-toolchain.mjs");
+  let [ran, promised] = [0, -1];
+  const onLine = (line) => {
+    if (/ \.\.\. ok$/.test(line)) ran += 1;
+    promised = Number(/^(\d+) tests, compared .*simd128/.exec(line)?.[1] ?? promised);
+  };
+  const script = join(root, "crates", "kernels", "run-wasm.mjs");
+  await run("kernels in wasm", process.execPath, [script, "agree"], {
+    env: await wasmEnvironment(),
+    onLine,
+    rerun: "node crates/kernels/run-wasm.mjs agree",
+  });
+  if (ran === 0 || ran !== promised)
+    throw new StepError(`kernels in wasm: ${ran} tests reported, ${promised} expected`, "node crates/kernels/run-wasm.mjs agree");
+  tally.passed += ran;
+}
+
 /** Every vitest project; one in which nothing ran is a failure. */
 export async function vitestProjects(projects) {
   say("vitest");
@@ -96,6 +115,7 @@ export const STATIC_STEPS = [
 
 export const TEST_STEPS = [
   ["cargo test", cargoTests],
+  ["kernels in wasm", wasmKernelTests],
   ["vitest", () => vitestProjects(PROJECTS)],
 ];
 

@@ -86,6 +86,11 @@ export class ModelWorker {
     return this.call("analyze", options);
   }
 
+  /** Replaces the latent parameters, all of them or none. */
+  load(parameters: ReadonlyMap<string, TensorData>): Promise<undefined> {
+    return this.call("load", parameters);
+  }
+
   /** The latent parameters by name. */
   parameters(): Promise<ReadonlyMap<string, TensorData>> {
     return this.call("parameters", undefined);

@@ -50,6 +50,7 @@ export interface Calls {
   stop(args: undefined): undefined;
   abort(args: undefined): undefined;
   analyze(args: WorkerAnalyzeOptions): ModAddAnalysis;
+  load(args: ReadonlyMap<string, TensorData>): undefined;
   parameters(args: undefined): ReadonlyMap<string, TensorData>;
   codes(args: string): CodeData;
 }

@@ -2,6 +2,7 @@
 import { loadCore, TritlensError } from "../core/index.ts";
 import { Model } from "../hooks/index.ts";
 import { analyzeModAdd } from "../interp/index.ts";
+import { Tensor } from "../tensor/index.ts";
 import { modularAddition, type TrainEvent, train } from "../train/index.ts";
 import type { Calls, WorkerModel } from "./protocol.ts";
 
@@ -46,6 +47,10 @@ export function workerService(): Answers {
     analyze({ baseline, ...options }) {
       const fresh = baseline && made ? Model.fromConfig(made.config, { core: opened().core, seed: made.seed ?? 0 }) : undefined;
       return analyzeModAdd(opened(), { ...options, ...(fresh ? { untrained: fresh } : {}) }).finally(() => fresh?.dispose());
+    },
+    load(parameters) {
+      opened().loadStateDict(new Map([...parameters].map(([name, { shape, data }]) => [name, Tensor.from(data, shape)])));
+      return undefined;
     },
     parameters: () => new Map([...opened().stateDict()].map(([name, { shape, data }]) => [name, { shape, data }])),
     codes(name) {

@@ -37,6 +37,14 @@ describe("ModelWorker", () => {
     expect([...before.keys()].length).toBeGreaterThan(5);
   });
 
+  it("loads parameters back", async () => {
+    const before = await worker.parameters();
+    await events(5);
+    await worker.load(before);
+    expect(await worker.parameters()).toEqual(before);
+    await expect(worker.load(new Map([...before].slice(1)))).rejects.toMatchObject({ code: "E_NAME" });
+  });
+
   it("gives codes and analyses", async () => {
     const { codes, shape } = await worker.codes("blocks.0.mlp.W_in");
     expect(codes.length).toBe(shape.reduce((product, n) => product * n, 1));

@@ -1,0 +1,50 @@
+/** Chromium of the system with a profile of its own, and a page on the repository's static server. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type BrowserContext, chromium, type Page } from "playwright-core";
+import { needChromium } from "../../scripts/chromium.mjs";
+import { type Served, serve } from "../../scripts/serve.mjs";
+
+/** No sandbox (it needs privileges a container lacks), no GPU, and nothing that calls home. */
+const FLAGS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export interface Browser {
+  readonly server: Served;
+  /** A page at `path`, once its title fits; what it logs as an error, or throws without catching, is collected. */
+  open(path: string, title?: RegExp): Promise<{ page: Page; errors: string[] }>;
+  close(): Promise<void>;
+}
+
+/** Starts both. */
+export async function startBrowser(): Promise<Browser> {
+  const profile = mkdtempSync(join(tmpdir(), "tritlens-chromium-"));
+  const server = await serve();
+  const context: BrowserContext = await chromium.launchPersistentContext(profile, { executablePath: await needChromium(), args: FLAGS });
+  return {
+    server,
+    async open(path, title = /^(ready|failed)$/) {
+      const page = await context.newPage();
+      const errors: string[] = [];
+      page.on("pageerror", (error) => errors.push(String(error)));
+      page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+      await page.goto(server.url + path);
+      await page.waitForFunction((pattern) => new RegExp(pattern).test(document.title), title.source);
+      return { page, errors };
+    },
+    async close() {
+      await context.close();
+      await server.close();
+      rmSync(profile, { recursive: true, force: true });
+    },
+  };
+}
