@@ -12,6 +12,7 @@ function base(run: RunResult, p: number): RunNumbers {
     status: run.status,
     p,
     grokEpoch: run.grok_epoch,
+    historyKnown: run.curves.epoch.length > 0,
     testAccuracy: run.analysis?.test_accuracy ?? (run.status === "done" ? (run.curves.test_accuracy.at(-1) ?? null) : null),
     trainLoss: run.curves.train_loss.at(-1) ?? null,
     keyFrequencies: [],

@@ -7,9 +7,9 @@ import { judged } from "./numbers.ts";
 import { planOf } from "./options.ts";
 import { finalPictures, writeReport } from "./report/index.ts";
 import { noCurves, RESULTS_SCHEMA, type Results, type RunResult } from "./results.ts";
-import { RULES, verdictOf } from "./verdict/index.ts";
+import { verdictOf } from "./verdict/index.ts";
 
-/** A run of which nothing but the end is known: it counts as grokked when its accuracy is there now. */
+/** A run of which nothing but the end is known. */
 export function singleResult({ checkpoint, mode }: OpenedCheckpoint, analysis: ModAddAnalysis): RunResult {
   return {
     mode,
@@ -20,7 +20,7 @@ export function singleResult({ checkpoint, mode }: OpenedCheckpoint, analysis: M
     max_epochs: checkpoint.step,
     train_seconds: 0,
     analysis_seconds: 0,
-    grok_epoch: analysis.test_accuracy >= RULES.grok ? checkpoint.step : null,
+    grok_epoch: null,
     curves: noCurves(),
     phases: null,
     progress: [],

@@ -46,6 +46,8 @@ export interface RunNumbers {
   status: "done" | "stopped" | "diverged" | "failed" | "running" | "waiting";
   p: number;
   grokEpoch: number | null;
+  /** False for a lone checkpoint, of which only the end is known. */
+  historyKnown: boolean;
   testAccuracy: number | null;
   trainLoss: number | null;
   keyFrequencies: number[];
@@ -77,7 +79,7 @@ export function checkCircuit(n: RunNumbers): CircuitChecks {
   const chance = Math.log(n.p);
   const excludedFloor = Math.max(RULES.excludedOfChance * chance, RULES.excludedOverTrain * (n.trainLoss ?? Infinity));
   return {
-    grokked: n.grokEpoch !== null && atLeast(n.testAccuracy, RULES.grok),
+    grokked: (n.grokEpoch !== null || !n.historyKnown) && atLeast(n.testAccuracy, RULES.grok),
     logitsMost: atLeast(n.logitFve, RULES.logitsMost),
     logitsSome: atLeast(n.logitFve, RULES.logitsSome),
     sufficient: n.restrictedLoss !== null && n.restrictedLoss <= RULES.restrictedOfChance * chance,

@@ -8,6 +8,7 @@ const clean: RunNumbers = {
   status: "done",
   p: 113,
   grokEpoch: 4000,
+  historyKnown: true,
   testAccuracy: 1,
   trainLoss: 0.01,
   keyFrequencies: [1, 17, 28],
@@ -37,6 +38,7 @@ describe("the circuit of one run", () => {
     ["diverged", { status: "diverged" }, "no result"],
     ["has no analysis yet", { testAccuracy: null, logitFve: null }, "no result"],
     ["has no logit share", { logitFve: null }, "other"],
+    ["is known by its end alone", { grokEpoch: null, historyKnown: false }, "fourier"],
     ["was stopped by hand after grokking", { status: "stopped" }, "fourier"],
   ])("that %s", (_, change, expected) => {
     expect(judgeCircuit({ ...clean, ...change })).toBe(expected);
@@ -117,6 +119,12 @@ describe("the answer in words", () => {
     expect(verdictOf([run("fp32")]).headline).toBe("No low-bit model has a result yet.");
     expect(verdictOf([run("fp32"), run("li_binary", { status: "failed", testAccuracy: null })]).headline).toBe("No low-bit model has a result yet.");
     expect(verdictOf([run("li_binary", { status: "failed", testAccuracy: null })]).headline).toBe("No result yet.");
+  });
+
+  it("sets a lone checkpoint beside the known circuit only", () => {
+    const lone = verdictOf([run("li_ternary", { grokEpoch: null, historyKnown: false })]);
+    expect(lone.headline).toBe("This model adds with the known Fourier circuit.");
+    expect(lone.findings[0]?.text).toBe("Ternary (Li) answers unseen pairs: a Fourier circuit with 3 key frequencies, which make up 90 % of its logits.");
   });
 
   it("warns where attention is uniform", () => {

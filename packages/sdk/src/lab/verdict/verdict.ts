@@ -27,6 +27,8 @@ export interface ModeVerdict {
   seeds: number;
   clockOrPizza: ClockOrPizza;
   uniformAttention: boolean;
+  /** False when all that is known is a lone checkpoint. */
+  historyKnown: boolean;
   /** Against full precision in the same architecture. */
   comparison: Comparison;
   testAccuracy: Spread | null;
@@ -83,6 +85,7 @@ function judgeMode(mode: string, runs: readonly JudgedRun[]): ModeVerdict {
     seeds: runs.length,
     clockOrPizza: majority(grokked.map(judgeClock), ["unknown", "neither", "pizza", "clock"]),
     uniformAttention: grokked.length > 0 && grokked.every(uniformAttention),
+    historyKnown: numbers.some((n) => n.historyKnown),
     comparison: "no reference",
     testAccuracy: of((n) => n.testAccuracy),
     grokEpoch: of((n) => n.grokEpoch),

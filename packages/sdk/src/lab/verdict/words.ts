@@ -28,11 +28,23 @@ export function verdictOf(runs: readonly JudgedRun[], modes: readonly LabModeInf
 /** The low-bit modes' comparisons decide the headline. */
 export function headline(modes: readonly ModeVerdict[]): string {
   const low = modes.filter((m) => info(m.mode)?.family !== "fp32");
+  if (modes.length === 1 && !modes[0]?.historyKnown) return loneHeadline(modes[0] as ModeVerdict);
   const settled = low.filter((m) => m.comparison !== "no result");
   if (settled.length === 0) return modes.some((m) => m.circuit !== "no result") ? "No low-bit model has a result yet." : "No result yet.";
   const reference = modes.find((m) => m.mode === "fp32");
   if (settled.every((m) => m.comparison === "no reference")) return noReference(settled, reference);
   return [same(settled), noisier(settled), different(settled), ungrokked(settled)].filter((s) => s !== "").join(" ");
+}
+
+/** A lone checkpoint is set beside the known circuit, not beside other models. */
+function loneHeadline({ circuit }: ModeVerdict): string {
+  return {
+    fourier: "This model adds with the known Fourier circuit.",
+    "noisy fourier": "This model adds with the known Fourier circuit, and noise beside it.",
+    other: "This model adds, but not with the known Fourier circuit.",
+    "not grokked": "This model does not answer pairs it was not trained on.",
+    "no result": "This model could not be taken apart.",
+  }[circuit];
 }
 
 /** Without a full-precision run that settled on the Fourier circuit there is nothing to compare with; the known circuit stands in. */
@@ -130,7 +142,7 @@ export function tone(m: ModeVerdict): Tone {
 export function finding(m: ModeVerdict): string {
   if (m.circuit === "no result") return `${title(m)}: no result.`;
   if (m.circuit === "not grokked") return `${title(m)} did not grok: test accuracy ${percent(m.testAccuracy?.mean ?? 0)} at the end.${m.seeds > 1 ? ` ${m.agreeing} of ${m.seeds} seeds.` : ""}`;
-  const grok = m.grokEpoch === null ? "" : ` groks at epoch ${epochs(m.grokEpoch)}`;
+  const grok = m.grokEpoch === null ? " answers unseen pairs" : ` groks at epoch ${epochs(m.grokEpoch)}`;
   const circuit = { fourier: "a Fourier circuit", "noisy fourier": "a noisy Fourier circuit", other: "no Fourier circuit by these rules" }[m.circuit];
   const keys = m.keyFrequencies === null ? "" : ` with ${m.keyFrequencies.min === m.keyFrequencies.max ? m.keyFrequencies.min : `${m.keyFrequencies.min} to ${m.keyFrequencies.max}`} key frequencies`;
   const share = m.logitFve === null ? "" : `, which make up ${percent(m.logitFve.mean)} of its logits`;

@@ -5,14 +5,20 @@ import type { MethodsPart } from "../model.ts";
 
 /** All parts of the appendix. */
 export function methods(r: Results): MethodsPart[] {
-  return [task(r), training(r), modes(), controls(), definitions(r), rules(r), paperCode(), limits(), machine(r), sources()];
+  return [task(r), training(r), modes(), controls(), definitions(r), rules(r), paperCode(), limits(), machine(r), sources()].map(typeset);
+}
+
+/** w_k as it is set in the figures. */
+function typeset(part: MethodsPart): MethodsPart {
+  const set = (text: string): string => text.replaceAll("w_k", "wₖ").replaceAll("a+b-c", "a+b−c");
+  return { ...part, paragraphs: part.paragraphs.map(set), ...(part.rows ? { rows: part.rows.map(([t, d]): [string, string] => [set(t), set(d)]) } : {}) };
 }
 
 function task({ task: t }: Results): MethodsPart {
   return {
     title: "Task",
     paragraphs: [
-      `The model sees three tokens, a, b and “=”, and answers (a + b) mod ${t.p} at the last one. Of the ${(t.p * t.p).toLocaleString("en")} pairs, ${t.train_pairs.toLocaleString("en")} (${100 * t.fraction} %) are trained on and ${t.test_pairs.toLocaleString("en")} are never seen in training. Split: ${t.split}. All modes and seeds share it.`,
+      `The model sees three tokens, a, b and “=”, and answers (a + b) mod ${t.p} at the last one. Of the ${(t.p * t.p).toLocaleString("en")} pairs, ${t.train_pairs.toLocaleString("en")} (${Number((100 * t.fraction).toFixed(1))} %) are trained on and ${t.test_pairs.toLocaleString("en")} are never seen in training. Split: ${t.split}. All modes and seeds share it.`,
       `Chance loss is ln ${t.p} = ${Math.log(t.p).toFixed(3)} nats.`,
     ],
   };
@@ -55,7 +61,8 @@ function controls(): MethodsPart {
 }
 
 function definitions({ runs }: Results): MethodsPart {
-  const key = runs.find((r) => r.analysis !== null)?.analysis?.key_frequency_rule.note ?? "share of the centred logits' sum of squares along cos(w_k(a+b-c)) of at least 0.02";
+  const rule = runs.find((r) => r.analysis !== null)?.analysis?.key_frequency_rule;
+  const key = rule ? `${rule.note} (threshold ${rule.threshold})` : "share of the centred logits' sum of squares along cos(w_k(a+b-c)) of at least 0.02";
   return {
     title: "Definitions",
     paragraphs: [],

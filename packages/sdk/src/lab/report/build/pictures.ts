@@ -25,12 +25,22 @@ export function finalPictures(a: ModAddAnalysis, pictures: ModAddPictures): Fina
 function circuitPictures(a: ModAddAnalysis, pictures: ModAddPictures): Pick<FinalPictures, "circles" | "attention" | "neurons" | "logitSpectrum" | "fveHistogram" | "clusters"> {
   return {
     circles: pictures.circles.slice(0, 6).map((c) => ({ k: c.frequency, x: c.x.map((v) => round(v)), y: c.y.map((v) => round(v)), plane: c.source === "pca" ? `PC ${c.components.join(", ")}` : "cos, sin" })),
-    attention: pictures.attention.filter((h) => h.key === "a").map((h) => ({ head: h.head, raster: raster(h.map.values, h.map.cols, h.map.rows) })),
+    attention: pictures.attention.filter((h) => h.key === "a").map((h) => ({ head: h.head, raster: attentionRaster(h.map.values, h.map.cols, h.map.rows) })),
     neurons: neuronPictures(pictures),
     logitSpectrum: raster(logs(pictures.logit_spectrum.values), pictures.logit_spectrum.cols, pictures.logit_spectrum.rows),
     fveHistogram: pictures.neuron_fve.counts,
     clusters: Object.entries(a.neurons.clusters).map(([k, neurons]) => ({ k: Number(k), neurons })),
   };
+}
+
+/** Probabilities that differ by less than this over all pairs are drawn as the one shade they are, not stretched to look lively. */
+const LEAST_ATTENTION_RANGE = 0.02;
+
+function attentionRaster(values: readonly number[], width: number, height: number): FinalPictures["attention"][number]["raster"] {
+  const lo = values.reduce((a, b) => Math.min(a, b), 1);
+  const hi = values.reduce((a, b) => Math.max(a, b), 0);
+  const pad = Math.max(0, (LEAST_ATTENTION_RANGE - (hi - lo)) / 2);
+  return raster(values, width, height, lo - pad, hi + pad);
 }
 
 /** The five purest and the least pure neuron. */
@@ -54,7 +64,8 @@ function codeShares(a: ModAddAnalysis): FinalPictures["codes"] {
 /** Square matrices as they are; the two MLP matrices with neurons across, sorted by frequency. */
 function codePictures(a: ModAddAnalysis, pictures: ModAddPictures): FinalPictures["codePictures"] {
   const order = neuronOrder(a);
-  return pictures.codes.map(({ name, rows, cols, codes }) => {
+  const wideFirst = [...pictures.codes].sort((x, y) => Math.max(y.rows, y.cols) - Math.max(x.rows, x.cols));
+  return wideFirst.map(({ name, rows, cols, codes }) => {
     const at = (r: number, c: number): number => "-0+".indexOf(codes[r * cols + c] ?? "0") - 1;
     if (name === "W_in" && rows === order.length) return { matrix: name, x: "neuron →", y: "channel ↓", raster: grid(cols, rows, (r, c) => at(order[c] ?? 0, r)) };
     if (name === "W_out" && cols === order.length) return { matrix: name, x: "neuron →", y: "channel ↓", raster: grid(rows, cols, (r, c) => at(r, order[c] ?? 0)) };

@@ -12,11 +12,12 @@ export type PictureSource = (run: RunResult) => FinalPictures | null;
 
 /** Builds the whole model. Pictures are shown for the first seed of each mode; the other seeds keep their place in the plane of clock and pizza. */
 export function reportModel(r: Results, pictures: PictureSource): ReportModel {
+  const lone = r.runs.length === 1 && r.runs[0]?.curves.epoch.length === 0 && r.state === "complete";
   const present = LAB_MODES.filter((m) => r.runs.some((run) => run.mode === m.id));
   return {
     schema: "tritlens.report/1",
-    title: "Do one-bit transformers add differently?",
-    lede: `The experiment of arXiv 2405.17703, run again with fair controls: transformers with full-precision, binary and ternary weights learn to add modulo ${r.task.p}, and each is taken apart to see how it does it.`,
+    title: lone ? `How one transformer adds modulo ${r.task.p}` : "Do one-bit transformers add differently?",
+    lede: lone ? "One checkpoint, taken apart: frequencies, circles, attention, neurons, logits, and what breaks without them." : `The experiment of arXiv 2405.17703, run again with fair controls: transformers with full-precision, binary and ternary weights learn to add modulo ${r.task.p}, and each is taken apart to see how it does it.`,
     created: r.updated,
     state: r.state === "running" ? "live" : r.state === "complete" ? "complete" : "partial",
     facts: facts(r),
@@ -36,13 +37,15 @@ function facts({ task, environment: e, command, runs, started }: Results): [stri
   return [
     ["Task", `a + b mod ${task.p}`],
     ["Trained on", `${task.train_pairs.toLocaleString("en")} of ${(task.p * task.p).toLocaleString("en")} pairs`],
-    ["Models", `${new Set(runs.map((r) => r.mode)).size} modes, ${new Set(runs.map((r) => r.seed)).size === 1 ? "1 seed" : `${new Set(runs.map((r) => r.seed)).size} seeds`}`],
-    ["Computing time", duration(seconds)],
-    ["Core", `${e.backend}, ${e.isa}, ${e.threads} ${e.threads === 1 ? "thread" : "threads"}`],
+    ["Models", `${count(new Set(runs.map((r) => r.mode)).size, "mode")}, ${count(new Set(runs.map((r) => r.seed)).size, "seed")}`],
+    ...(seconds > 0 ? [["Computing time", duration(seconds)] as [string, string]] : []),
+    ["Core", `${e.backend}, ${e.isa}, ${count(e.threads, "thread")}`],
     ["Begun", started.slice(0, 16).replace("T", " ")],
     ["Command", command],
   ];
 }
+
+const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
 
 /** 75 as "1 min 15 s". */
 export function duration(seconds: number): string {

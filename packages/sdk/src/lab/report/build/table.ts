@@ -55,7 +55,7 @@ function pending(runs: readonly RunResult[], failed: RunResult | undefined): Cel
 
 function grokCell(m: ModeVerdict, runs: readonly RunResult[]): Cell {
   const grokked = runs.filter((r) => r.grok_epoch !== null).length;
-  const base = m.grokEpoch === null ? { text: "never" } : cell(m.grokEpoch, integer);
+  const base = !m.historyKnown ? { text: "–" } : m.grokEpoch === null ? { text: "never" } : cell(m.grokEpoch, integer);
   return grokked < runs.length && runs.length > 1 ? { ...base, note: `${grokked} of ${runs.length} seeds` } : base;
 }
 

@@ -103,7 +103,7 @@ export function attentionFigure(model: ReportModel): HTMLElement {
     id: "attention",
     title: "Attention to the first number, over all pairs",
     body: rows,
-    caption: "Probability with which “=” attends to a, for every a (down) and b (across), 0 to p − 1. The range of each picture is printed below it: a range near ⅓ throughout is uniform attention over the three tokens, however lively its colours look.",
+    caption: "Probability with which “=” attends to a, for every a (down) and b (across), 0 to p − 1. The range of each picture is printed below it; an even picture near ⅓ is uniform attention over the three tokens.",
   });
 }
 

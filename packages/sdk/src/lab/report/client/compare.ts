@@ -167,8 +167,8 @@ function fitChart(model: ReportModel): SVGSVGElement | HTMLElement {
   const all = finals(model);
   const data = all.flatMap(({ mode, final }) => final.fits.map((f) => ({ ...f, mode: mode.id, label: `${mode.short} k ${f.k}` })));
   return chart("Squared correlation of isolated circles with clock and pizza logits", {
-    width: 360,
-    height: 430,
+    width: 420,
+    height: 440,
     x: { domain: [0, 1], label: "fit of the clock (squared correlation)", labelArrow: "none", labelAnchor: "center", ticks: 5, grid: true },
     y: { domain: [0, 1], label: "fit of the pizza (squared correlation)", labelArrow: "none", ticks: 5, grid: true },
     marks: [Plot.link([0], { x1: 0, y1: 0, x2: 1, y2: 1, stroke: "var(--line-2)" }), ...all.map(({ mode }) => Plot.dot(data.filter((d) => d.mode === mode.id), { x: "clock", y: "pizza", symbol: symbol(mode.id), r: 4.5, stroke: colour(mode.id), fill: colour(mode.id), fillOpacity: 0.3, title: "label" }))],
