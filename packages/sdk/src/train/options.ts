@@ -60,10 +60,16 @@ export function optimizerConfig(given: OptimizerOptions, saved: OptimizerConfig 
   const set = Object.fromEntries(OPTIMIZER_KEYS.flatMap((key) => (given[key] === undefined ? [] : [[key, given[key]]])));
   const config = { ...DEFAULTS, totalSteps: steps, ...saved, ...set } as OptimizerConfig;
   if (!SCHEDULES.includes(config.schedule)) throw unknownName("schedule", String(config.schedule), SCHEDULES);
+  for (const key of ["lr", "beta1", "beta2", "eps", "weightDecay", "minLrRatio"] as const) requireFinite(key, config[key]);
   requireCount("warmupSteps", config.warmupSteps);
   requireCount("totalSteps", config.totalSteps);
   if (config.wdOffStep !== null) requireCount("wdOffStep", config.wdOffStep);
   return config;
+}
+
+/** JSON has no NaN: it would reach the core as nothing at all. */
+function requireFinite(name: string, value: number): void {
+  if (!Number.isFinite(value)) throw new TritlensError("E_RANGE", `wrong value of ${name}`, { expected: "a finite number", found: String(value) });
 }
 
 /** A whole number of at least `least`. @throws E_RANGE naming the option. */

@@ -173,7 +173,12 @@ class Session {
   /** The loop: chunk, event, checkpoint. */
   async *run(): AsyncGenerator<TrainEvent, void, undefined> {
     const { steps, signal } = this.#options;
-    if (this.#isDue(this.#evalEvery)) yield await this.#event();
+    if (this.#isDue(this.#evalEvery)) {
+      const event = await this.#event();
+      const over = this.#isOver(event);
+      yield over ? { ...event, done: "until" } : event;
+      if (over) return;
+    }
     while (this.#step < steps) {
       const good = await this.#advance();
       if (signal?.aborted) await this.#abort(signal);
