@@ -99,7 +99,7 @@ function addFour(out: Float64Array, row: number, basis: Float64Array, at: number
 
 /**
  * The 2-D transform X^[f, g, n] = sum_{a,b} F[f,a] F[g,b] X[a,b,n] (Nanda 2023). Dear: p^3 n products twice. For the entries that the analyses of
- * key frequencies need, {@link import("./marginals.ts").marginals} gives the same numbers from four 1-D transforms.
+ * key frequencies need, `marginals` (marginals.ts) gives the same numbers from four 1-D transforms.
  *
  * @param x - [a, b, n] = [p, p, n].
  * @returns [f, g, n].

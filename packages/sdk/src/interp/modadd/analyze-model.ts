@@ -17,7 +17,9 @@ export interface AnalyzeModelOptions extends CollectOptions, Omit<ModAddOptions,
 
 /** Numbers and pictures of one checkpoint. */
 export interface AnalyzedModel {
+  /** The numbers. */
   readonly analysis: ModAddAnalysis;
+  /** The arrays to draw. */
   readonly pictures: ModAddPictures;
 }
 

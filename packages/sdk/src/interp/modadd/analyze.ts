@@ -60,7 +60,7 @@ export function findings(acts: ModAddActivations, options: ModAddOptions = {}): 
  * @param options - Key-frequency rule and what to run.
  * @param probe - Runs the model again; without it gradient symmetricity is null and ablations and circles are empty.
  * @returns Every number of the sheet's sections 2.4 to 2.6, 3 and 4.
- * @throws TritlensError as {@link findings}.
+ * @throws TritlensError E_RANGE, E_SHAPE, E_NONFINITE, E_DETACHED, E_NAME for input that does not fit.
  */
 export async function analyzeActivations(acts: ModAddActivations, options: ModAddOptions = {}, probe?: ModAddProbe): Promise<ModAddAnalysis> {
   return analyzeFindings(findings(acts, options), options, probe);

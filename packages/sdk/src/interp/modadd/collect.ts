@@ -77,7 +77,7 @@ export function modAddConfig(model: Model, p?: number): TransformerConfig & { p:
  * Runs the model on all p * p inputs and keeps what the analyses read.
  *
  * @returns f32 activations, see {@link ModAddActivations}; about 50 MB at p = 113.
- * @throws TritlensError E_SPEC, E_RANGE as {@link modAddConfig}.
+ * @throws TritlensError E_SPEC when the model is of another architecture; E_RANGE for a modulus it has no tokens for.
  */
 export function collectModAdd(model: Model, options: CollectOptions): ModAddActivations {
   const { p, dModel, dMlp, nHeads: heads, attnScale } = modAddConfig(model, options.p);
@@ -114,7 +114,7 @@ export function collectModAdd(model: Model, options: CollectOptions): ModAddActi
 }
 
 /**
- * Logits [pair, class] of all pairs, cut to the p number classes, and the weights: enough for {@link import("./progress.ts").progressMeasures}.
+ * Logits [pair, class] of all pairs, cut to the p number classes, and the weights: enough for `progressMeasures`.
  *
  * A model without positions and without a causal mask computes a symmetric function of (a, b) (sheet 1.2), so it runs on the pairs a <= b only and the rest is
  * mirrored. `collectModAdd` runs everything, and `symmetric_max_abs` of its analysis shows what that symmetry is worth in f32.

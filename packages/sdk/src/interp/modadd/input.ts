@@ -17,6 +17,7 @@ export interface ModAddWeight {
   readonly latent: Floats;
   /** The quantised and dequantised values the forward pass uses; the same array as `latent` when `quant` is `none`. */
   readonly effective: Floats;
+  /** Extents, row-major. */
   readonly shape: readonly number[];
 }
 
@@ -32,21 +33,25 @@ export interface ModAddActivations {
   readonly p: number;
   /** Name of the training mode, for the report: `fp32`, `li_binary`, `binary`, `li_ternary`, `ternary`, ... */
   readonly mode: string;
-  /** [pair, cls], only the p classes (a 114th class "=" is dropped). */
+  /** Shape [pair, cls], only the p classes (a 114th class "=" is dropped). */
   readonly logits: Floats;
-  /** [pair, neuron], after the ReLU. */
+  /** Shape [pair, neuron], after the ReLU. */
   readonly neurons: Floats;
-  /** [pair, head, key], attention of the last position. */
+  /** Shape [pair, head, key], attention of the last position. */
   readonly pattern: Floats;
-  /** [d]: the residual stream of "=" before attention (embedding plus position), equal for all pairs. */
+  /** Shape [d]. the residual stream of "=" before attention (embedding plus position), equal for all pairs. */
   readonly residPre: Floats;
-  /** [pair, d]: what attention adds at the read-out position. */
+  /** Shape [pair, d]. what attention adds at the read-out position. */
   readonly attnOut: Floats;
-  /** [pair, d]: what the MLP adds at the read-out position. */
+  /** Shape [pair, d]. what the MLP adds at the read-out position. */
   readonly mlpOut: Floats;
+  /** All weights by short name. */
   readonly weights: ModAddWeights;
+  /** Width of the residual stream. */
   readonly dModel: number;
+  /** Neurons of the MLP. */
   readonly dMlp: number;
+  /** Attention heads. */
   readonly heads: number;
   /** Tokens of an input (3 for `[a, b, "="]`). */
   readonly seq: number;
@@ -58,15 +63,15 @@ export interface ModAddActivations {
 
 /** Activations to put in place of the model's own, at the read-out position unless said otherwise. */
 export interface ModAddReplacements {
-  /** [pair, key, d]: token embeddings at every position (before a position embedding is added). */
+  /** Shape [pair, key, d]. token embeddings at every position (before a position embedding is added). */
   readonly embed?: Floats;
-  /** [pair, head, key]. */
+  /** Shape [pair, head, key]. */
   readonly pattern?: Floats;
-  /** [pair, d]: the residual stream between attention and MLP. */
+  /** Shape [pair, d]. the residual stream between attention and MLP. */
   readonly residMid?: Floats;
-  /** [pair, neuron]. */
+  /** Shape [pair, neuron]. */
   readonly neurons?: Floats;
-  /** [pair, d]: the residual stream after the MLP, before the final norm. */
+  /** Shape [pair, d]. the residual stream after the MLP, before the final norm. */
   readonly residPost?: Floats;
 }
 
@@ -91,6 +96,7 @@ export type KeyFrequencyRule =
 
 /** Options of `analyzeModAdd`. */
 export interface ModAddOptions {
+  /** The rule; `logit_share` when left out. */
   readonly keyFrequencyRule?: KeyFrequencyRule;
   /** Threshold of the rule; each rule has its own default: 0.02, 0.02, 0.25, 0.25. */
   readonly keyFrequencyThreshold?: number;
@@ -103,5 +109,13 @@ export interface ModAddOptions {
   /** Fits clock and pizza on isolated circles (one forward pass a key frequency). Default true when a probe is given. */
   readonly circles?: boolean;
   /** An untrained model of the same architecture, for the baseline of gradient symmetricity and distance irrelevance. */
-  readonly untrained?: { readonly activations: ModAddActivations; readonly probe?: ModAddProbe };
+  readonly untrained?: Untrained;
+}
+
+/** An untrained model to compare with. */
+export interface Untrained {
+  /** Its activations on all pairs. */
+  readonly activations: ModAddActivations;
+  /** Needed for its gradient symmetricity. */
+  readonly probe?: ModAddProbe;
 }

@@ -38,7 +38,9 @@ function readWeight(model: Model, name: string): ModAddWeight {
 
 /** Values of one parameter. */
 export interface NamedArray {
+  /** Extents, row-major. */
   readonly shape: readonly number[];
+  /** As many numbers as the extents say. */
   readonly data: Floats;
 }
 

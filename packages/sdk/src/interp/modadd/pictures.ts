@@ -39,7 +39,7 @@ export function pictures(found: Findings): ModAddPictures {
 }
 
 /**
- * {@link pictures} of activations from anywhere.
+ * Draws activations from anywhere.
  *
  * @throws TritlensError E_RANGE, E_SHAPE, E_NONFINITE, E_DETACHED, E_NAME for input that does not fit.
  */

@@ -1,35 +1,39 @@
-import type { SplitLoss } from "./types.ts";
+import type { ModAddAnalysis } from "./types.ts";
 
-/** Progress measures of one checkpoint (Nanda 2023, section 5.1), for given key frequencies. */
-export interface ModAddProgress {
-  train_loss: number;
-  test_loss: number;
-  all_loss: number;
-  train_accuracy: number;
-  test_accuracy: number;
-  restricted_loss: SplitLoss;
-  excluded_loss: SplitLoss;
-  /** By key frequency: <L, t_k>, t_k = cos(w_k(a+b-c)) of unit norm. */
-  cos_coefficients: Record<string, number>;
-  cos_similarity: Record<string, number>;
-  /** By key frequency: share of the centred logits. */
-  logit_share: Record<string, number>;
-  logit_fve_key: number;
-  embedding_gini: number;
-  unembed_gini: number;
-  sum_squared_weights: Record<string, number>;
-  sum_squared_total: number;
-  /** Share of zero codes by quantised matrix. */
-  zeros: Record<string, number>;
-}
+/** Progress measures of one checkpoint (Nanda 2023, section 5.1), for given key frequencies: the fields of the full analysis that are cheap. */
+export type ModAddProgress = Pick<
+  ModAddAnalysis,
+  | "train_loss"
+  | "test_loss"
+  | "all_loss"
+  | "train_accuracy"
+  | "test_accuracy"
+  | "restricted_loss"
+  | "excluded_loss"
+  | "cos_coefficients"
+  | "cos_similarity"
+  | "logit_share"
+  | "logit_fve_key"
+  | "embedding_gini"
+  | "unembed_gini"
+  | "sum_squared_weights"
+  | "sum_squared_total"
+  | "zeros"
+>;
 
-/** Curves that phases are read from: arrays of one length, one entry a checkpoint. `excluded_loss` may be empty; the rules do not use the last two yet. */
+/** Curves that phases are read from: arrays of one length, one entry a checkpoint. */
 export interface PhaseCurves {
+  /** Epochs of the checkpoints, rising. */
   epoch: readonly number[];
+  /** Loss on the training pairs. */
   train_loss: readonly number[];
+  /** Loss on the other pairs. */
   test_loss: readonly number[];
+  /** Excluded loss on the training pairs; may be empty. */
   excluded_loss: readonly number[];
+  /** Restricted loss on all pairs; no rule uses it yet. */
   restricted_loss: readonly number[];
+  /** Sum of squared weights; no rule uses it yet. */
   sum_squared_total: readonly number[];
 }
 

@@ -9,8 +9,11 @@ export type * from "./progress-types.ts";
 
 /** A mean cross-entropy on all p * p pairs, on those trained on, and on the others. */
 export interface SplitLoss {
+  /** Mean over all p * p pairs. */
   all: number;
+  /** Mean over the pairs trained on. */
   train: number;
+  /** Mean over the others; 0 when there are none. */
   test: number;
 }
 
@@ -18,6 +21,7 @@ export interface SplitLoss {
 export interface KeyFrequencyDeclaration {
   /** `fixed` when the caller gave the frequencies. */
   rule: string;
+  /** The rule's threshold; 0 for `fixed`. */
   threshold: number;
   /** The rule in one sentence, for the report. */
   note: string;
@@ -25,6 +29,7 @@ export interface KeyFrequencyDeclaration {
 
 /** Neurons by frequency (Nanda 2023, 4.3). */
 export interface NeuronSummary {
+  /** Neurons of the MLP. */
   total: number;
   /** Neurons whose centred activation has more than 1e-9 of the largest neuron's sum of squares. */
   alive: number;
@@ -42,6 +47,7 @@ export interface NeuronSummary {
 
 /** One head's attention (Nanda 2023, 4.2 and appendix). */
 export interface HeadAnalysis {
+  /** Number of the head, from 0. */
   head: number;
   /** Mean attention to a, b and "=". */
   mean: number[];
@@ -51,6 +57,7 @@ export interface HeadAnalysis {
   score_share: number;
   /** Attention to a ~ 0.5 + alpha (cos w_k a - cos w_k b) + beta (sin w_k a - sin w_k b), least squares. */
   alpha: number;
+  /** Coefficient of the sines in the same fit. */
   beta: number;
   /** Variance of the attention to a explained by that form (0 when the pattern is constant; see `pattern_std`). */
   fve: number;
@@ -94,6 +101,7 @@ export interface LogitSpectrum {
   significant: number;
   /** Those of them inside a same-frequency 2 x 2 block. */
   in_blocks: number;
+  /** Share of the largest norm above which an entry counts as significant. */
   threshold: number;
   /** Share of non-constant power in the 2 x 2 blocks of the key frequencies. */
   key_block_share: number;
@@ -103,6 +111,7 @@ export interface LogitSpectrum {
 
 /** Clock or pizza on one isolated circle (Zhong et al. 2023, sections 4 and 5): squared correlation of logits and model. */
 export interface CircleFit {
+  /** The frequency that was kept. */
   frequency: number;
   /** cos(w(a+b-c)). */
   clock: number;
@@ -124,6 +133,7 @@ export interface ClockPizza {
 export interface Circularity {
   /** Average over the (at most four) components. */
   mean: number;
+  /** Circularity of each component, largest variance first. */
   by_component: number[];
   /** Frequency at which each component is most circular. */
   frequencies: number[];
@@ -155,9 +165,11 @@ export interface RepresentationFit {
   unembed_fve: Record<string, number>;
   /** Share of the centred MLP activations' norm within span{cos, sin(w_k(a+b))}. */
   mlp_fve: Record<string, number>;
-  /** The last three summed over the key frequencies. */
+  /** `embedding_fve` summed over the key frequencies. */
   embedding_fve_key: number;
+  /** `unembed_fve` summed over the key frequencies. */
   unembed_fve_key: number;
+  /** `mlp_fve` summed over the key frequencies. */
   mlp_fve_key: number;
 }
 
@@ -167,6 +179,7 @@ export interface EmbeddingSvd {
   above_random: number;
   /** Participation ratio of squared singular values. */
   effective_rank: number;
+  /** The same of the control. */
   random_effective_rank: number;
   /** Least number of components with 90 % of the squared norm. */
   components_90: number;
@@ -184,11 +197,15 @@ export interface KeyGram {
 
 /** Codes of one quantised matrix, read from the matrix the forward pass uses (not the unused outer one of Li's notebooks, trap B1). */
 export interface CodeStatistics {
+  /** Name of the quantiser. */
   quant: string;
   /** Magnitude of a non-zero entry: 1 for Li's binary. */
   scale: number;
+  /** Share of codes -1. */
   minus: number;
+  /** Share of codes 0. */
   zero: number;
+  /** Share of codes 1. */
   plus: number;
   /** Entropy of the codes, bits a weight. */
   entropy: number;
@@ -198,6 +215,7 @@ export interface CodeStatistics {
 
 /** One ablation (Nanda 2023, table of section 4.4): losses with part of the model replaced. */
 export interface Ablation extends SplitLoss {
+  /** Stable name: `none`, `attention_zeroed`, `neurons_without_<k>`, ... */
   name: string;
   /** What was done, in words. */
   note: string;
@@ -205,19 +223,27 @@ export interface Ablation extends SplitLoss {
 
 /** Everything measured on one checkpoint. */
 export interface ModAddAnalysis {
+  /** Training mode: `fp32`, `li_binary`, ... */
   mode: string;
+  /** Modulus. */
   p: number;
   /** Mean cross-entropy on the training pairs (log-softmax in f64). */
   train_loss: number;
+  /** The same on the other pairs. */
   test_loss: number;
+  /** The same on all pairs. */
   all_loss: number;
+  /** Share of right answers on the training pairs. */
   train_accuracy: number;
+  /** Share of right answers on the other pairs. */
   test_accuracy: number;
   /** Key frequencies, most important first. */
   key_frequencies: number[];
+  /** How they were found. */
   key_frequency_rule: KeyFrequencyDeclaration;
   /** By key frequency: share of the centred logits' sum of squares along cos(w_k(a+b-c)). */
   logit_share: Record<string, number>;
+  /** What the share is a share of. */
   logit_share_note: string;
   /** The same by frequency, all of them. */
   logit_share_all: number[];
@@ -225,7 +251,9 @@ export interface ModAddAnalysis {
   alpha: Record<string, number>;
   /** Sum of `logit_share` over the key frequencies. */
   logit_fve_key: number;
+  /** Quality of the fit by the key frequencies. */
   logit_fit: LogitFit;
+  /** Significant entries of the 2-D spectrum. */
   logit_spectrum: LogitSpectrum;
   /** The ten largest shares of W_E's non-constant Fourier power, by frequency. */
   embedding_power_share: Record<string, number>;
@@ -235,8 +263,11 @@ export interface ModAddAnalysis {
   embedding_gini: number;
   /** Gini of the norms of W_L's (W_U W_out) non-constant Fourier rows, W_out effective. */
   unembed_gini: number;
+  /** The neuron-to-logit map. */
   unembed: UnembedAnalysis;
+  /** Neuron clusters. */
   neurons: NeuronSummary;
+  /** Heads of the read-out position. */
   attention: HeadAnalysis[];
   /** By head: mean attention to a, b, "=". */
   attention_mean: Record<string, number[]>;
@@ -256,13 +287,15 @@ export interface ModAddAnalysis {
   cos_similarity: Record<string, number>;
   /** Sum of squared latent weights by tensor. */
   sum_squared_weights: Record<string, number>;
+  /** Their total. */
   sum_squared_total: number;
   /** Share of zero codes of the quantised matrices; empty in full precision. */
   zeros: Record<string, number>;
   /** Code statistics by quantised matrix; empty in full precision. */
   codes: Record<string, CodeStatistics>;
-  /** Zhong et al.: see {@link ClockPizza}. */
+  /** See {@link ClockPizza}. */
   gradient_symmetricity: number | null;
+  /** See {@link ClockPizza}. */
   distance_irrelevance: number;
   /** The same statistic of the largest wrong logit. */
   distance_irrelevance_wrong: number;
@@ -270,12 +303,17 @@ export interface ModAddAnalysis {
   gradient_triples: number[][];
   /** The two metrics on an untrained model of the same architecture; null when none was given. */
   untrained: ClockPizza | null;
+  /** Circularity of the embedding. */
   circularity: Circularity;
   /** Clock and pizza fits by isolated circle; empty without a probe. */
   circles: CircleFit[];
+  /** Phases of clustered neurons. */
   phases: NeuronPhases;
+  /** Family-level fits. */
   representation: RepresentationFit;
+  /** Singular values of the embedding against a random control. */
   embedding_svd: EmbeddingSvd;
+  /** Angles between the embedding's key directions. */
   key_gram: KeyGram;
   /** Largest |logits(a,b) - logits(b,a)|: 0 to rounding in Li's architecture, not in Nanda's. */
   symmetric_max_abs: number;
