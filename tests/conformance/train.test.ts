@@ -175,13 +175,16 @@ describe("checkpoints", () => {
   it.each(["fp32", "li_binary", "li_ternary"] as const)("resume bit for bit: %s", async (mode) => {
     const path = join(folder, "run.safetensors");
     const straight = smallLi(mode, 4);
-    const whole = await events(straight, { steps: 40, evalEvery: 8, log: 5, lr: 3e-3, warmupSteps: 3, until: { testAccuracy: 0, hold: 32 } });
+    const common = { evalEvery: 8, log: 5, until: { testAccuracy: 0, hold: 32 } };
+    const whole = await events(straight, { ...common, steps: 40, lr: 3e-3, warmupSteps: 3 });
+    expect(whole.at(-1)).toMatchObject({ step: 32, done: "until" });
     const half = smallLi(mode, 4);
-    const first = await events(half, { steps: 13, evalEvery: 8, log: 5, lr: 3e-3, warmupSteps: 3, totalSteps: 40, checkpoint: { path } });
+    const first = await events(half, { ...common, steps: 13, lr: 3e-3, warmupSteps: 3, totalSteps: 40, checkpoint: { path } });
     half.dispose();
     const saved = await loadCheckpoint(path);
     const resumed = modelFromCheckpoint(saved);
-    const second = await events(resumed, { steps: 40, evalEvery: 8, log: 5, resume: saved, until: { testAccuracy: 0, hold: 32 } });
+    const second = await events(resumed, { ...common, steps: 40, resume: saved });
+    expect(second.at(-1)).toMatchObject({ step: 32, done: "until" });
     expect(params(resumed)).toEqual(params(straight));
     expect([...losses(first), ...losses(second)]).toEqual(losses(whole));
     straight.dispose();
