@@ -33,8 +33,14 @@ async function installPackages() {
   );
   if (fresh(stampFile, value, [join(root, "node_modules", "typescript")])) return;
   say("Installing packages");
-  const [command, args] = npm(["ci", "--no-audit", "--no-fund", "--loglevel", "error"]);
-  await run("npm ci", command, args, { rerun: "npm ci" });
+  const [command, args] = npm(["--no-audit", "--no-fund", "--loglevel", "error"]);
+  try {
+    await run("npm ci", command, [...args, "ci"]);
+  } catch {
+    // A registry that lacks another platform's optional package makes `npm ci` refuse the whole lockfile; this installs the same versions.
+    console.log("npm ci did not work here; installing the locked versions with npm install");
+    await run("npm install", command, [...args, "install", "--no-save"], { rerun: "npm install --no-save" });
+  }
   mkdirSync(join(root, "node_modules", ".cache"), { recursive: true });
   stamp(stampFile, value);
 }
