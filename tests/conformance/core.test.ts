@@ -88,7 +88,9 @@ describe("packing and products", () => {
   it("refuses what does not fit", () => {
     expect(codeOf(() => core.packedBytes("ternary9", 1, 1))).toBe("E_NAME");
     expect(codeOf(() => core.packCodes("ternary2", codes, rows, cols + 1, 1, new Uint8Array(1)))).toBe("E_SHAPE");
-    expect(codeOf(() => core.unpackCodes("ternary2", new Uint8Array(core.packedBytes("ternary2", 1, 4)).fill(255), 1, 4, new Int8Array(4)))).toBe("E_FORMAT");
+    expect(codeOf(() => core.unpackCodes("ternary2", new Uint8Array(core.packedBytes("ternary2", 1, 4)).fill(255), 1, 4, new Int8Array(4)))).toBe(
+      "E_FORMAT",
+    );
   });
 });
 

@@ -85,15 +85,30 @@ describe("function hooks", () => {
   });
   it("run in the order given, each on the result of the one before", () => {
     const seen: number[] = [];
-    const hooks = [1, 2].map((k) => ["hook_embed", (v: Tensor) => void (seen.push(v.data[0] as number), v.data.fill(k))] as const);
+    const hooks = [1, 2].map((k) => ["hook_embed", (v: Tensor) => void (seen.push(v.data[0] as number) && v.data.fill(k))] as const);
     model.runWithHooks(tokens, { hooks });
     expect(seen[1]).toBe(1);
   });
   it("end with their call, also when they throw", () => {
-    expect(() => logitsWith("hook_embed", () => { throw new Error("mine"); })).toThrow("mine");
+    expect(() =>
+      logitsWith("hook_embed", () => {
+        throw new Error("mine");
+      }),
+    ).toThrow("mine");
     expect(plain()).toEqual(plain());
     const other = smallNanda();
-    expect(() => other.runWithHooks(tokens, { hooks: [["hook_embed", () => { throw new Error("mine"); }]] })).toThrow("mine");
+    expect(() =>
+      other.runWithHooks(tokens, {
+        hooks: [
+          [
+            "hook_embed",
+            () => {
+              throw new Error("mine");
+            },
+          ],
+        ],
+      }),
+    ).toThrow("mine");
     other.dispose(); // would be E_BUSY if the run had leaked
   });
   it("refuse a replacement of another size", () => {
@@ -112,14 +127,19 @@ describe("function hooks", () => {
   });
   it("lose their views when they return", () => {
     let kept: Tensor | undefined;
-    logitsWith("hook_embed", (v) => void (kept = v));
+    logitsWith("hook_embed", (v) => {
+      kept = v;
+    });
     expect(codeOf(() => kept?.data)).toBe("E_CLOSED");
   });
   it("keep their views while another run makes memory grow", () => {
     logitsWith("hook_embed", (v) => {
       const before = v.data.slice();
       const big = smallLi();
-      big.runWithCache({ data: new Int32Array(3 * 20_000), shape: [20_000, 3] }, { names: "blocks.0.hook_mlp_out", hooks: [["hook_embed", () => undefined]] });
+      big.runWithCache(
+        { data: new Int32Array(3 * 20_000), shape: [20_000, 3] },
+        { names: "blocks.0.hook_mlp_out", hooks: [["hook_embed", () => undefined]] },
+      );
       big.dispose();
       expect([...v.data]).toEqual([...before]);
     });
@@ -149,24 +169,35 @@ describe("asynchronous hooks", () => {
 describe("edits", () => {
   const at = { head: 1, pos: [0, 2] } as const;
   /** Applies `f` to the chosen box of hook_z [batch, pos, head, d_head] in JavaScript. */
-  const byHand = (f: (x: number, row: number, e: number, all: Float32Array) => number): HookFn => (z) => {
-    const before = z.data.slice();
-    for (let r = 0; r < 9; r++) if (r % 3 < 2) for (let e = 0; e < 8; e++) z.data[(r * 2 + 1) * 8 + e] = f(before[(r * 2 + 1) * 8 + e] as number, r, e, before);
-  };
+  const byHand =
+    (f: (x: number, row: number, e: number, all: Float32Array) => number): HookFn =>
+    (z) => {
+      const before = z.data.slice();
+      for (let r = 0; r < 9; r++)
+        if (r % 3 < 2) for (let e = 0; e < 8; e++) z.data[(r * 2 + 1) * 8 + e] = f(before[(r * 2 + 1) * 8 + e] as number, r, e, before);
+    };
   const value = Float32Array.from({ length: 3 * 2 * 8 }, (_, i) => Math.sin(i));
   const direction = Float32Array.from({ length: 8 }, (_, i) => i - 3);
   const norm2 = direction.reduce((s, u) => s + u * u, 0);
   const cases: [string, Edit, ReturnType<typeof byHand>][] = [
     ["zero", { kind: "zero", at }, byHand(() => 0)],
-    ["mean", { kind: "mean", at }, byHand((_, r, e, all) => [0, 1, 2].reduce((s, b) => s + (all[((b * 3 + (r % 3)) * 2 + 1) * 8 + e] as number), 0) / 3)],
+    [
+      "mean",
+      { kind: "mean", at },
+      byHand((_, r, e, all) => [0, 1, 2].reduce((s, b) => s + (all[((b * 3 + (r % 3)) * 2 + 1) * 8 + e] as number), 0) / 3),
+    ],
     ["set one number", { kind: "set", value: 0.5, at }, byHand(() => 0.5)],
     ["set a box", { kind: "set", value, at }, byHand((_, r, e) => value[(Math.floor(r / 3) * 2 + (r % 3)) * 8 + e] as number)],
     ["add without the batch", { kind: "add", value: value.slice(0, 16), at }, byHand((x, r, e) => x + (value[(r % 3) * 8 + e] as number))],
     ["scale", { kind: "scale", factor: -2, at }, byHand((x) => -2 * x)],
-    ["project", { kind: "project", direction, at }, byHand((x, r, e, all) => {
-      const dot = direction.reduce((s, u, k) => s + u * (all[(r * 2 + 1) * 8 + k] as number), 0);
-      return x - ((dot / norm2) * (direction[e] as number));
-    })],
+    [
+      "project",
+      { kind: "project", direction, at },
+      byHand((x, r, e, all) => {
+        const dot = direction.reduce((s, u, k) => s + u * (all[(r * 2 + 1) * 8 + k] as number), 0);
+        return x - (dot / norm2) * (direction[e] as number);
+      }),
+    ],
   ];
   it.each(cases)("%s equals the same in JavaScript", (_, edit, hand) => {
     const [fast, slow] = [logitsWith("blocks.0.attn.hook_z", edit), logitsWith("blocks.0.attn.hook_z", hand)];
@@ -175,7 +206,17 @@ describe("edits", () => {
   });
   it("run before the functions of their site", () => {
     let seen = Number.NaN;
-    model.runWithHooks(tokens, { hooks: [["hook_embed", (v) => void (seen = v.data[0] as number)], ["hook_embed", { kind: "set", value: 4 }]] });
+    model.runWithHooks(tokens, {
+      hooks: [
+        [
+          "hook_embed",
+          (v) => {
+            seen = v.data[0] as number;
+          },
+        ],
+        ["hook_embed", { kind: "set", value: 4 }],
+      ],
+    });
     expect(seen).toBe(4);
   });
   it("refuse what does not fit", () => {
@@ -190,9 +231,12 @@ describe("gradients", () => {
   const loss = { targets };
   it("agree with finite differences, through edits and hooks", () => {
     const site = "blocks.0.hook_resid_mid";
-    const edits: [string, Edit][] = [["blocks.0.mlp.hook_post", { kind: "scale", factor: 0.5, at: { pos: 2 } }], ["blocks.1.attn.hook_v", { kind: "mean", at: { head: 0 } }]];
+    const edits: [string, Edit][] = [
+      ["blocks.0.mlp.hook_post", { kind: "scale", factor: 0.5, at: { pos: 2 } }],
+      ["blocks.1.attn.hook_v", { kind: "mean", at: { head: 0 } }],
+    ];
     const lossAt = (index: number, delta: number): number => {
-      const bump: HookFn = (v) => void (v.data[index] = (v.data[index] as number) + delta);
+      const bump: HookFn = (v) => v.data.set([(v.data[index] as number) + delta], index);
       return model.runWithCache(tokens, { names: "hook_embed", hooks: [...edits, [site, bump]], loss }).loss as number;
     };
     const { cache } = model.runWithCache(tokens, { names: site, hooks: edits, inclGrad: true, loss });
@@ -201,7 +245,12 @@ describe("gradients", () => {
     for (const i of [0, 17, 40, 100, 143]) expect((lossAt(i, h) - lossAt(i, -h)) / (2 * h)).toBeCloseTo(grad[i] as number, 3);
   });
   it("pass through gradient hooks", () => {
-    const zeroed = model.runWithCache(tokens, { names: ["hook_embed", "blocks.0.hook_resid_post"], inclGrad: true, loss, gradHooks: [["blocks.0.hook_resid_post", (g) => void g.data.fill(0)]] });
+    const zeroed = model.runWithCache(tokens, {
+      names: ["hook_embed", "blocks.0.hook_resid_post"],
+      inclGrad: true,
+      loss,
+      gradHooks: [["blocks.0.hook_resid_post", (g) => void g.data.fill(0)]],
+    });
     expect(zeroed.cache.get("hook_embed_grad").data.every((x) => x === 0)).toBe(true);
     expect(zeroed.cache.get("blocks.0.hook_resid_post_grad").data.every((x) => x === 0)).toBe(true);
   });
@@ -320,7 +369,8 @@ describe("disposal", () => {
     const m = smallLi();
     m.dispose();
     m.dispose();
-    for (const call of [() => m.forward(tokens), () => m.runWithCache(tokens), () => m.readParam("embed.W_E"), () => m.stateDict()]) expect(codeOf(call)).toBe("E_CLOSED");
+    for (const call of [() => m.forward(tokens), () => m.runWithCache(tokens), () => m.readParam("embed.W_E"), () => m.stateDict()])
+      expect(codeOf(call)).toBe("E_CLOSED");
   });
   it("happens at the end of a scope with Symbol.dispose", () => {
     const m = smallLi();

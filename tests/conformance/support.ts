@@ -1,5 +1,5 @@
 /** The conformance suite runs once per backend: `TRITLENS_BACKEND` says which, `TRITLENS_ISA` forces the native kernels. */
-import { type Core, liConfig, loadCore, Model, type Mode, nandaConfig, TritlensError } from "tritlens";
+import { type Core, liConfig, loadCore, type Mode, Model, nandaConfig, TritlensError } from "tritlens";
 import { expect } from "vitest";
 
 /** The backend under test. */

@@ -37,7 +37,8 @@ async function events(model: Model, options: TrainOptions, set = data): Promise<
   return out;
 }
 
-const losses = (list: readonly TrainEvent[]): number[] => list.flatMap((e) => Array.from({ length: e.rows.length / e.columns.length }, (_, i) => e.rows[i * e.columns.length] as number));
+const losses = (list: readonly TrainEvent[]): number[] =>
+  list.flatMap((e) => Array.from({ length: e.rows.length / e.columns.length }, (_, i) => e.rows[i * e.columns.length] as number));
 const params = (model: Model): number[][] => model.paramNames.map((name) => [...model.readParam(name).data]);
 
 describe("train", () => {
@@ -115,15 +116,26 @@ describe("train", () => {
   });
   it("is one at a time for each model", async () => {
     const model = smallLi("fp32");
-    for await (const _ of train(model, data, { steps: 2, evalEvery: 1 })) await expect(events(model, { steps: 1 })).rejects.toMatchObject({ code: "E_BUSY" });
+    for await (const _ of train(model, data, { steps: 2, evalEvery: 1 }))
+      await expect(events(model, { steps: 1 })).rejects.toMatchObject({ code: "E_BUSY" });
     model.dispose();
   });
   it("refuses options that make no sense", async () => {
     const model = smallLi("fp32");
-    for (const bad of [{ steps: 0 }, { steps: 1.5 }, { steps: 5, evalEvery: -1 }, { steps: 5, lr: Number.NaN }, { steps: 5, beta2: 1 }, { steps: 5, log: 0 }]) {
+    for (const bad of [
+      { steps: 0 },
+      { steps: 1.5 },
+      { steps: 5, evalEvery: -1 },
+      { steps: 5, lr: Number.NaN },
+      { steps: 5, beta2: 1 },
+      { steps: 5, log: 0 },
+    ]) {
       await expect(events(model, bad), JSON.stringify(bad)).rejects.toMatchObject({ code: "E_RANGE" });
     }
-    await expect(events(model, { steps: 5, schedule: "cosin" as never })).rejects.toMatchObject({ code: "E_NAME", nearest: expect.stringContaining("cosine") });
+    await expect(events(model, { steps: 5, schedule: "cosin" as never })).rejects.toMatchObject({
+      code: "E_NAME",
+      nearest: expect.stringContaining("cosine"),
+    });
     const wide = modularAddition({ p: 13 });
     await expect(events(model, { steps: 5 }, wide)).rejects.toMatchObject({ code: "E_RANGE" });
     model.dispose();
@@ -149,7 +161,10 @@ describe("a loss that is not finite", () => {
     const model = smallLi("fp32");
     spoil(model);
     const before = params(model);
-    await expect(events(model, { steps: 5, evalEvery: 0 })).rejects.toMatchObject({ code: "E_NONFINITE", message: expect.stringContaining("step 0") });
+    await expect(events(model, { steps: 5, evalEvery: 0 })).rejects.toMatchObject({
+      code: "E_NONFINITE",
+      message: expect.stringContaining("step 0"),
+    });
     expect(params(model)).toEqual(before);
     model.dispose();
   });
@@ -196,7 +211,8 @@ describe("checkpoints", () => {
     const model = smallLi("ternary", 6);
     const reported: TrainEvent[] = [];
     const run = async (): Promise<void> => {
-      for await (const e of train(model, data, { steps: 500, evalEvery: 100, log: 100, checkpoint: { path }, signal: controller.signal, chunkMs: 1 })) reported.push(e);
+      for await (const e of train(model, data, { steps: 500, evalEvery: 100, log: 100, checkpoint: { path }, signal: controller.signal, chunkMs: 1 }))
+        reported.push(e);
     };
     setTimeout(() => controller.abort(), 40);
     await expect(run()).rejects.toMatchObject({ name: "AbortError" });
@@ -230,7 +246,13 @@ describe("checkpoints", () => {
     const model = smallLi("fp32");
     const steps: (number | undefined)[] = [];
     for await (const e of train(model, data, { steps: 6, evalEvery: 2, log: 2, checkpoint: { path, every: 2 } })) {
-      steps.push(e.step, await loadCheckpoint(path).then((c) => c.step, () => undefined));
+      steps.push(
+        e.step,
+        await loadCheckpoint(path).then(
+          (c) => c.step,
+          () => undefined,
+        ),
+      );
     }
     expect(steps).toEqual([0, undefined, 2, undefined, 4, 2, 6, 4]);
     expect((await loadCheckpoint(path)).step).toBe(6);
@@ -249,7 +271,9 @@ describe("checkpoints", () => {
       await expect(events(other, { steps: 5, resume: saved })).rejects.toThrow(message);
       other.dispose();
     }
-    await expect(events(model, { steps: 5, resume: saved }, modularAddition({ p: 11, fraction: 0.6, seed: 2 }))).rejects.toThrow(/E_CHECKPOINT.*data.seed.*expected 2.*found 1/);
+    await expect(events(model, { steps: 5, resume: saved }, modularAddition({ p: 11, fraction: 0.6, seed: 2 }))).rejects.toThrow(
+      /E_CHECKPOINT.*data.seed.*expected 2.*found 1/,
+    );
     const { training: _, ...weightsOnly } = saved;
     await expect(events(model, { steps: 5, resume: weightsOnly })).rejects.toThrow(/E_CHECKPOINT.*optimiser/);
     await writeFile(path, serializeSafetensors([["embed.W_E", model.readParam("embed.W_E")]]));
@@ -297,7 +321,9 @@ describe("checkpoints", () => {
       import { writeFileAtomic } from ${JSON.stringify(new URL("../../packages/sdk/dist/core/platform/files.js", import.meta.url).href)};
       process.on("SIGXFSZ", () => {});
       try { await writeFileAtomic(process.argv[1], new Uint8Array(1 << 20)); console.log("written"); } catch (e) { console.log(e.code); }`;
-    const { stdout } = spawnSync("bash", ["-c", 'ulimit -f 64; exec "$0" --input-type=module -e "$1" "$2"', process.execPath, script, path], { encoding: "utf8" });
+    const { stdout } = spawnSync("bash", ["-c", 'ulimit -f 64; exec "$0" --input-type=module -e "$1" "$2"', process.execPath, script, path], {
+      encoding: "utf8",
+    });
     expect(stdout.trim()).toBe("E_IO");
     expect(Buffer.compare(await readFile(path), before)).toBe(0);
     expect(await readdir(folder)).toEqual(["run.safetensors"]);
@@ -312,7 +338,10 @@ describe("foreign checkpoints", () => {
     expect(c).toMatchObject({ format: "li", step: 10_000, config: { quantizer: "li_ternary", dVocabOut: 113, nHeads: 4 } });
     const model = modelFromCheckpoint(c);
     const split = modularAddition({ p: 113, trainIndices: c.trainIndices as Int32Array });
-    const { loss } = model.runWithCache({ data: split.test.tokens.data.subarray(0, 300), shape: [100, 3] }, { names: "hook_embed", loss: { targets: split.test.targets.subarray(0, 100) } });
+    const { loss } = model.runWithCache(
+      { data: split.test.tokens.data.subarray(0, 300), shape: [100, 3] },
+      { names: "hook_embed", loss: { targets: split.test.targets.subarray(0, 100) } },
+    );
     expect(loss).toBeLessThan(0.05);
     model.dispose();
   });

@@ -17,7 +17,8 @@ beforeAll(async () => {
 it("has cases", () => expect(files.length).toBeGreaterThan(0));
 
 /** Bytes of a stored tensor, as signed codes. */
-const codesOf = (file: ReadonlyMap<string, StoredTensor>, name: string): Int8Array => new Int8Array(new Uint8Array(file.get(name)?.bytes as Uint8Array).buffer);
+const codesOf = (file: ReadonlyMap<string, StoredTensor>, name: string): Int8Array =>
+  new Int8Array(new Uint8Array(file.get(name)?.bytes as Uint8Array).buffer);
 
 /** y = x W^T with x as the rows of an embedding, so that its gradient can be read as a parameter's. */
 function linearSpec(rows: number, cols: number, outputs: number, quant: Quantizer, int8: boolean): Spec {
@@ -40,7 +41,13 @@ function layer(file: ReadonlyMap<string, StoredTensor>, quant: Quantizer, int8 =
   const codes = quant === "none" ? undefined : model.paramCodes("W");
   const effective = model.effectiveParam("W");
   model.dispose();
-  return { y: logits.reshape([rows, w.shape[0] as number]), dW: paramGrads?.get("W") as Tensor, dx: paramGrads?.get("x") as Tensor, codes, effective };
+  return {
+    y: logits.reshape([rows, w.shape[0] as number]),
+    dW: paramGrads?.get("W") as Tensor,
+    dx: paramGrads?.get("x") as Tensor,
+    codes,
+    effective,
+  };
 }
 
 describe.each(files)("%s", (path) => {

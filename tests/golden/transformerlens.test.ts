@@ -17,13 +17,16 @@ const index = JSON.parse(readFileSync(`${ORACLES}/transformerlens/index.json`, "
 /** Targets a row of output, as the index says in words; -1 leaves a row out. */
 function targetsOf(loss: string, tokens: Int32Array, [batch, pos]: readonly number[]): Int32Array {
   const rows = (batch as number) * (pos as number);
-  if (loss.startsWith("next-token")) return Int32Array.from({ length: rows }, (_, i) => ((i + 1) % (pos as number) === 0 ? -1 : (tokens[i + 1] as number)));
-  if (loss.startsWith("cross-entropy of class 0 at the last position")) return Int32Array.from({ length: rows }, (_, i) => ((i + 1) % (pos as number) === 0 ? 0 : -1));
+  if (loss.startsWith("next-token"))
+    return Int32Array.from({ length: rows }, (_, i) => ((i + 1) % (pos as number) === 0 ? -1 : (tokens[i + 1] as number)));
+  if (loss.startsWith("cross-entropy of class 0 at the last position"))
+    return Int32Array.from({ length: rows }, (_, i) => ((i + 1) % (pos as number) === 0 ? 0 : -1));
   throw new Error(`unknown loss: ${loss}`);
 }
 
 /** Names of the tensors of one kind, without the kind. */
-const names = (file: ReadonlyMap<string, StoredTensor>, kind: string): string[] => [...file.keys()].filter((n) => n.startsWith(kind)).map((n) => n.slice(kind.length));
+const names = (file: ReadonlyMap<string, StoredTensor>, kind: string): string[] =>
+  [...file.keys()].filter((n) => n.startsWith(kind)).map((n) => n.slice(kind.length));
 
 beforeAll(async () => {
   await loadCore();
@@ -92,12 +95,15 @@ describe.each(Object.entries(index))("%s", (name, testCase) => {
     expectGrad(param, run.paramGrads?.get(param) as Tensor, get(file, `grad.${param}`), scale);
     expectGrad(`${param} (split norm)`, split.paramGrads?.get(param) as Tensor, get(file, `grad.${param}`), scale);
   });
-  it.each(gradHooks.filter((h) => h.endsWith(".ln1.hook_normalized")))("the whole gradient of %s is the sum over queries, keys and values", (hook) => {
-    const block = hook.slice(0, hook.indexOf(".ln1"));
-    const [q, k, v] = [through(file, block, "Q"), through(file, block, "K"), through(file, block, "V")];
-    // RMSNorm's hook stands before the gain, LayerNorm's behind it.
-    const gain = file.has(`param.${block}.ln1.b`) || !file.has(`param.${block}.ln1.w`) ? undefined : get(file, `param.${block}.ln1.w`).data;
-    const sum = q.map((x, i) => (x + (k[i] as number) + (v[i] as number)) * (gain ? (gain[i % gain.length] as number) : 1));
-    expectGrad(hook, run.cache.get(`${hook}_grad`), Tensor.from(Float32Array.from(sum), get(file, `actgrad.${hook}`).shape), scale);
-  });
+  it.each(gradHooks.filter((h) => h.endsWith(".ln1.hook_normalized")))(
+    "the whole gradient of %s is the sum over queries, keys and values",
+    (hook) => {
+      const block = hook.slice(0, hook.indexOf(".ln1"));
+      const [q, k, v] = [through(file, block, "Q"), through(file, block, "K"), through(file, block, "V")];
+      // RMSNorm's hook stands before the gain, LayerNorm's behind it.
+      const gain = file.has(`param.${block}.ln1.b`) || !file.has(`param.${block}.ln1.w`) ? undefined : get(file, `param.${block}.ln1.w`).data;
+      const sum = q.map((x, i) => (x + (k[i] as number) + (v[i] as number)) * (gain ? (gain[i % gain.length] as number) : 1));
+      expectGrad(hook, run.cache.get(`${hook}_grad`), Tensor.from(Float32Array.from(sum), get(file, `actgrad.${hook}`).shape), scale);
+    },
+  );
 });

@@ -144,6 +144,9 @@ export function isDetached(view: ArrayBufferView): boolean {
 /** Throws E_DETACHED when a view's buffer is gone. */
 export function requireAttached(what: string, view: ArrayBufferView): void {
   if (isDetached(view)) {
-    throw new TritlensError("E_DETACHED", `the buffer of ${what} was transferred or detached`, { expected: "an attached buffer", found: "a detached one" });
+    throw new TritlensError("E_DETACHED", `the buffer of ${what} was transferred or detached`, {
+      expected: "an attached buffer",
+      found: "a detached one",
+    });
   }
 }

@@ -13,5 +13,5 @@ export {
   type TrainerHandle,
   type TrainerInfo,
 } from "./core.ts";
-export { editDistance, type ErrorCode, type ErrorDetails, isDetached, nearestNames, requireAttached, TritlensError, unknownName } from "./errors.ts";
+export { type ErrorCode, type ErrorDetails, editDistance, isDetached, nearestNames, requireAttached, TritlensError, unknownName } from "./errors.ts";
 export { defaultCore, type LoadOptions, loadCore } from "./load.ts";

@@ -55,7 +55,13 @@ export function nativeCore(binding: NativeBinding): Core {
     describeTrainer: (trainer) => guard(() => JSON.parse(binding.describeTrainer(trainer)) as TrainerInfo),
     openRun(program, batch, seq, grad) {
       const run = guard(() => binding.openRun(program, batch, seq, grad)) as RunHandle;
-      arenas.set(run, allocate(guard(() => binding.arenaLen(run)), () => binding.closeRun(run)));
+      arenas.set(
+        run,
+        allocate(
+          guard(() => binding.arenaLen(run)),
+          () => binding.closeRun(run),
+        ),
+      );
       return run;
     },
     arena,

@@ -65,7 +65,8 @@ export function wasmCore(binding: WasmBinding, memory: WebAssembly.Memory): Core
 function guardOf(binding: WasmBinding): Guard {
   let death: string | undefined;
   return (call) => {
-    if (death !== undefined) throw new TritlensError("E_DEAD", `this WebAssembly instance ended with a panic earlier: ${death}`, { expected: "a fresh page or worker" });
+    if (death !== undefined)
+      throw new TritlensError("E_DEAD", `this WebAssembly instance ended with a panic earlier: ${death}`, { expected: "a fresh page or worker" });
     try {
       return call();
     } catch (error) {

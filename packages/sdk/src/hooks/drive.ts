@@ -10,6 +10,7 @@ import type { Edit } from "./edit.ts";
 import type { Run, Side } from "./run.ts";
 
 /** What a hook may return: nothing (it may have written in place), or a replacement of the same size. */
+// biome-ignore lint/suspicious/noConfusingVoidType: hooks that only look are written as expressions, whose type is void
 export type HookResult = Tensor | Float32Array | undefined | void;
 
 /** Where a hook was called. */
@@ -98,7 +99,10 @@ function* callHooks(run: Run, plan: RunPlan, site: number, side: Side): Steps<vo
 function replace(value: Tensor, result: Tensor | Float32Array, name: string): void {
   const data = result instanceof Tensor ? result.data : result;
   if (!(data instanceof Float32Array)) {
-    throw new TritlensError("E_SHAPE", `the hook at "${name}" returned no tensor`, { expected: "nothing, a Tensor or a Float32Array", found: typeof result });
+    throw new TritlensError("E_SHAPE", `the hook at "${name}" returned no tensor`, {
+      expected: "nothing, a Tensor or a Float32Array",
+      found: typeof result,
+    });
   }
   requireLength(`what the hook at "${name}" returned`, value.size, data.length);
   value.data.set(data);
@@ -109,7 +113,10 @@ export function driveSync<T>(steps: Steps<T>): T {
   let next = steps.next();
   while (!next.done) {
     if (isPromise(next.value)) {
-      const error = new TritlensError("E_MODE", "a hook returned a promise", { expected: "a synchronous hook, or runWithHooksAsync", found: "a promise" });
+      const error = new TritlensError("E_MODE", "a hook returned a promise", {
+        expected: "a synchronous hook, or runWithHooksAsync",
+        found: "a promise",
+      });
       next = steps.throw(error);
     } else next = steps.next(next.value as HookResult);
   }

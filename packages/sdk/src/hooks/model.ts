@@ -313,7 +313,8 @@ function requireLoss(options: CacheOptions | AsyncRunOptions): void {
   const grads = ("inclGrad" in options && options.inclGrad) || ("paramGrads" in options && options.paramGrads) || options.gradHooks?.length;
   if (!grads) return;
   if (options.loss === undefined) throw new TritlensError("E_RANGE", "gradients need a loss", { expected: "the option loss", found: "none" });
-  if (options.stopAtLayer !== undefined) throw new TritlensError("E_RANGE", "gradients need the whole run", { expected: "no stopAtLayer", found: String(options.stopAtLayer) });
+  if (options.stopAtLayer !== undefined)
+    throw new TritlensError("E_RANGE", "gradients need the whole run", { expected: "no stopAtLayer", found: String(options.stopAtLayer) });
 }
 
 /** Seeds the backward pass; returns the loss when it is a cross-entropy. */

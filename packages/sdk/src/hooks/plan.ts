@@ -51,7 +51,10 @@ function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
 function stopSite(layer: number, names: readonly string[], layers: number): { site: number; before: boolean } {
   const k = layer < 0 ? layer + layers : layer;
   if (!Number.isInteger(k) || k < 0 || k > layers || layers === 0) {
-    throw new TritlensError("E_RANGE", "stopAtLayer is outside of the model", { expected: `an integer in [${-layers}, ${layers}]`, found: String(layer) });
+    throw new TritlensError("E_RANGE", "stopAtLayer is outside of the model", {
+      expected: `an integer in [${-layers}, ${layers}]`,
+      found: String(layer),
+    });
   }
   if (k === 0) return { site: names.indexOf("blocks.0.hook_resid_pre"), before: true };
   return { site: names.indexOf(`blocks.${k - 1}.hook_resid_post`), before: false };

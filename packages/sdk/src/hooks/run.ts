@@ -134,7 +134,11 @@ export class Run {
 
   #check(): void {
     if (!this.#open) throw new TritlensError("E_CLOSED", "the run is closed");
-    if (this.#busy) throw new TritlensError("E_BUSY", "a run cannot be stepped from inside of its own hook", { expected: "another run", found: "the run that called the hook" });
+    if (this.#busy)
+      throw new TritlensError("E_BUSY", "a run cannot be stepped from inside of its own hook", {
+        expected: "another run",
+        found: "the run that called the hook",
+      });
   }
 
   #place(site: number): SitePlace {
@@ -151,7 +155,11 @@ export class Run {
     const fetch = (): Float32Array => this.#core.arena(this.#handle).subarray(offset, offset + length);
     let data = fetch();
     return () => {
-      if (born !== this.#generation) throw new TritlensError("E_CLOSED", "this view belongs to a step that is over", { expected: "tensor.copy() inside of the hook", found: "the view itself" });
+      if (born !== this.#generation)
+        throw new TritlensError("E_CLOSED", "this view belongs to a step that is over", {
+          expected: "tensor.copy() inside of the hook",
+          found: "the view itself",
+        });
       if (data.byteLength === 0 && length > 0) data = fetch();
       return data;
     };

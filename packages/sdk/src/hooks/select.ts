@@ -16,7 +16,8 @@ export type NameFilter = string | RegExp | ((name: string) => boolean) | readonl
 export function selectSites(filter: NameFilter, names: readonly string[]): number[] {
   const chosen = new Set<number>();
   for (const part of Array.isArray(filter) ? (filter as readonly NameFilter[]) : [filter as NameFilter]) {
-    for (const site of Array.isArray(part) ? selectSites(part, names) : selectOne(part as Exclude<NameFilter, readonly NameFilter[]>, names)) chosen.add(site);
+    for (const site of Array.isArray(part) ? selectSites(part, names) : selectOne(part as Exclude<NameFilter, readonly NameFilter[]>, names))
+      chosen.add(site);
   }
   return [...chosen].sort((a, b) => a - b);
 }
@@ -30,7 +31,8 @@ function selectOne(filter: string | RegExp | ((name: string) => boolean), names:
 function matching(test: (name: string) => boolean, names: readonly string[], what: string): number[] {
   const found = names.flatMap((name, i) => (test(name) ? [i] : []));
   if (found.length > 0) return found;
-  if (what === "a predicate") throw new TritlensError("E_NAME", "the predicate matches no hook", { expected: `at least one of ${names.length} hooks`, found: "none" });
+  if (what === "a predicate")
+    throw new TritlensError("E_NAME", "the predicate matches no hook", { expected: `at least one of ${names.length} hooks`, found: "none" });
   throw unknownName("hook", what, names);
 }
 

@@ -2,7 +2,11 @@
 import { requireAttached, TritlensError } from "../core/errors.ts";
 
 /** Rows of token ids: nested lists, one row as a flat list or typed array, or flat data with a shape [batch, pos]. */
-export type Tokens = readonly (readonly number[])[] | readonly number[] | Int32Array | { readonly data: Int32Array; readonly shape: readonly number[] };
+export type Tokens =
+  | readonly (readonly number[])[]
+  | readonly number[]
+  | Int32Array
+  | { readonly data: Int32Array; readonly shape: readonly number[] };
 
 /** Checked tokens. */
 export interface TokenRows {
@@ -24,7 +28,11 @@ export function toTokenRows(tokens: Tokens): TokenRows {
   const rows = tokens as readonly (readonly number[])[];
   const pos = rows[0]?.length ?? 0;
   const ragged = rows.findIndex((row) => row.length !== pos);
-  if (ragged >= 0) throw new TritlensError("E_SHAPE", `row ${ragged} of the tokens has another length`, { expected: String(pos), found: String(rows[ragged]?.length) });
+  if (ragged >= 0)
+    throw new TritlensError("E_SHAPE", `row ${ragged} of the tokens has another length`, {
+      expected: String(pos),
+      found: String(rows[ragged]?.length),
+    });
   return flat(integers(rows.flat()), [rows.length, pos]);
 }
 
@@ -33,13 +41,17 @@ function flat(data: Int32Array, shape: readonly number[]): TokenRows {
   const [batch, pos] = shape;
   const good = shape.length === 2 && Number.isInteger(batch) && Number.isInteger(pos) && (batch as number) > 0 && (pos as number) > 0;
   if (!good || (batch as number) * (pos as number) !== data.length) {
-    throw new TritlensError("E_SHAPE", "tokens do not fit their shape", { expected: "[batch, pos] with at least one token", found: `${data.length} tokens as [${shape.join(", ")}]` });
+    throw new TritlensError("E_SHAPE", "tokens do not fit their shape", {
+      expected: "[batch, pos] with at least one token",
+      found: `${data.length} tokens as [${shape.join(", ")}]`,
+    });
   }
   return { data, batch: batch as number, pos: pos as number };
 }
 
 function integers(list: readonly number[]): Int32Array {
   const wrong = list.findIndex((x) => !Number.isInteger(x) || x < 0 || x > 0x7fffffff);
-  if (wrong >= 0) throw new TritlensError("E_RANGE", `token ${wrong} is no token id`, { expected: "an integer of at least 0", found: String(list[wrong]) });
+  if (wrong >= 0)
+    throw new TritlensError("E_RANGE", `token ${wrong} is no token id`, { expected: "an integer of at least 0", found: String(list[wrong]) });
   return Int32Array.from(list);
 }

@@ -100,7 +100,11 @@ export class Weights {
 
   /** All or nothing: everything is checked before the first parameter changes. */
   loadStateDict(dict: ReadonlyMap<string, Tensor>): void {
-    if (!this.#config) throw new TritlensError("E_SPEC", "a state dict needs a model that was made from a config", { expected: "Model.fromConfig", found: "Model.fromSpec" });
+    if (!this.#config)
+      throw new TritlensError("E_SPEC", "a state dict needs a model that was made from a config", {
+        expected: "Model.fromConfig",
+        found: "Model.fromSpec",
+      });
     for (const [name, data] of readStateDict(this.#config, this.names(), dict)) this.write(name, data);
   }
 }

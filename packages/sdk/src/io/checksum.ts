@@ -17,7 +17,8 @@ export function checksumPlaceholder(): [string, string] {
 /** Writes the checksum into a file that was serialised with {@link checksumPlaceholder}. Changes `file` in place and returns it. */
 export async function sealChecksum(file: Uint8Array): Promise<Uint8Array> {
   const at = findDigits(file);
-  if (at === undefined) throw new TritlensError("E_FORMAT", "the file has no place for a checksum", { expected: `metadata "${CHECKSUM_KEY}"`, found: "nothing" });
+  if (at === undefined)
+    throw new TritlensError("E_FORMAT", "the file has no place for a checksum", { expected: `metadata "${CHECKSUM_KEY}"`, found: "nothing" });
   file.set(new TextEncoder().encode(await digest(file)), at);
   return file;
 }
@@ -29,7 +30,8 @@ export async function sealChecksum(file: Uint8Array): Promise<Uint8Array> {
  */
 export async function verifyChecksum(file: Uint8Array): Promise<void> {
   const at = findDigits(file);
-  if (at === undefined) throw new TritlensError("E_CHECKPOINT", "the checksum is missing", { expected: `metadata "${CHECKSUM_KEY}"`, found: "nothing" });
+  if (at === undefined)
+    throw new TritlensError("E_CHECKPOINT", "the checksum is missing", { expected: `metadata "${CHECKSUM_KEY}"`, found: "nothing" });
   const stored = new TextDecoder().decode(file.subarray(at, at + 64));
   const copy = new Uint8Array(file);
   copy.fill(0x30, at, at + 64);

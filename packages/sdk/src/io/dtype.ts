@@ -4,7 +4,19 @@ import type { TensorData } from "../tensor/index.ts";
 
 /** Bytes an element, by the name in the file. */
 export const DTYPE_BYTES: Readonly<Record<string, number>> = {
-  F64: 8, I64: 8, U64: 8, F32: 4, I32: 4, U32: 4, F16: 2, BF16: 2, I16: 2, U16: 2, I8: 1, U8: 1, BOOL: 1,
+  F64: 8,
+  I64: 8,
+  U64: 8,
+  F32: 4,
+  I32: 4,
+  U32: 4,
+  F16: 2,
+  BF16: 2,
+  I16: 2,
+  U16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
 }; // prettier-ignore
 
 /** An element type this library reads. */

@@ -20,7 +20,8 @@ function file(header: string | Uint8Array, payload: number | Uint8Array = 0, len
   return out;
 }
 
-const one = (dtype: unknown, shape: string, offsets: string, more = "") => `{"a":{"dtype":${JSON.stringify(dtype)},"shape":${shape},"data_offsets":${offsets}${more}}}`;
+const one = (dtype: unknown, shape: string, offsets: string, more = "") =>
+  `{"a":{"dtype":${JSON.stringify(dtype)},"shape":${shape},"data_offsets":${offsets}${more}}}`;
 const good = one("F32", "[2]", "[0,8]");
 const two = (o1: string, o2: string) => `{"a":{"dtype":"F32","shape":[2],"data_offsets":${o1}},"b":{"dtype":"F32","shape":[2],"data_offsets":${o2}}}`;
 
@@ -47,7 +48,10 @@ const REFUSED: Record<string, Uint8Array> = {
   "20_nan_literal": file(one("F32", "[NaN]", "[0,8]"), 8),
   "21_deep_nesting": file(`{"a":${"[".repeat(200_000)}`, 8),
   "22_dup_tensor_key": file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}`, 12),
-  "23_dup_tensor_key_same": file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"\\u0061":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, 8),
+  "23_dup_tensor_key_same": file(
+    `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"\\u0061":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`,
+    8,
+  ),
   "24_dup_metadata": file(`{"__metadata__":{},"__metadata__":{},${good.slice(1)}`, 8),
   "25_dup_key_in_info": file(one("F32", "[2]", "[0,8]", ',"shape":[2]'), 8),
   "26_metadata_not_string": file(`{"__metadata__":{"x":1},${good.slice(1)}`, 8),
@@ -101,7 +105,10 @@ const ACCEPTED: Record<string, [Uint8Array, (t: ReturnType<typeof parseSafetenso
   "63_path_name": [named("../../etc/x"), (f) => expect(f.tensors.has("../../etc/x")).toBe(true)],
   "64_ansi_name": [named("\u001b]0;x"), (f) => expect(f.tensors.has("\u001b]0;x")).toBe(true)],
   "65_empty_name (policy)": [named(""), (f) => expect(f.tensors.has("")).toBe(true)],
-  "66_nan_payload": [file(good, new Uint8Array(new Float32Array([Number.NaN, 1]).buffer)), (f) => expect(toTensor(f.tensors.get("a")!).data[0]).toBeNaN()],
+  "66_nan_payload": [
+    file(good, new Uint8Array(new Float32Array([Number.NaN, 1]).buffer)),
+    (f) => expect(toTensor(f.tensors.get("a")!).data[0]).toBeNaN(),
+  ],
   "67_zero_size_shares_offset": [
     file('{"e":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}', 8),
     (f) => expect(f.tensors.size).toBe(2),
@@ -152,7 +159,9 @@ describe("round trip", () => {
     expect(decodeInts("I8", back.tensors.get("b")!.bytes)).toEqual(Int32Array.of(-1, 0, 1));
   });
   it("reads Node's Buffers, whose slices are views", async () => {
-    const bytes = Buffer.from(await sealChecksum(serializeSafetensors([["w", Tensor.from(Float32Array.of(1.5), [1])]], new Map([checksumPlaceholder()]))));
+    const bytes = Buffer.from(
+      await sealChecksum(serializeSafetensors([["w", Tensor.from(Float32Array.of(1.5), [1])]], new Map([checksumPlaceholder()]))),
+    );
     const before = Buffer.from(new Uint8Array(bytes));
     await verifyChecksum(bytes);
     const { data } = toTensor(parseSafetensors(bytes).tensors.get("w")!);
@@ -191,7 +200,8 @@ describe("decodeFloats", () => {
 });
 
 describe("checksum", () => {
-  const sealed = () => sealChecksum(serializeSafetensors([["w", Tensor.from(Float32Array.of(1, 2), [2])]], new Map([checksumPlaceholder(), ["step", "3"]])));
+  const sealed = () =>
+    sealChecksum(serializeSafetensors([["w", Tensor.from(Float32Array.of(1, 2), [2])]], new Map([checksumPlaceholder(), ["step", "3"]])));
   it("accepts the file as written", async () => {
     await expect(verifyChecksum(await sealed())).resolves.toBeUndefined();
   });

@@ -81,13 +81,16 @@ interface Entry {
 function readEntry(name: string, info: HeaderValue): Entry {
   const what = `tensor "${name}"`;
   if (!(info instanceof Map)) throw bad(what, "an object", kindOf(info));
-  for (const key of info.keys()) if (!["dtype", "shape", "data_offsets"].includes(key)) throw bad(what, "the fields dtype, shape, data_offsets", `"${key}"`);
+  for (const key of info.keys())
+    if (!["dtype", "shape", "data_offsets"].includes(key)) throw bad(what, "the fields dtype, shape, data_offsets", `"${key}"`);
   const dtype = info.get("dtype");
-  if (typeof dtype !== "string" || !Object.hasOwn(DTYPE_BYTES, dtype)) throw bad(`dtype of ${what}`, Object.keys(DTYPE_BYTES).join(", "), kindOf(dtype));
+  if (typeof dtype !== "string" || !Object.hasOwn(DTYPE_BYTES, dtype))
+    throw bad(`dtype of ${what}`, Object.keys(DTYPE_BYTES).join(", "), kindOf(dtype));
   const shape = integers(info.get("shape"), `shape of ${what}`);
   if (shape.length > MAX_RANK) throw bad(`shape of ${what}`, `at most ${MAX_RANK} dimensions`, String(shape.length));
   const [begin, end, ...more] = integers(info.get("data_offsets"), `data_offsets of ${what}`);
-  if (begin === undefined || end === undefined || more.length > 0 || begin > end) throw bad(`data_offsets of ${what}`, "[begin, end], begin <= end", kindOf(info.get("data_offsets")));
+  if (begin === undefined || end === undefined || more.length > 0 || begin > end)
+    throw bad(`data_offsets of ${what}`, "[begin, end], begin <= end", kindOf(info.get("data_offsets")));
   const bytes = byteLength(shape, DTYPE_BYTES[dtype] as number, what);
   if (bytes !== end - begin) throw bad(`data_offsets of ${what}`, `${bytes} bytes for ${dtype} [${shape.join(", ")}]`, `${end - begin} bytes`);
   return { name, dtype: dtype as StoredDType, shape, begin, end };
@@ -138,7 +141,10 @@ export function toTensor(stored: StoredTensor, axes?: readonly string[]): Tensor
  * @param tensors - Name and tensor; the element type is that of the typed array.
  * @param metadata - Strings for `__metadata__`.
  */
-export function serializeSafetensors(tensors: Iterable<readonly [string, Tensor<TensorData>]>, metadata: ReadonlyMap<string, string> = new Map()): Uint8Array {
+export function serializeSafetensors(
+  tensors: Iterable<readonly [string, Tensor<TensorData>]>,
+  metadata: ReadonlyMap<string, string> = new Map(),
+): Uint8Array {
   const list = [...tensors].map(([name, t]) => ({ name, shape: t.shape, data: t.data }));
   list.sort((a, b) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT);
   const header = headerText(list, metadata);
@@ -155,7 +161,10 @@ export function serializeSafetensors(tensors: Iterable<readonly [string, Tensor<
 }
 
 /** The header is written piece by piece, because an object would lose a key `__proto__`. */
-function headerText(list: readonly { name: string; shape: readonly number[]; data: TensorData }[], metadata: ReadonlyMap<string, string>): Uint8Array {
+function headerText(
+  list: readonly { name: string; shape: readonly number[]; data: TensorData }[],
+  metadata: ReadonlyMap<string, string>,
+): Uint8Array {
   let at = 0;
   const entries = list.map(({ name, shape, data }) => {
     if (sizeOf(shape) !== data.length) throw bad(`tensor "${name}"`, `${sizeOf(shape)} elements`, String(data.length));

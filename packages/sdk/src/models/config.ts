@@ -83,7 +83,11 @@ export function quantizerOf(mode: string): Quantizer {
   if (mode === "fp32") return "none";
   if ((MODES as readonly string[]).includes(mode)) return mode as Quantizer;
   const nearest = unknownName("mode", mode, MODES).nearest;
-  throw new TritlensError("E_MODE", `unknown mode "${mode}"`, { expected: `one of ${MODES.join(", ")}`, found: mode, ...(nearest ? { nearest } : {}) });
+  throw new TritlensError("E_MODE", `unknown mode "${mode}"`, {
+    expected: `one of ${MODES.join(", ")}`,
+    found: mode,
+    ...(nearest ? { nearest } : {}),
+  });
 }
 
 /** The mode behind a quantiser; the inverse of {@link quantizerOf}. */

@@ -54,7 +54,11 @@ export function transformerLensName(c: TransformerConfig, name: string): string 
 export function toTransformerLens(c: TransformerConfig, name: string, data: Float32Array): Tensor {
   const { core, axes, order } = layoutOf(c, name, data.length);
   const shape = order.map((k) => core[k] as number);
-  return Tensor.from(permute(data, core, order), shape, order.map((k) => axes[k] as string));
+  return Tensor.from(
+    permute(data, core, order),
+    shape,
+    order.map((k) => axes[k] as string),
+  );
 }
 
 /**
@@ -66,7 +70,10 @@ export function fromTransformerLens(c: TransformerConfig, name: string, tensor: 
   const { core, order } = layoutOf(c, name, tensor.size);
   const shape = order.map((k) => core[k] as number);
   if (shape.length !== tensor.shape.length || shape.some((d, i) => d !== tensor.shape[i])) {
-    throw new TritlensError("E_SHAPE", `wrong shape of parameter "${name}"`, { expected: `[${shape.join(", ")}]`, found: `[${tensor.shape.join(", ")}]` });
+    throw new TritlensError("E_SHAPE", `wrong shape of parameter "${name}"`, {
+      expected: `[${shape.join(", ")}]`,
+      found: `[${tensor.shape.join(", ")}]`,
+    });
   }
   const inverse = core.map((_, k) => order.indexOf(k));
   return permute(tensor.data, shape, inverse);
@@ -91,7 +98,8 @@ export function readStateDict(c: TransformerConfig, params: readonly string[], d
   }
   const known = new Set(params.map((name) => transformerLensName(c, name)));
   for (const key of dict.keys()) {
-    if (!known.has(key) && !BUFFERS.test(key) && !isZeroBias(key, dict.get(key) as Tensor)) throw unknownName("parameter in the state dict", key, known);
+    if (!known.has(key) && !BUFFERS.test(key) && !isZeroBias(key, dict.get(key) as Tensor))
+      throw unknownName("parameter in the state dict", key, known);
   }
   return out;
 }

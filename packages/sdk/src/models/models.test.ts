@@ -42,8 +42,17 @@ describe("transformerConfig", () => {
 
 describe("transformerSpec", () => {
   it("names sites as TransformerLens in order of firing", () => {
-    const names = transformerSpec(transformerConfig({ ...small, positions: "rotary", gatedMlp: true, normalization: "RMS" })).sites.map((s) => s.name);
-    expect(names.slice(0, 6)).toEqual(["hook_embed", "blocks.0.hook_resid_pre", "blocks.0.ln1.hook_scale", "blocks.0.ln1.hook_normalized", "blocks.0.attn.hook_q", "blocks.0.attn.hook_k"]);
+    const names = transformerSpec(transformerConfig({ ...small, positions: "rotary", gatedMlp: true, normalization: "RMS" })).sites.map(
+      (s) => s.name,
+    );
+    expect(names.slice(0, 6)).toEqual([
+      "hook_embed",
+      "blocks.0.hook_resid_pre",
+      "blocks.0.ln1.hook_scale",
+      "blocks.0.ln1.hook_normalized",
+      "blocks.0.attn.hook_q",
+      "blocks.0.attn.hook_k",
+    ]);
     expect(names).toContain("blocks.0.mlp.hook_pre_linear");
     expect(names.at(-1)).toBe("ln_final.hook_normalized");
   });
@@ -76,9 +85,16 @@ describe("layout", () => {
   });
   it("names what is missing, unknown or of a wrong shape", () => {
     const names = transformerSpec(c).params.map((p) => p.name);
-    const dict = new Map(transformerSpec(c).params.map((p) => [transformerLensName(c, p.name), toTransformerLens(c, p.name, new Float32Array(p.shape.reduce((a, b) => a * b, 1)))]));
+    const dict = new Map(
+      transformerSpec(c).params.map((p) => [
+        transformerLensName(c, p.name),
+        toTransformerLens(c, p.name, new Float32Array(p.shape.reduce((a, b) => a * b, 1))),
+      ]),
+    );
     expect(readStateDict(c, names, dict).size).toBe(names.length);
-    expect(() => readStateDict(c, names, new Map([...dict, ["blocks.1.attn.W_Q", Tensor.from(new Float32Array(1), [1])]]))).toThrow(/E_NAME.*blocks.1.attn.W_Q/);
+    expect(() => readStateDict(c, names, new Map([...dict, ["blocks.1.attn.W_Q", Tensor.from(new Float32Array(1), [1])]]))).toThrow(
+      /E_NAME.*blocks.1.attn.W_Q/,
+    );
     expect(() => readStateDict(c, names, new Map([...dict, ["embed.W_E", Tensor.from(new Float32Array(8), [1, 8])]]))).toThrow(/E_SHAPE.*embed.W_E/);
     dict.delete("unembed.W_U");
     expect(() => readStateDict(c, names, dict)).toThrow(/E_NAME.*unembed.W_U/);

@@ -11,7 +11,18 @@ export interface ReadyOptions extends Partial<TransformerOptions> {
 }
 
 /** Sizes that both papers share: one block, d_model 128, 4 heads of 32, 512 ReLU neurons, tokens [a, b, "="]. */
-const SHARED = { nLayers: 1, dModel: 128, nHeads: 4, dHead: 32, dMlp: 512, nCtx: 3, actFn: "relu", normalization: "none", readout: "last", attnBias: false } as const;
+const SHARED = {
+  nLayers: 1,
+  dModel: 128,
+  nHeads: 4,
+  dHead: 32,
+  dMlp: 512,
+  nCtx: 3,
+  actFn: "relu",
+  normalization: "none",
+  readout: "last",
+  attnBias: false,
+} as const;
 
 /**
  * Li 2024 (arXiv 2405.17703, released code): no positions, no causal mask, scores divided by sqrt(d_model), no norm inside the block, RMSNorm with

@@ -42,7 +42,10 @@ export class SpecBuilder {
     const inputs = "in" in node ? node.in : [];
     const bad = inputs.find((i) => !Number.isInteger(i) || i < 0 || i >= this.#nodes.length);
     if (bad !== undefined) {
-      throw new TritlensError("E_SPEC", `node ${this.#nodes.length} (${node.op}) reads node ${bad}`, { expected: `an index below ${this.#nodes.length}`, found: String(bad) });
+      throw new TritlensError("E_SPEC", `node ${this.#nodes.length} (${node.op}) reads node ${bad}`, {
+        expected: `an index below ${this.#nodes.length}`,
+        found: String(bad),
+      });
     }
     return this.#nodes.push(node) - 1;
   }

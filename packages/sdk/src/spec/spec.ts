@@ -50,8 +50,22 @@ export type NodeSpec =
   | { readonly op: "norm_apply"; readonly in: readonly NodeRef[]; readonly center: boolean; readonly w: ParamRef | null; readonly b: ParamRef | null }
   | { readonly op: "linear"; readonly in: readonly NodeRef[]; readonly w: ParamRef; readonly b: ParamRef | null; readonly actQuant?: "int8" }
   | { readonly op: "gain"; readonly in: readonly NodeRef[]; readonly w: ParamRef }
-  | { readonly op: "rotary"; readonly in: readonly NodeRef[]; readonly heads: number; readonly dim: number; readonly base: number; readonly adjacent: boolean }
-  | { readonly op: "scores"; readonly in: readonly NodeRef[]; readonly heads: number; readonly kvHeads: number; readonly scale: number; readonly causal: boolean }
+  | {
+      readonly op: "rotary";
+      readonly in: readonly NodeRef[];
+      readonly heads: number;
+      readonly dim: number;
+      readonly base: number;
+      readonly adjacent: boolean;
+    }
+  | {
+      readonly op: "scores";
+      readonly in: readonly NodeRef[];
+      readonly heads: number;
+      readonly kvHeads: number;
+      readonly scale: number;
+      readonly causal: boolean;
+    }
   | { readonly op: "softmax" | "last"; readonly in: readonly NodeRef[] }
   | { readonly op: "mix"; readonly in: readonly NodeRef[]; readonly heads: number; readonly kvHeads: number }
   | { readonly op: "act"; readonly in: readonly NodeRef[]; readonly fn: ActFn }

@@ -2,7 +2,12 @@ import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import { Tensor } from "./tensor.ts";
 
-const iota = (shape: number[], axes?: string[]) => Tensor.from(Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => i), shape, axes);
+const iota = (shape: number[], axes?: string[]) =>
+  Tensor.from(
+    Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => i),
+    shape,
+    axes,
+  );
 
 describe("Tensor", () => {
   it("indexes row-major, from the end with negatives", () => {
@@ -14,7 +19,10 @@ describe("Tensor", () => {
   });
   it("slices by axis name and keeps or drops the axis", () => {
     const t = iota([2, 3, 2], ["batch", "pos", "d"]);
-    expect(t.slice("pos", 1).toNested()).toEqual([[2, 3], [8, 9]]);
+    expect(t.slice("pos", 1).toNested()).toEqual([
+      [2, 3],
+      [8, 9],
+    ]);
     expect(t.slice("pos", 1).axes).toEqual(["batch", "d"]);
     expect(t.slice("pos", [1, 3]).shape).toEqual([2, 2, 2]);
     expect(() => t.slice("head", 0)).toThrow(/E_NAME.*batch, pos, d/);

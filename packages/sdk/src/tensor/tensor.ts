@@ -50,7 +50,10 @@ export class Tensor<D extends TensorData = Float32Array> {
     requireLength(`a tensor of shape ${shapeText(shape)}`, sizeOf(shape), data.length);
     const names = axes ?? shape.map((_, i) => `axis${i}`);
     if (names.length !== shape.length) {
-      throw new TritlensError("E_SHAPE", "one axis name for each axis is needed", { expected: `${shape.length} names`, found: `[${names.join(", ")}]` });
+      throw new TritlensError("E_SHAPE", "one axis name for each axis is needed", {
+        expected: `${shape.length} names`,
+        found: `[${names.join(", ")}]`,
+      });
     }
     return new Tensor(() => data, shape, names);
   }
@@ -139,13 +142,19 @@ export class Tensor<D extends TensorData = Float32Array> {
     const extent = this.shape[axis] as number;
     const k = i < 0 ? i + extent : i;
     if (Number.isInteger(k) && k >= 0 && k < extent) return k;
-    throw new TritlensError("E_RANGE", `index outside axis "${this.axes[axis]}"`, { expected: `an integer in [${-extent}, ${extent})`, found: String(i) });
+    throw new TritlensError("E_RANGE", `index outside axis "${this.axes[axis]}"`, {
+      expected: `an integer in [${-extent}, ${extent})`,
+      found: String(i),
+    });
   }
 
   #range([lo, hi]: readonly [number, number], axis: number): [number, number] {
     const extent = this.shape[axis] as number;
     if (Number.isInteger(lo) && Number.isInteger(hi) && lo >= 0 && lo <= hi && hi <= extent) return [lo, hi];
-    throw new TritlensError("E_RANGE", `range outside axis "${this.axes[axis]}"`, { expected: `0 <= lo <= hi <= ${extent}`, found: `[${lo}, ${hi})` });
+    throw new TritlensError("E_RANGE", `range outside axis "${this.axes[axis]}"`, {
+      expected: `0 <= lo <= hi <= ${extent}`,
+      found: `[${lo}, ${hi})`,
+    });
   }
 }
 

@@ -3,7 +3,16 @@
  * and in its metadata the step, the configuration, the optimiser's settings and the data's description; sealed with a checksum over every byte.
  */
 import { TritlensError } from "../core/errors.ts";
-import { checksumPlaceholder, decodeInts, parseSafetensors, sealChecksum, serializeSafetensors, type StoredTensor, toTensor, verifyChecksum } from "../io/index.ts";
+import {
+  checksumPlaceholder,
+  decodeInts,
+  parseSafetensors,
+  type StoredTensor,
+  sealChecksum,
+  serializeSafetensors,
+  toTensor,
+  verifyChecksum,
+} from "../io/index.ts";
 import { type TransformerConfig, type TransformerOptions, transformerConfig } from "../models/index.ts";
 import { Tensor, type TensorData } from "../tensor/index.ts";
 import type { DataDescription } from "./data.ts";
@@ -147,7 +156,11 @@ function json(metadata: ReadonlyMap<string, string>, key: string): unknown {
   try {
     return JSON.parse(metadata.get(key) ?? "");
   } catch (cause) {
-    throw new TritlensError("E_CHECKPOINT", `the checkpoint's ${key} cannot be read`, { expected: "JSON", found: String(metadata.get(key)).slice(0, 40), cause });
+    throw new TritlensError("E_CHECKPOINT", `the checkpoint's ${key} cannot be read`, {
+      expected: "JSON",
+      found: String(metadata.get(key)).slice(0, 40),
+      cause,
+    });
   }
 }
 

@@ -77,7 +77,10 @@ export function modularAddition(options: ModularAdditionOptions): ModularAdditio
   const order = options.trainIndices ? givenFirst(options.trainIndices, p) : shuffled(description, p);
   const count = options.trainIndices ? options.trainIndices.length : trainCount(description.split, p, fraction);
   if (count < 1 || count >= p * p) {
-    throw new TritlensError("E_RANGE", "the split leaves nothing to train on or nothing to test on", { expected: `1 to ${p * p - 1} training pairs`, found: String(count) });
+    throw new TritlensError("E_RANGE", "the split leaves nothing to train on or nothing to test on", {
+      expected: `1 to ${p * p - 1} training pairs`,
+      found: String(count),
+    });
   }
   const [trainIndices, testIndices] = [order.slice(0, count), order.slice(count)];
   const all = Int32Array.from({ length: p * p }, (_, i) => i);
@@ -98,7 +101,8 @@ function describe(options: ModularAdditionOptions, p: number, fraction: number):
   const split = options.split ?? "li";
   if (split !== "li" && split !== "nanda") throw unknownName("split", String(split), ["li", "nanda"]);
   const seed = options.seed ?? (split === "li" ? 598 : 0);
-  if (!Number.isSafeInteger(seed) || seed < 0) throw new TritlensError("E_RANGE", "wrong data seed", { expected: "an integer in [0, 2^53)", found: String(seed) });
+  if (!Number.isSafeInteger(seed) || seed < 0)
+    throw new TritlensError("E_RANGE", "wrong data seed", { expected: "an integer in [0, 2^53)", found: String(seed) });
   return { task: "modular-addition", p, split, seed, fraction };
 }
 

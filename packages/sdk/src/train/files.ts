@@ -57,6 +57,10 @@ export function loadParams(model: Model, checkpoint: Checkpoint): void {
   } catch (cause) {
     if (!(cause instanceof TritlensError) || (cause.code !== "E_NAME" && cause.code !== "E_SHAPE")) throw cause;
     const { expected, found } = cause;
-    throw new TritlensError("E_CHECKPOINT", `the checkpoint does not fit: ${cause.message}`, { ...(expected ? { expected } : {}), ...(found ? { found } : {}), cause });
+    throw new TritlensError("E_CHECKPOINT", `the checkpoint does not fit: ${cause.message}`, {
+      ...(expected ? { expected } : {}),
+      ...(found ? { found } : {}),
+      cause,
+    });
   }
 }

@@ -1,7 +1,17 @@
 /** Checkpoints that other programs wrote: Li's reference script, and TransformerLens's state dicts. */
 import { TritlensError } from "../core/errors.ts";
 import { type StoredTensor, toTensor } from "../io/index.ts";
-import { liConfig, MODES, type Mode, type TransformerConfig, type TransformerOptions, toTransformerLens, transformerConfig, transformerLensName, transformerSpec } from "../models/index.ts";
+import {
+  liConfig,
+  MODES,
+  type Mode,
+  type TransformerConfig,
+  type TransformerOptions,
+  toTransformerLens,
+  transformerConfig,
+  transformerLensName,
+  transformerSpec,
+} from "../models/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { DataDescription } from "./data.ts";
 
@@ -64,15 +74,22 @@ export function readLi(tensors: ReadonlyMap<string, StoredTensor>, run: LiRun | 
 
 function requireRun(run: LiRun | undefined): { mode: Mode; p: number } {
   const { mode, p } = run?.args ?? {};
-  if (typeof mode !== "string" || !(MODES as readonly string[]).includes(mode)) throw bad("args.mode of the run's JSON", MODES.join(", "), String(mode));
+  if (typeof mode !== "string" || !(MODES as readonly string[]).includes(mode))
+    throw bad("args.mode of the run's JSON", MODES.join(", "), String(mode));
   if (typeof p !== "number" || !Number.isInteger(p) || p < 3) throw bad("args.p of the run's JSON", "an integer of at least 3", String(p));
-  if (!Array.isArray(run?.train) || !run.train.every((i) => Number.isInteger(i) && i >= 0 && i < p * p)) throw bad("train of the run's JSON", `indices below ${p * p}`, typeof run?.train);
+  if (!Array.isArray(run?.train) || !run.train.every((i) => Number.isInteger(i) && i >= 0 && i < p * p))
+    throw bad("train of the run's JSON", `indices below ${p * p}`, typeof run?.train);
   return { mode: mode as Mode, p };
 }
 
 /** Reads a TransformerLens state dict. @throws E_CHECKPOINT when no config says what it is, or naming a tensor that is missing or of a wrong shape. */
 export function readTransformerLens(tensors: ReadonlyMap<string, StoredTensor>, options: TransformerOptions | undefined): ForeignCheckpoint {
-  if (!options) throw bad("origin", "a tritlens checkpoint, Li's weights, or a state dict with the option config", [...tensors.keys()].slice(0, 3).join(", ") || "no tensors");
+  if (!options)
+    throw bad(
+      "origin",
+      "a tritlens checkpoint, Li's weights, or a state dict with the option config",
+      [...tensors.keys()].slice(0, 3).join(", ") || "no tensors",
+    );
   const config = transformerConfig(options);
   const params = new Map<string, Tensor>();
   for (const spec of transformerSpec(config).params) {
@@ -86,7 +103,8 @@ export function readTransformerLens(tensors: ReadonlyMap<string, StoredTensor>, 
 }
 
 function requireCheckpointShape(name: string, expected: readonly number[], found: readonly number[]): void {
-  if (expected.length !== found.length || expected.some((d, i) => d !== found[i])) throw bad(`shape of "${name}"`, `[${expected.join(", ")}]`, `[${found.join(", ")}]`);
+  if (expected.length !== found.length || expected.some((d, i) => d !== found[i]))
+    throw bad(`shape of "${name}"`, `[${expected.join(", ")}]`, `[${found.join(", ")}]`);
 }
 
 function bad(field: string, expected: string, found: string): TritlensError {

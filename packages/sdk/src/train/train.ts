@@ -3,12 +3,12 @@ import type { Core, TrainerHandle } from "../core/core.ts";
 import { TritlensError } from "../core/errors.ts";
 import type { Model } from "../hooks/index.ts";
 import { type FolderLock, lockFile } from "../io/index.ts";
+import type { Tensor } from "../tensor/index.ts";
 import { type Checkpoint, type PendingSteps, requireSame, type TrainingState } from "./checkpoint.ts";
 import type { Examples, ModularAddition, TrainingData } from "./data.ts";
 import { loadParams, saveCheckpoint } from "./files.ts";
 import { type OptimizerConfig, type OptimizerOptions, optimizerConfig, requireCount } from "./options.ts";
 import { giveWay, Pace } from "./pace.ts";
-import type { Tensor } from "../tensor/index.ts";
 
 /** What a caller adds to each checkpoint. */
 export interface CheckpointExtra {
@@ -93,7 +93,8 @@ const training = new WeakSet<Model>();
  */
 export async function* train(model: Model, data: TrainingData | ModularAddition, options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
   options.signal?.throwIfAborted();
-  if (training.has(model)) throw new TritlensError("E_BUSY", "the model is in training already", { expected: "one training run a model", found: "a second one" });
+  if (training.has(model))
+    throw new TritlensError("E_BUSY", "the model is in training already", { expected: "one training run a model", found: "a second one" });
   training.add(model);
   let lock: FolderLock | undefined;
   let session: Session | undefined;
@@ -235,7 +236,11 @@ class Session {
     if (this.#options.onNonFinite === "stop") return false;
     const saved = this.#savedStep >= 0 ? `; the last checkpoint is of step ${this.#savedStep}` : "";
     const { expected, found } = error;
-    throw new TritlensError("E_NONFINITE", `training diverged at step ${this.#step}${saved}`, { ...(expected ? { expected } : {}), ...(found ? { found } : {}), cause: error });
+    throw new TritlensError("E_NONFINITE", `training diverged at step ${this.#step}${saved}`, {
+      ...(expected ? { expected } : {}),
+      ...(found ? { found } : {}),
+      cause: error,
+    });
   }
 
   async #abort(signal: AbortSignal): Promise<never> {
@@ -293,7 +298,11 @@ class Session {
 
   #checkpoint(extra: CheckpointExtra): Omit<Checkpoint, "format"> {
     const { config } = this.#model;
-    if (!config) throw new TritlensError("E_SPEC", "a checkpoint needs a model that was made from a config", { expected: "Model.fromConfig", found: "Model.fromSpec" });
+    if (!config)
+      throw new TritlensError("E_SPEC", "a checkpoint needs a model that was made from a config", {
+        expected: "Model.fromConfig",
+        found: "Model.fromSpec",
+      });
     const length = this.#core.describe(this.#model.program).paramLength;
     const read = (kind: 1 | 2): Float32Array => {
       const out = new Float32Array(length);
@@ -322,14 +331,26 @@ function setData(core: Core, trainer: TrainerHandle, which: number, { tokens, ta
 
 /** Checks that a checkpoint continues this model on this data, loads its parameters, and returns the optimiser's state. */
 function requireResumable(model: Model, data: TrainingData, resume: Checkpoint): TrainingState {
-  if (!resume.training) throw new TritlensError("E_CHECKPOINT", "the checkpoint cannot be continued: it has no optimiser state", { expected: "moments and settings", found: `a ${resume.format} file without` });
-  if (!model.config) throw new TritlensError("E_SPEC", "resuming needs a model that was made from a config", { expected: "Model.fromConfig", found: "Model.fromSpec" });
+  if (!resume.training)
+    throw new TritlensError("E_CHECKPOINT", "the checkpoint cannot be continued: it has no optimiser state", {
+      expected: "moments and settings",
+      found: `a ${resume.format} file without`,
+    });
+  if (!model.config)
+    throw new TritlensError("E_SPEC", "resuming needs a model that was made from a config", {
+      expected: "Model.fromConfig",
+      found: "Model.fromSpec",
+    });
   requireSame("config", model.config, resume.config);
   if (data.description && resume.data) requireSame("data", data.description, resume.data);
   const length = model.core.describe(model.program).paramLength;
   for (const key of ["m", "v"] as const) {
     const found = resume.training[key].length;
-    if (found !== length) throw new TritlensError("E_CHECKPOINT", `the checkpoint does not fit: optimizer.${key}`, { expected: `${length} numbers`, found: String(found) });
+    if (found !== length)
+      throw new TritlensError("E_CHECKPOINT", `the checkpoint does not fit: optimizer.${key}`, {
+        expected: `${length} numbers`,
+        found: String(found),
+      });
   }
   loadParams(model, resume);
   return resume.training;

@@ -32,11 +32,17 @@ export async function lockFile(path: string, what: string): Promise<FolderLock> 
       if (await tryTake(path)) return holdLock(path);
       const holder = await readHolder(path);
       if (holder && isAlive(holder)) {
-        throw new TritlensError("E_LOCKED", `another run writes to ${what}`, { expected: "a place of its own for each run", found: `process ${holder.pid}` });
+        throw new TritlensError("E_LOCKED", `another run writes to ${what}`, {
+          expected: "a place of its own for each run",
+          found: `process ${holder.pid}`,
+        });
       }
       await rm(path, { force: true });
     }
-    throw new TritlensError("E_LOCKED", `several runs fight for ${what}`, { expected: "a place of its own for each run", found: "a lock that changes hands" });
+    throw new TritlensError("E_LOCKED", `several runs fight for ${what}`, {
+      expected: "a place of its own for each run",
+      found: "a lock that changes hands",
+    });
   });
 }
 
