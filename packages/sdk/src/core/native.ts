@@ -65,7 +65,14 @@ export function nativeCore(binding: NativeBinding): Core {
       return run;
     },
     arena,
-    step: (run) => guard(() => binding.step(run, arena(run))),
+    // The one call that is made at every hook: no closure.
+    step(run) {
+      try {
+        return binding.step(run, arena(run));
+      } catch (error) {
+        throw fromWire(error);
+      }
+    },
     loss: (run, targets) => guard(() => binding.loss(run, arena(run), targets)),
     seedGrad: (run, grad) => guard(() => binding.seedGrad(run, arena(run), grad)),
     stepBack: (run) => guard(() => binding.stepBack(run, arena(run))),

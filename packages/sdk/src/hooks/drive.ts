@@ -7,7 +7,7 @@ import { TritlensError } from "../core/errors.ts";
 import { requireLength, Tensor } from "../tensor/index.ts";
 import { GRAD } from "./cache.ts";
 import type { Edit } from "./edit.ts";
-import type { Run, Side } from "./run.ts";
+import type { Run } from "./run.ts";
 
 /** What a hook may return: nothing (it may have written in place), or a replacement of the same size. */
 // biome-ignore lint/suspicious/noConfusingVoidType: hooks that only look are written as expressions, whose type is void
@@ -61,7 +61,15 @@ export function* forward(run: Run, plan: RunPlan, cache: Map<string, Tensor>): S
   run.setEdits(plan.edits);
   for (let site = run.step(); site !== DONE; site = run.step()) {
     if (plan.stop?.site === site && plan.stop.before) return run.copy(site, "value");
-    yield* callHooks(run, plan, site, "value");
+    const hooks = plan.forward.get(site);
+    if (hooks) {
+      const call = new SiteCall(run, run.view(site, "value"), plan.names[site] as string);
+      for (const hook of hooks) {
+        const returned = call.begin(hook);
+        if (returned !== undefined) call.replace(yield returned);
+        run.leaveHook();
+      }
+    }
     if (plan.keep.has(site)) cache.set(plan.names[site] as string, run.copy(site, "value"));
     if (plan.stop?.site === site) return run.copy(site, "value");
   }
@@ -73,39 +81,51 @@ export function* forward(run: Run, plan: RunPlan, cache: Map<string, Tensor>): S
 export function* backward(run: Run, plan: RunPlan, cache: Map<string, Tensor>): Steps<void> {
   const live = plan.backward.size > 0 || plan.edits.length > 0;
   for (let site = run.stepBack(); site !== DONE; site = run.stepBack()) {
-    yield* callHooks(run, plan, site, "grad");
+    const hooks = plan.backward.get(site);
+    if (hooks) {
+      const call = new SiteCall(run, run.view(site, "grad"), plan.names[site] as string);
+      for (const hook of hooks) {
+        const returned = call.begin(hook);
+        if (returned !== undefined) call.replace(yield returned);
+        run.leaveHook();
+      }
+    }
     if (plan.keepGrad.has(site)) cache.set(plan.names[site] + GRAD, run.copy(site, "grad"));
   }
   if (!live) for (const site of plan.keepGrad) cache.set(plan.names[site] + GRAD, run.copy(site, "grad"));
 }
 
-function* callHooks(run: Run, plan: RunPlan, site: number, side: Side): Steps<void> {
-  const hooks = (side === "value" ? plan.forward : plan.backward).get(site);
-  if (!hooks) return;
-  const name = plan.names[site] as string;
-  const value = run.view(site, side);
-  for (const hook of hooks) {
-    run.enterHook();
-    try {
-      const returned = hook(value, { name, run });
-      const result = returned === undefined ? undefined : yield returned;
-      if (result !== undefined) replace(value, result, name);
-    } finally {
-      run.leaveHook();
-    }
-  }
-}
+/** The hooks of one site being called. Inline in the loops above, because a generator of its own for each site costs more than most hooks. */
+class SiteCall {
+  readonly name: string;
+  readonly run: Run;
+  readonly #value: Tensor;
 
-function replace(value: Tensor, result: Tensor | Float32Array, name: string): void {
-  const data = result instanceof Tensor ? result.data : result;
-  if (!(data instanceof Float32Array)) {
-    throw new TritlensError("E_SHAPE", `the hook at "${name}" returned no tensor`, {
-      expected: "nothing, a Tensor or a Float32Array",
-      found: typeof result,
-    });
+  constructor(run: Run, value: Tensor, name: string) {
+    this.run = run;
+    this.name = name;
+    this.#value = value;
   }
-  requireLength(`what the hook at "${name}" returned`, value.size, data.length);
-  value.data.set(data);
+
+  /** Calls a hook; the run is busy until `leaveHook`, or for good when the hook throws, since the run ends then. */
+  begin(hook: AsyncHookFn): unknown {
+    this.run.enterHook();
+    return hook(this.#value, this);
+  }
+
+  /** Puts what a hook returned in place of the value. */
+  replace(result: HookResult): void {
+    if (result === undefined) return;
+    const data = result instanceof Tensor ? result.data : result;
+    if (!(data instanceof Float32Array)) {
+      throw new TritlensError("E_SHAPE", `the hook at "${this.name}" returned no tensor`, {
+        expected: "nothing, a Tensor or a Float32Array",
+        found: typeof result,
+      });
+    }
+    requireLength(`what the hook at "${this.name}" returned`, this.#value.size, data.length);
+    this.#value.data.set(data);
+  }
 }
 
 /** Runs the generator with synchronous hooks. @throws E_MODE when a hook returns a promise. */

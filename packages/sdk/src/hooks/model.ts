@@ -6,6 +6,7 @@ import { defaultCore } from "../core/load.ts";
 import { type TransformerConfig, type TransformerOptions, transformerConfig, transformerSpec } from "../models/index.ts";
 import type { Quantizer, Spec } from "../spec/index.ts";
 import { requireLength, type Tensor } from "../tensor/index.ts";
+import { axesOf } from "./axes.ts";
 import { ActivationCache } from "./cache.ts";
 import { Collector, examplesPerPart, parts, runPart } from "./chunks.ts";
 import { backward, driveAsync, driveSync, forward, type RunPlan, type Steps } from "./drive.ts";
@@ -105,6 +106,7 @@ export class Model {
   readonly #program: ProgramHandle;
   readonly #weights: Weights;
   readonly #chunkable: boolean;
+  readonly #axes: readonly (readonly string[])[];
   #runs = 0;
   #closed = false;
 
@@ -115,6 +117,7 @@ export class Model {
     this.config = config;
     this.siteNames = spec.sites.map((s) => s.name);
     this.layers = this.siteNames.filter((n) => /^blocks\.\d+\.hook_resid_post$/.test(n)).length;
+    this.#axes = spec.sites.map(axesOf);
     this.#chunkable = spec.sites.every((s) => s.shape[0] === "batch");
     this.#program = core.compile(JSON.stringify(spec));
     core.init(this.#program, seed);
@@ -244,7 +247,7 @@ export class Model {
 
   /** Opens a run, gives it to `body` and closes it, whatever happens. */
   *#open<T>(rows: { batch: number; pos: number }, grad: boolean, body: (run: Run) => Steps<T>): Steps<T> {
-    const run = new Run(this.core, this.program, this.spec.sites, rows, grad);
+    const run = new Run(this.core, this.program, this.#axes, rows, grad);
     this.#runs++;
     try {
       return yield* body(run);
@@ -297,7 +300,7 @@ export class Model {
   #elementsPerExample(pos: number): number {
     const known = this.#elements.get(pos);
     if (known !== undefined) return known;
-    const probe = new Run(this.core, this.program, this.spec.sites, { batch: 1, pos }, false);
+    const probe = new Run(this.core, this.program, this.#axes, { batch: 1, pos }, false);
     this.#elements.set(pos, probe.arenaLength);
     probe.close();
     return probe.arenaLength;

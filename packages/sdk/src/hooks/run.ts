@@ -1,9 +1,7 @@
 /** One open run of the core, with views of its activations. */
 import { type Core, DONE, type ProgramHandle, type RunHandle, type RunInfo, type SitePlace } from "../core/core.ts";
 import { TritlensError } from "../core/errors.ts";
-import type { SiteSpec } from "../spec/index.ts";
 import { Tensor } from "../tensor/index.ts";
-import { axesOf } from "./axes.ts";
 import { encodeEdits, type PlacedEdit } from "./edit.ts";
 import type { TokenRows } from "./tokens.ts";
 
@@ -17,15 +15,16 @@ export type Side = "value" | "grad";
 export class Run {
   readonly #core: Core;
   readonly #handle: RunHandle;
-  readonly #sites: readonly SiteSpec[];
+  readonly #axes: readonly (readonly string[])[];
   readonly #info: RunInfo;
   #generation = 0;
   #busy = false;
   #open = true;
 
-  constructor(core: Core, program: ProgramHandle, sites: readonly SiteSpec[], rows: { batch: number; pos: number }, grad: boolean) {
+  /** @param axes - Names of the axes of every site (see `axesOf`). */
+  constructor(core: Core, program: ProgramHandle, axes: readonly (readonly string[])[], rows: { batch: number; pos: number }, grad: boolean) {
     this.#core = core;
-    this.#sites = sites;
+    this.#axes = axes;
     this.#handle = core.openRun(program, rows.batch, rows.pos, grad);
     this.#info = core.describeRun(this.#handle);
   }
@@ -44,7 +43,7 @@ export class Run {
   /** Chooses the sites to pause at, forward and backward. */
   setPause(forward: Iterable<number>, backward: Iterable<number>): void {
     const mask = (on: Iterable<number>): Uint8Array => {
-      const bytes = new Uint8Array(this.#sites.length);
+      const bytes = new Uint8Array(this.#axes.length);
       for (const site of on) bytes[site] = 1;
       return bytes;
     };
@@ -53,7 +52,7 @@ export class Run {
 
   /** Replaces the run's data edits. */
   setEdits(edits: readonly Omit<PlacedEdit, "shape" | "axes">[]): void {
-    const placed = edits.map((e) => ({ ...e, shape: this.#place(e.site).shape, axes: this.#axes(e.site) }));
+    const placed = edits.map((e) => ({ ...e, shape: this.#place(e.site).shape, axes: this.#axes[e.site] as readonly string[] }));
     const { ints, floats } = encodeEdits(placed);
     this.#core.setEdits(this.#handle, ints, floats);
   }
@@ -99,7 +98,7 @@ export class Run {
   /** A live view of a site; reading it after the next step throws E_CLOSED. */
   view(site: number, side: Side): Tensor {
     const { offset, gradOffset, length, shape } = this.#place(site);
-    return new Tensor(this.#source(side === "value" ? offset : gradOffset, length), shape, this.#axes(site));
+    return new Tensor(this.#source(side === "value" ? offset : gradOffset, length), shape, this.#axes[site] as readonly string[]);
   }
 
   /** A copy of a site. */
@@ -145,23 +144,21 @@ export class Run {
     return this.#info.sites[site] as SitePlace;
   }
 
-  #axes(site: number): string[] {
-    return axesOf(this.#sites[site] as SiteSpec);
-  }
-
-  /** The data behind a view: made anew when WASM memory grew, refused when the run moved on. */
+  /** The data behind a view: fetched when first read, made anew when WASM memory grew, refused when the run moved on. */
   #source(offset: number, length: number): () => Float32Array {
     const born = this.#generation;
-    const fetch = (): Float32Array => this.#core.arena(this.#handle).subarray(offset, offset + length);
-    let data = fetch();
+    let data: Float32Array | undefined;
     return () => {
-      if (born !== this.#generation)
-        throw new TritlensError("E_CLOSED", "this view belongs to a step that is over", {
-          expected: "tensor.copy() inside of the hook",
-          found: "the view itself",
-        });
-      if (data.byteLength === 0 && length > 0) data = fetch();
+      if (born !== this.#generation) throw staleView();
+      if (data === undefined || (data.byteLength === 0 && length > 0)) data = this.#core.arena(this.#handle).subarray(offset, offset + length);
       return data;
     };
   }
+}
+
+function staleView(): TritlensError {
+  return new TritlensError("E_CLOSED", "this view belongs to a step that is over", {
+    expected: "tensor.copy() inside of the hook",
+    found: "the view itself",
+  });
 }
