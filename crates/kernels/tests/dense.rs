@@ -9,9 +9,18 @@ fn numbers(len: usize) -> Vec<f32> {
 /// Small integers: every product and sum is exact, so any order gives the same bits.
 #[cfg_attr(test, test)]
 pub(crate) fn equals_the_triple_loop_for_all_transposes() {
-    for (m, n, k) in
-        [(1, 1, 1), (3, 5, 7), (1, 40, 9), (33, 1, 17), (20, 35, 64), (5, 4, 0), (101, 523, 300)]
-    {
+    for (m, n, k) in [
+        (1, 1, 1),
+        (3, 5, 7),
+        (1, 40, 9),
+        (1, 70, 300),
+        (70, 1, 300),
+        (1, 3, 0),
+        (33, 1, 17),
+        (20, 35, 64),
+        (5, 4, 0),
+        (101, 523, 300),
+    ] {
         let (a, b, c0) = (numbers(m * k), numbers(k * n), numbers(m * n));
         for transposes in 0..4 {
             let a = if transposes & 1 == 0 { View::rows(&a, k) } else { View::rows(&a, m).t() };
@@ -20,10 +29,13 @@ pub(crate) fn equals_the_triple_loop_for_all_transposes() {
             for beta in [0.0, 1.0, 2.0] {
                 let mut c = c0.clone();
                 gemm((m, n, k), 3.0, a, b, beta, &mut c, (n, 1));
+                let mut columns: Vec<f32> = (0..m * n).map(|at| c0[at % m * n + at / m]).collect();
+                gemm((m, n, k), 3.0, a, b, beta, &mut columns, (1, m));
                 for i in 0..m {
                     for j in 0..n {
                         let sum: f32 = (0..k).map(|l| at(a, i, l) * at(b, l, j)).sum();
-                        assert_eq!(c[i * n + j], beta * c0[i * n + j] + 3.0 * sum);
+                        let expected = beta * c0[i * n + j] + 3.0 * sum;
+                        assert_eq!((c[i * n + j], columns[j * m + i]), (expected, expected));
                     }
                 }
             }

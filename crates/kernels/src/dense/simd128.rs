@@ -7,7 +7,8 @@
 //! innermost loop reads both in order, and a tile of `MR` by `NR` results stays in registers. A tile of 4 by 8 is 8 registers of sums, 2 of B and a
 //! broadcast of A: more (6 by 8, 4 by 12) overflows the 15 registers an engine has on x86 and runs at 11.
 //!
-//! Every element of C is summed in order of k, in runs of `KC`: the result does not depend on how the caller splits rows or columns.
+//! Every element of C is summed in order of k, in runs of `KC`: the result does not depend on how the caller splits rows or columns, except into
+//! single ones, which take a path of their own.
 
 #[allow(clippy::wildcard_imports, reason = "dozens of intrinsics, all of one module")]
 use std::arch::wasm32::*;
@@ -36,10 +37,14 @@ pub(super) unsafe fn gemm(
     c: *mut f32,
     (rsc, csc): (usize, usize),
 ) {
-    if csc > rsc {
-        // Tiles are stored row by row: a column-major result is computed as its transpose.
+    if (csc > rsc && m > 1) || (n == 1 && m > 1) {
+        // Tiles are stored row by row, and a single row has a path of its own: such results are computed as their transpose.
         // SAFETY: the same product with the names of rows and columns exchanged.
         return unsafe { gemm((n, m, k), alpha, b.t(), a.t(), beta, c, (csc, rsc)) };
+    }
+    if m == 1 && (b.row_stride == 1 || b.col_stride == 1) {
+        // SAFETY: the caller's conditions.
+        return unsafe { one_row((n, k), alpha, a, b, beta, c, csc) };
     }
     let mut a_panels = vec![0.0f32; m.min(MC).next_multiple_of(MR) * k.min(KC)];
     let mut b_panels = vec![0.0f32; n.min(NC).next_multiple_of(NR) * k.min(KC)];
@@ -60,6 +65,40 @@ pub(super) unsafe fn gemm(
                 }
             }
         }
+    }
+}
+
+/// A product with one row reads each element of b once: packing it would triple the traffic.
+///
+/// # Safety
+/// `c` has n elements, `csc` apart, that nothing aliases.
+unsafe fn one_row(
+    (n, k): (usize, usize),
+    alpha: f32,
+    a: View<'_>,
+    b: View<'_>,
+    beta: f32,
+    c: *mut f32,
+    csc: usize,
+) {
+    let a: Vec<f32> = (0..k).map(|l| a.data[l * a.col_stride]).collect();
+    let mut sums = vec![0.0; n];
+    if k == 0 {
+        // No element of b may be looked at.
+    } else if b.row_stride == 1 {
+        for (j, sum) in sums.iter_mut().enumerate() {
+            *sum = crate::dot(&a, &b.data[j * b.col_stride..][..k]);
+        }
+    } else {
+        for (l, &a) in a.iter().enumerate() {
+            crate::axpy(a, &b.data[l * b.row_stride..][..n], &mut sums);
+        }
+    }
+    for (j, sum) in sums.into_iter().enumerate() {
+        // SAFETY: j < n.
+        let at = unsafe { &mut *c.add(j * csc) };
+        let old = if beta == 0.0 { 0.0 } else { beta * *at };
+        *at = old + alpha * sum;
     }
 }
 
