@@ -56,4 +56,17 @@ describe("lockFolder", () => {
     expect(JSON.parse(await readFile(join(folder, LOCK_NAME), "utf8"))).toMatchObject({ pid: process.pid });
     await lock.release();
   });
+
+  // Elsewhere there is no /proc to ask.
+  it.runIf(process.platform === "linux")("takes over the lock of a killed process that nobody has waited for", async () => {
+    // The shell becomes `sleep 30`, which never waits for its child: the child stays a zombie.
+    const parent = spawn("sh", ["-c", "sleep 0.05 & echo $!; exec sleep 30"]);
+    const [line] = (await once(parent.stdout, "data")) as [Buffer];
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const pid = Number(line.toString());
+    expect(await readFile(`/proc/${pid}/stat`, "utf8")).toContain(" Z ");
+    await writeFile(join(folder, LOCK_NAME), JSON.stringify({ pid, started: "" }));
+    await (await lockFolder(folder)).release();
+    parent.kill();
+  });
 });

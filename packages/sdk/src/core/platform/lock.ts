@@ -92,15 +92,25 @@ function isAlive({ pid, started }: Holder): boolean {
     if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
   }
   const now = startTime(pid);
-  return started === "" || now === "" || now === started;
+  return !isZombie(pid) && (started === "" || now === "" || now === started);
 }
 
-/** Field 22 of /proc/<pid>/stat; the command in field 2 may hold spaces and brackets, so fields are counted from its end. */
+/** Killed, but its parent has not asked for its exit code yet: it will never write again. */
+function isZombie(pid: number): boolean {
+  return "ZX".includes(statFields(pid)[0] ?? "-");
+}
+
+/** When a process started: field 22 of /proc/<pid>/stat. */
 function startTime(pid: number): string {
+  return statFields(pid)[19] ?? "";
+}
+
+/** Fields of /proc/<pid>/stat from the third on; the command in field 2 may hold spaces and brackets, so they are counted from its end. */
+function statFields(pid: number): string[] {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
-    return "";
+    return [];
   }
 }
