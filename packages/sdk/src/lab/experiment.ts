@@ -1,8 +1,9 @@
 /** The experiment: every run of a plan, one after the other, with results and report kept up to date on disk. */
+import { setTimeout } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { TritlensError } from "../core/index.ts";
 import type { ModAddPictures } from "../interp/index.ts";
-import { lockFolder } from "../io/index.ts";
+import { type FolderLock, lockFolder } from "../io/index.ts";
 import type { Engine } from "./engine.ts";
 import type { ExperimentEvent } from "./events.ts";
 import { OutputFolder, readJson, writeJson } from "./folder.ts";
@@ -28,7 +29,7 @@ export async function* reproduce(options: ReproduceOptions, engine?: Engine): As
   const plan = planOf(options);
   const out = new OutputFolder(plan.out);
   await out.make();
-  const lock = await lockFolder(plan.out);
+  const lock = await lockPatiently(plan.out);
   try {
     if (plan.fresh) await out.clear();
     const experiment = new Experiment(plan, out, engine ?? (await sdkEngine(options)), options);
@@ -36,6 +37,17 @@ export async function* reproduce(options: ReproduceOptions, engine?: Engine): As
     return yield* experiment.execute();
   } finally {
     await lock.release();
+  }
+}
+
+/** A process that was just killed holds its lock until the system has cleared it away, which takes a moment on a busy machine. */
+async function lockPatiently(folder: string, attempts: number = 15): Promise<FolderLock> {
+  try {
+    return await lockFolder(folder);
+  } catch (error) {
+    if (!(error instanceof TritlensError) || error.code !== "E_LOCKED" || attempts === 0) throw error;
+    await setTimeout(100);
+    return lockPatiently(folder, attempts - 1);
   }
 }
 
