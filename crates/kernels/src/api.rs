@@ -5,7 +5,7 @@
 
 use crate::isa::kernels;
 use crate::pack::{Format, row_bytes};
-use crate::table::{AdamHyper, Kernels};
+use crate::table::{AdamHyper, Columns, Kernels};
 
 /// Panics unless the slice named `what` has `expected` elements: a wrong length is an error in the calling program.
 #[track_caller]
@@ -23,11 +23,13 @@ fn whole_rows(len: usize, cols: usize) -> usize {
     len / cols
 }
 
-/// Panics unless every row lies inside a table of `len` elements in rows of `cols`.
+/// Panics unless `cols` columns of every row lie inside the table.
 #[track_caller]
-fn table_rows(rows: &[u32], cols: usize, len: usize) {
-    let fits = |&row: &u32| (row as usize + 1).checked_mul(cols).is_some_and(|end| end <= len);
-    assert!(rows.iter().all(fits), "a row lies outside the table of {len} elements");
+fn table_rows(rows: &[u32], table: Columns<'_>, cols: usize) {
+    let start = |row: u32| (row as usize).checked_mul(table.stride)?.checked_add(table.first);
+    let end = |row: u32| start(row)?.checked_add(cols);
+    let fits = |&row: &u32| end(row).is_some_and(|end| end <= table.data.len());
+    assert!(rows.iter().all(fits), "a row lies outside the table of {} elements", table.data.len());
 }
 
 /// Panics unless the operands of a packed product fit its shape.
@@ -87,24 +89,24 @@ api! {
     /// When the lengths differ.
     fn dot(a: &[f32], b: &[f32]) -> f32 { length("b", b.len(), a.len()); }
 
-    /// `y += sum over j of weights[j] table[rows[j]]`, in the order of j; the table's rows have as many columns as `y`.
+    /// `y += sum over j of weights[j] table[rows[j]]`, in the order of j, over as many columns of the table as `y` has elements.
     ///
     /// # Panics
     /// When `weights` and `rows` differ in length or a row lies outside the table.
-    fn mix_rows(weights: &[f32], rows: &[u32], table: &[f32], y: &mut [f32]) {
+    fn mix_rows(weights: &[f32], rows: &[u32], table: Columns<'_>, y: &mut [f32]) {
         length("weights", weights.len(), rows.len());
-        table_rows(rows, y.len(), table.len());
+        table_rows(rows, table, y.len());
     }
 
     /// The gradients of [`mix_rows`]: `dweights[j] += dy . table[rows[j]]` (as [`dot`]) and `dtable[rows[j]] += weights[j] dy`, in the order of j.
     ///
     /// # Panics
     /// When lengths do not fit or a row lies outside the table.
-    fn mix_rows_back(weights: &[f32], rows: &[u32], table: &[f32], dy: &[f32], dweights: &mut [f32], dtable: &mut [f32]) {
+    fn mix_rows_back(weights: &[f32], rows: &[u32], table: Columns<'_>, dy: &[f32], dweights: &mut [f32], dtable: &mut [f32]) {
         length("weights", weights.len(), rows.len());
         length("dweights", dweights.len(), rows.len());
-        length("dtable", dtable.len(), table.len());
-        table_rows(rows, dy.len(), table.len());
+        length("dtable", dtable.len(), table.data.len());
+        table_rows(rows, table, dy.len());
     }
 
     /// Sum of `x`, accumulated in f64 in a fixed order.

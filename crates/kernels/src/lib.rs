@@ -40,4 +40,4 @@ pub use math::{exp_f32, exp_f64, log_f64};
 pub use pack::{
     BLOCK, Format, PackError, decode, pack, place, row_bytes, trit_byte, trit_digit, unpack,
 };
-pub use table::{AdamHyper, Kernels};
+pub use table::{AdamHyper, Columns, Kernels};

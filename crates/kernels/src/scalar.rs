@@ -8,7 +8,7 @@
 
 use crate::math::{exp_f32, exp_f64, log_f64};
 use crate::pack::{BLOCK, Format, decode, place, row_bytes};
-use crate::table::AdamHyper;
+use crate::table::{AdamHyper, Columns};
 
 /// Partial results of a float reduction.
 pub(crate) const LANES: usize = 16;
@@ -78,10 +78,10 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// y += sum over j of `w_j` `table[row_j]`, j in order
-pub(crate) fn mix_rows(weights: &[f32], rows: &[u32], table: &[f32], y: &mut [f32]) {
+pub(crate) fn mix_rows(weights: &[f32], rows: &[u32], table: Columns<'_>, y: &mut [f32]) {
     let cols = y.len();
     for (&w, &row) in weights.iter().zip(rows) {
-        axpy(w, &table[row as usize * cols..][..cols], y);
+        axpy(w, &table.data[table.at(row)..][..cols], y);
     }
 }
 
@@ -89,15 +89,15 @@ pub(crate) fn mix_rows(weights: &[f32], rows: &[u32], table: &[f32], y: &mut [f3
 pub(crate) fn mix_rows_back(
     weights: &[f32],
     rows: &[u32],
-    table: &[f32],
+    table: Columns<'_>,
     dy: &[f32],
     dweights: &mut [f32],
     dtable: &mut [f32],
 ) {
     let cols = dy.len();
     for (j, &row) in rows.iter().enumerate() {
-        let at = row as usize * cols;
-        dweights[j] += dot(dy, &table[at..at + cols]);
+        let at = table.at(row);
+        dweights[j] += dot(dy, &table.data[at..at + cols]);
         axpy(weights[j], dy, &mut dtable[at..at + cols]);
     }
 }

@@ -37,13 +37,32 @@ impl AdamHyper {
     }
 }
 
+/// Some columns of a table of rows: element c of row r is `data[r * stride + first + c]`. Taking a few columns of many rows at a time keeps a
+/// large table's part in the cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Columns<'a> {
+    /// The table.
+    pub data: &'a [f32],
+    /// Columns of the whole table.
+    pub stride: usize,
+    /// The first column taken.
+    pub first: usize,
+}
+
+impl Columns<'_> {
+    /// Where row `row` begins.
+    pub(crate) fn at(&self, row: u32) -> usize {
+        row as usize * self.stride + self.first
+    }
+}
+
 type Binary = unsafe fn(&[f32], &mut [f32]);
 type ScaledBinary = unsafe fn(f32, &[f32], &mut [f32]);
 type Reduce64 = unsafe fn(&[f32]) -> f64;
 type Back = unsafe fn(&[f32], &[f32], &mut [f32]);
 type CrossEntropy = unsafe fn(&[f32], usize, &[i32], &[f32], Option<&mut [f32]>, &mut [f64]) -> u64;
-type Mix = unsafe fn(&[f32], &[u32], &[f32], &mut [f32]);
-type MixBack = unsafe fn(&[f32], &[u32], &[f32], &[f32], &mut [f32], &mut [f32]);
+type Mix = unsafe fn(&[f32], &[u32], Columns<'_>, &mut [f32]);
+type MixBack = unsafe fn(&[f32], &[u32], Columns<'_>, &[f32], &mut [f32], &mut [f32]);
 type QuantizeTernary = unsafe fn(&[f32], f32, f32, &mut [i8], &mut [f32]);
 type QuantizeBinary = unsafe fn(&[f32], f32, f32, bool, &mut [i8], &mut [f32]);
 type AdamW = unsafe fn(&mut [f32], &[f32], &mut [f32], &mut [f32], &AdamHyper);

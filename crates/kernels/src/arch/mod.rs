@@ -90,7 +90,7 @@ macro_rules! table {
                 elementwise as e, mix, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
             };
             use $crate::pack::Format;
-            use $crate::table::{AdamHyper, Kernels};
+            use $crate::table::{AdamHyper, Columns, Kernels};
             type L = $lanes;
             Kernels {
                 name: $name,
@@ -101,11 +101,11 @@ macro_rules! table {
                 dot: wrap!($features, r::dot::<L>, (a: &[f32], b: &[f32]) -> f32),
                 mix_rows: wrap!(
                     $features, mix::mix_rows::<L>,
-                    (weights: &[f32], rows: &[u32], table: &[f32], y: &mut [f32])
+                    (weights: &[f32], rows: &[u32], table: Columns<'_>, y: &mut [f32])
                 ),
                 mix_rows_back: wrap!(
                     $features, mix::mix_rows_back::<L>,
-                    (weights: &[f32], rows: &[u32], table: &[f32], dy: &[f32], dweights: &mut [f32], dtable: &mut [f32])
+                    (weights: &[f32], rows: &[u32], table: Columns<'_>, dy: &[f32], dweights: &mut [f32], dtable: &mut [f32])
                 ),
                 sum: wrap!($features, r::sum::<L>, (x: &[f32]) -> f64),
                 sum_abs: wrap!($features, r::sum_abs::<L>, (x: &[f32]) -> f64),

@@ -6,6 +6,7 @@
 use super::{W, tail};
 use crate::lanes::Lanes;
 use crate::scalar;
+use crate::table::Columns;
 
 /// Rows that go through the columns together.
 const GROUP: usize = 4;
@@ -14,25 +15,25 @@ const GROUP: usize = 4;
 pub(crate) unsafe fn mix_rows<L: Lanes>(
     weights: &[f32],
     rows: &[u32],
-    table: &[f32],
+    table: Columns<'_>,
     y: &mut [f32],
 ) {
     let whole = y.len() / W * W;
     let cols = y.len();
     for c in (0..whole).step_by(W) {
-        // SAFETY: c + W <= cols, and the caller has checked that row * cols + cols <= table.len() for every row; it has the instruction set.
+        // SAFETY: c + W <= cols, and the caller has checked that every row's columns lie inside the table; it has the instruction set.
         unsafe {
             let mut sum = L::load(y.as_ptr().add(c));
             for (&w, &row) in weights.iter().zip(rows) {
-                let x = L::load(table.as_ptr().add(row as usize * cols + c));
+                let x = L::load(table.data.as_ptr().add(table.at(row) + c));
                 sum = L::add(sum, L::mul(L::splat(w), x));
             }
             L::store(y.as_mut_ptr().add(c), sum);
         }
     }
     for (&w, &row) in weights.iter().zip(rows) {
-        let at = row as usize * cols;
-        scalar::axpy(w, &table[at + whole..at + cols], &mut y[whole..]);
+        let at = table.at(row);
+        scalar::axpy(w, &table.data[at + whole..at + cols], &mut y[whole..]);
     }
 }
 
@@ -40,7 +41,7 @@ pub(crate) unsafe fn mix_rows<L: Lanes>(
 pub(crate) unsafe fn mix_rows_back<L: Lanes>(
     weights: &[f32],
     rows: &[u32],
-    table: &[f32],
+    table: Columns<'_>,
     dy: &[f32],
     dweights: &mut [f32],
     dtable: &mut [f32],
@@ -62,14 +63,14 @@ unsafe fn group<L: Lanes, const N: usize>(
     j: usize,
     weights: &[f32],
     rows: &[u32],
-    table: &[f32],
+    table: Columns<'_>,
     dy: &[f32],
     dweights: &mut [f32],
     dtable: &mut [f32],
 ) {
     let (cols, whole) = (dy.len(), dy.len() / W * W);
-    let at: [usize; N] = std::array::from_fn(|n| rows[j + n] as usize * cols);
-    // SAFETY: c + W <= cols, and the caller has checked that row * cols + cols <= len of both tables for every row; it has the instruction set.
+    let at: [usize; N] = std::array::from_fn(|n| table.at(rows[j + n]));
+    // SAFETY: c + W <= cols, and the caller has checked that every row's columns lie inside both tables; it has the instruction set.
     unsafe {
         let mut w = [L::splat(0.0); N];
         for n in 0..N {
@@ -79,7 +80,7 @@ unsafe fn group<L: Lanes, const N: usize>(
         for c in (0..whole).step_by(W) {
             let g = L::load(dy.as_ptr().add(c));
             for n in 0..N {
-                let x = L::load(table.as_ptr().add(at[n] + c));
+                let x = L::load(table.data.as_ptr().add(at[n] + c));
                 sums[n] = L::add(sums[n], L::mul(g, x));
                 let d = dtable.as_mut_ptr().add(at[n] + c);
                 L::store(d, L::add(L::load(d), L::mul(w[n], g)));
@@ -87,7 +88,7 @@ unsafe fn group<L: Lanes, const N: usize>(
         }
         for n in 0..N {
             if whole < cols {
-                let (g, x) = (tail(dy, 0.0), tail(&table[at[n]..at[n] + cols], 0.0));
+                let (g, x) = (tail(dy, 0.0), tail(&table.data[at[n]..at[n] + cols], 0.0));
                 let product = L::mul(L::load(g.as_ptr()), L::load(x.as_ptr()));
                 sums[n] = L::add(sums[n], product);
                 let d = &mut dtable[at[n] + whole..at[n] + cols];

@@ -1,0 +1,102 @@
+//! Products with packed weights.
+
+use tritlens_kernels::{Format, available, pack, row_bytes};
+
+use super::data::{Bits, DATA, Data, Random, agree};
+
+/// Random packed rows, made by `pack`.
+fn packed(random: &mut Random, format: Format, rows: usize, cols: usize) -> Vec<u8> {
+    let code = |random: &mut Random| match format {
+        Format::Binary => 2 * random.below(2) as i8 - 1,
+        _ => random.below(3) as i8 - 1,
+    };
+    let codes: Vec<i8> = (0..rows * cols).map(|_| code(random)).collect();
+    let mut out = vec![0; rows * row_bytes(format, cols)];
+    pack(format, &codes, rows, cols, &mut out).unwrap();
+    out
+}
+
+/// Rows and batch sizes below, at and above every tile.
+const SHAPES: [(usize, usize); 9] =
+    [(1, 1), (4, 1), (5, 1), (1, 2), (2, 3), (3, 4), (5, 5), (9, 8), (4, 0)];
+
+#[cfg_attr(test, test)]
+pub(crate) fn packed_f32() {
+    for format in Format::ALL {
+        for (rows, m) in SHAPES {
+            for cols in (0..=67).chain([127, 128, 129, 160, 161, 256, 257, 320, 512, 1000]) {
+                for data in DATA {
+                    let case = format!("{format:?} {data:?} rows {rows} m {m} cols {cols}");
+                    agree(&case, |table| {
+                        let mut random = Random(cols as u64 + 3);
+                        let w = packed(&mut random, format, rows, cols);
+                        let x = data.floats(&mut random, m * cols);
+                        let mut y = vec![f32::NAN; m * rows];
+                        table.packed_matmul_f32(format, &w, rows, cols, 0.37, &x, m, &mut y);
+                        Bits::default().f32(&y)
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[cfg_attr(test, test)]
+pub(crate) fn packed_i8() {
+    for format in Format::ALL {
+        for (rows, m) in SHAPES {
+            for cols in (0..=67).chain([127, 128, 129, 160, 161, 256, 257, 320, 512, 3000]) {
+                agree(&format!("{format:?} rows {rows} m {m} cols {cols}"), |table| {
+                    let mut random = Random(cols as u64 + 3);
+                    let w = packed(&mut random, format, rows, cols);
+                    let x: Vec<i8> = (0..m * cols).map(|_| random.next() as i8).collect();
+                    let mut y = vec![i32::MIN; m * rows];
+                    table.packed_matmul_i8(format, &w, rows, cols, &x, m, &mut y);
+                    Bits::default().i32s(&y)
+                });
+            }
+        }
+    }
+}
+
+/// A million extreme products of one sign: 16-bit partial sums must have been emptied in time. The right answer is known.
+#[cfg_attr(test, test)]
+pub(crate) fn long_rows_of_extremes_do_not_overflow() {
+    let cols = 1 << 20;
+    for format in Format::ALL {
+        for (code, x) in [(1, -128), (1, 127), (-1, -128), (-1, 127)] {
+            let mut w = vec![0; row_bytes(format, cols)];
+            pack(format, &vec![code; cols], 1, cols, &mut w).unwrap();
+            for m in [1, 4] {
+                for table in available() {
+                    let mut y = vec![0; m];
+                    table.packed_matmul_i8(format, &w, 1, cols, &vec![x; m * cols], m, &mut y);
+                    let expected = i32::from(code) * i32::from(x) * cols as i32;
+                    assert_eq!(y, vec![expected; m], "{} {format:?}", table.name);
+                }
+            }
+        }
+    }
+}
+
+/// Bytes that `pack` never writes still mean the same everywhere, so a broken file cannot make machines disagree, or an accumulator overflow.
+#[cfg_attr(test, test)]
+pub(crate) fn any_bytes_agree() {
+    for format in Format::ALL {
+        let (rows, cols) = (3, 40 * format.block_codes());
+        for fill in [None, Some(0xff), Some(0x00)] {
+            agree(&format!("{format:?} bytes {fill:?}"), |table| {
+                let mut random = Random(11);
+                let w: Vec<u8> = (0..rows * row_bytes(format, cols))
+                    .map(|_| fill.unwrap_or(random.next() as u8))
+                    .collect();
+                let xi = vec![-128i8; cols];
+                let xf = Data::Plain.floats(&mut random, cols);
+                let (mut yi, mut yf) = (vec![0; rows], vec![0.0; rows]);
+                table.packed_matmul_i8(format, &w, rows, cols, &xi, 1, &mut yi);
+                table.packed_matmul_f32(format, &w, rows, cols, 1.0, &xf, 1, &mut yf);
+                Bits::default().i32s(&yi).f32(&yf)
+            });
+        }
+    }
+}
