@@ -37,9 +37,18 @@ export async function openCheckpoint(path: string, options: OpenOptions = {}): P
   const given = options.train === undefined ? undefined : await readIndices(options.train);
   const file = await readSafetensors(path);
   const checkpoint = await loadCheckpoint(path, { ...liOptions(file, sibling, options, given), ...lensOptions(file, sibling, options) });
+  requireAgreement(checkpoint, options);
   const p = options.p ?? checkpoint.data?.p ?? checkpoint.config.dVocab - 1;
   const split = trainIndices(checkpoint, p, given);
   return { checkpoint, p, ...split, mode: options.mode ?? modeName(checkpoint) };
+}
+
+/** What the caller says may fill gaps, not contradict the file. @throws E_CHECKPOINT. */
+function requireAgreement({ format, config, data }: Checkpoint, { p, mode }: OpenOptions): void {
+  if (format !== "tritlens") return;
+  const quantizer = mode === undefined ? config.quantizer : labMode(mode).config(3).quantizer;
+  if (quantizer !== config.quantizer) throw new TritlensError("E_CHECKPOINT", "the checkpoint is of another mode", { expected: config.quantizer, found: quantizer });
+  if (p !== undefined && data !== undefined && data.p !== p) throw new TritlensError("E_CHECKPOINT", "the checkpoint is of another modulus", { expected: String(data.p), found: String(p) });
 }
 
 /** A JSON beside the weights: a reference run's, or one with a TransformerLens config. */
@@ -51,7 +60,7 @@ const dim = (file: SafetensorsFile, name: string, axis: number): number => file.
 function liOptions(file: SafetensorsFile, sibling: Sibling | null, options: OpenOptions, given: Int32Array | undefined): { run?: LiRun } {
   if (!has(file, "W_E") || !has(file, "W_Q")) return {};
   const mode = options.mode ?? sibling?.args?.mode;
-  if (mode === undefined) return {};
+  if (mode === undefined) throw new TritlensError("E_CHECKPOINT", "the file does not say how its weights are quantised", { expected: "a JSON beside it with args.mode, or --mode", found: "neither" });
   const p = options.p ?? sibling?.args?.p ?? dim(file, "W_E", 0) - 1;
   return { run: { args: { ...sibling?.args, mode, p }, train: given ? Array.from(given) : (sibling?.train ?? []) } };
 }
