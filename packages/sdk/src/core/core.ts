@@ -19,10 +19,13 @@ export interface CoreInfo {
 
 /** One parameter of a compiled program. Matrices of linear layers are stored `[out, in]`, row-major. */
 export interface ParamInfo {
+  /** Name in the Spec. */
   name: string;
+  /** [out, in] for matrices. */
   shape: number[];
   /** Offset in the flat parameter vector (elements). */
   offset: number;
+  /** Number of elements. */
   length: number;
   /** Quantiser applied in the forward pass, `none` for full precision. */
   quant: string;
@@ -30,21 +33,27 @@ export interface ParamInfo {
 
 /** One named activation of a compiled program. */
 export interface SiteInfo {
+  /** Name in the Spec. */
   name: string;
 }
 
 /** What `describe` tells of a program. */
 export interface ProgramInfo {
+  /** Parameters, in the order of the flat vector. */
   params: ParamInfo[];
   /** Length of the flat parameter vector (elements). */
   paramLength: number;
+  /** Sites, in firing order. */
   sites: SiteInfo[];
 }
 
 /** Where a site lies in a run's arena (elements of f32). Offsets do not change while the run is open. */
 export interface SitePlace {
+  /** First element of the value. */
   offset: number;
+  /** Number of elements. */
   length: number;
+  /** Extents, with the run's batch and sequence filled in. */
   shape: number[];
   /** Offset of the gradient twin, or -1 when the run was opened without gradients. */
   gradOffset: number;
@@ -52,7 +61,9 @@ export interface SitePlace {
 
 /** What `describeRun` tells. */
 export interface RunInfo {
+  /** Elements the arena has. */
   arenaLength: number;
+  /** Places of the sites, in the order of the program's. */
   sites: SitePlace[];
   /** Place of the program's output (logits). */
   output: SitePlace;
@@ -60,32 +71,50 @@ export interface RunInfo {
 
 /** What `describeTrainer` tells: the names of the numbers written per step by `trainSteps`. */
 export interface TrainerInfo {
+  /** `loss`, `lr`, and `flips.NAME` for every quantised parameter. */
   columns: string[];
 }
 
-/** Handle types: plain numbers, branded so that they cannot be mixed up. */
-export type ProgramHandle = number & { readonly __program: unique symbol };
-export type RunHandle = number & { readonly __run: unique symbol };
-export type TrainerHandle = number & { readonly __trainer: unique symbol };
+/** A compiled program. A plain number, branded so that handles cannot be mixed up. */
+export type ProgramHandle = number & {
+  /** Brand; exists in types only. */
+  readonly __program: unique symbol;
+};
+/** An open run. A plain number, branded so that handles cannot be mixed up. */
+export type RunHandle = number & {
+  /** Brand; exists in types only. */
+  readonly __run: unique symbol;
+};
+/** An open trainer. A plain number, branded so that handles cannot be mixed up. */
+export type TrainerHandle = number & {
+  /** Brand; exists in types only. */
+  readonly __trainer: unique symbol;
+};
 
 /** `step` and `stepBack` return this when there is nothing left to do. */
 export const DONE = -1;
 
 /** The whole surface of the Rust core, as TypeScript sees it. */
 export interface Core {
+  /** Which binding runs. */
   readonly backend: "native" | "wasm";
 
+  /** Version, instruction sets and threads. */
   info(): CoreInfo;
   /** Sets the size of the thread pool; returns what is in force (always 1 in WebAssembly). */
   setThreads(threads: number): number;
 
   /** Compiles a Spec (JSON, see spec/spec.ts) into a program. */
   compile(spec: string): ProgramHandle;
+  /** Parameters and sites of a program. */
   describe(program: ProgramHandle): ProgramInfo;
+  /** Forgets a program. Open runs and trainers of it keep what they need. */
   closeProgram(program: ProgramHandle): void;
   /** Fills every parameter from the counter-based generator, as its `init` in the Spec says. `seed` is an integer in [0, 2^53). */
   init(program: ProgramHandle, seed: number): void;
+  /** Copies a latent parameter into `out`. */
   readParam(program: ProgramHandle, param: number, out: Float32Array): void;
+  /** Replaces a latent parameter. */
   writeParam(program: ProgramHandle, param: number, data: Float32Array): void;
   /** The matrix the forward pass multiplies with: quantised and dequantised; the latent one when `quant` is `none`. */
   effectiveParam(program: ProgramHandle, param: number, out: Float32Array): void;
@@ -94,6 +123,7 @@ export interface Core {
 
   /** Opens a run over `batch` x `seq` tokens. With `grad`, room for gradients is kept and `stepBack` works. */
   openRun(program: ProgramHandle, batch: number, seq: number, grad: boolean): RunHandle;
+  /** Where the activations of a run lie in its arena. */
   describeRun(run: RunHandle): RunInfo;
   /** A view of the run's arena, valid until the next call into the core. */
   arena(run: RunHandle): Float32Array;
@@ -116,10 +146,12 @@ export interface Core {
   stepBack(run: RunHandle): number;
   /** Gradient of a latent parameter after `stepBack` is DONE. */
   readParamGrad(run: RunHandle, param: number, out: Float32Array): void;
+  /** Forgets a run and its arena. */
   closeRun(run: RunHandle): void;
 
   /** Opens a trainer on a program. `config` is JSON, see train/config.ts. */
   openTrainer(program: ProgramHandle, config: string): TrainerHandle;
+  /** Names of the numbers that `trainSteps` writes. */
   describeTrainer(trainer: TrainerHandle): TrainerInfo;
   /** Sets a data set: `which` 0 is trained on, 1 and above are for `evaluate`. `tokens` is [rows, seq], `targets` [rows]. */
   setData(trainer: TrainerHandle, which: number, tokens: Int32Array, targets: Int32Array): void;
@@ -135,9 +167,13 @@ export interface Core {
   trainerStep(trainer: TrainerHandle): number;
   /** Reads flat optimiser state: 0 parameters, 1 first moments, 2 second moments. */
   readTrainerState(trainer: TrainerHandle, kind: 0 | 1 | 2, out: Float32Array): void;
+  /** Replaces flat optimiser state; the kinds are those of `readTrainerState`. */
   writeTrainerState(trainer: TrainerHandle, kind: 0 | 1 | 2, data: Float32Array): void;
+  /** Says how many steps were taken, after a resume. */
   setTrainerStep(trainer: TrainerHandle, step: number): void;
+  /** Ends a running `trainSteps` after its current step. */
   cancelTrainer(trainer: TrainerHandle): void;
+  /** Forgets a trainer. */
   closeTrainer(trainer: TrainerHandle): void;
 
   /** Bytes a packed matrix of [rows, cols] takes in a format: `binary`, `ternary2`, `ternary5`, `hf`, `tq1_0`, `tq2_0`, `q8_0`, `q4_0`, `q1_0`, `q2_0`, `i2_s`. */
@@ -148,6 +184,7 @@ export interface Core {
   unpackCodes(format: string, packed: Uint8Array, rows: number, cols: number, out: Int8Array): void;
   /** Quantises floats into a GGUF block format (`tq1_0`, `tq2_0`, `q8_0`, `q4_0`, `q1_0`, `q2_0`), as gguf-py does. */
   quantizeBlocks(format: string, values: Float32Array, cols: number, out: Uint8Array): void;
+  /** Reads a GGUF block format back to floats, as gguf-py does. */
   dequantizeBlocks(format: string, packed: Uint8Array, cols: number, out: Float32Array): void;
   /** y[m, rows] = scale * x[m, cols] . W^T with packed W, f32 activations (exact products, fixed summation order). */
   packedMatmul(format: string, packed: Uint8Array, rows: number, cols: number, scale: number, x: Float32Array, m: number, y: Float32Array): void;

@@ -46,6 +46,7 @@ export interface ErrorDetails {
  * ```
  */
 export class TritlensError extends Error {
+  /** Always `TritlensError`. */
   override readonly name: string = "TritlensError";
   /** Stable code. */
   readonly code: ErrorCode;

@@ -6,7 +6,7 @@ import { DONE } from "../core/core.ts";
 import { TritlensError } from "../core/errors.ts";
 import { requireLength, Tensor } from "../tensor/index.ts";
 import { GRAD } from "./cache.ts";
-import type { Edit } from "./edit.ts";
+import type { SiteEdit } from "./edit.ts";
 import type { Run } from "./run.ts";
 
 /** What a hook may return: nothing (it may have written in place), or a replacement of the same size. */
@@ -15,6 +15,7 @@ export type HookResult = Tensor | Float32Array | undefined | void;
 
 /** Where a hook was called. */
 export interface HookPoint {
+  /** Canonical name of the activation. */
   readonly name: string;
   /** The run that called it. */
   readonly run: Run;
@@ -31,7 +32,7 @@ export interface RunPlan {
   readonly names: readonly string[];
   readonly forward: ReadonlyMap<number, readonly AsyncHookFn[]>;
   readonly backward: ReadonlyMap<number, readonly AsyncHookFn[]>;
-  readonly edits: readonly { readonly site: number; readonly edit: Edit }[];
+  readonly edits: readonly SiteEdit[];
   /** Sites to keep in the cache. */
   readonly keep: ReadonlySet<number>;
   /** Sites whose gradients are kept. */

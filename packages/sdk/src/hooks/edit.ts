@@ -8,29 +8,61 @@ export type Box = Readonly<Record<string, number | readonly [lo: number, hi: num
 /** Values for an edit: one number, one box, or one box without the batch axis. */
 export type EditValue = number | ArrayLike<number> | Tensor;
 
-/**
- * What happens to the chosen box of an activation. Gradients go through an edit as through any function: those of overwritten values are zero.
- *
- * - `zero`: x = 0. `mean`: x = mean of x over the batch (mean ablation).
- * - `set`: x = value (patching). `add`: x += value (steering). `scale`: x *= factor.
- * - `project`: x -= (x . u) u along the last axis, u = direction / |direction|.
- */
-export type Edit =
-  | { readonly kind: "zero" | "mean"; readonly at?: Box }
-  | { readonly kind: "set" | "add"; readonly value: EditValue; readonly at?: Box }
-  | { readonly kind: "scale"; readonly factor: number; readonly at?: Box }
-  | { readonly kind: "project"; readonly direction: ArrayLike<number>; readonly at?: Box };
+/** What every edit may say. */
+export interface EditPlace {
+  /** The part that changes; all of it when left out. */
+  readonly at?: Box;
+}
+
+/** x = 0 (`zero`), or x = mean of x over the batch (`mean`). */
+export interface AblationEdit extends EditPlace {
+  /** Zero or mean ablation. */
+  readonly kind: "zero" | "mean";
+}
+
+/** x = value (`set`: patching), or x += value (`add`: steering). */
+export interface ValueEdit extends EditPlace {
+  /** Patching or steering. */
+  readonly kind: "set" | "add";
+  /** What to set or add. */
+  readonly value: EditValue;
+}
+
+/** x *= factor. */
+export interface ScaleEdit extends EditPlace {
+  /** Scaling. */
+  readonly kind: "scale";
+  /** The factor. */
+  readonly factor: number;
+}
+
+/** x -= (x . u) u along the last axis, u = direction / |direction|. */
+export interface ProjectEdit extends EditPlace {
+  /** Projecting a direction out. */
+  readonly kind: "project";
+  /** The direction, of any length but 0. */
+  readonly direction: ArrayLike<number>;
+}
+
+/** What happens to the chosen box of an activation. Gradients go through an edit as through any function: those of overwritten values are zero. */
+export type Edit = AblationEdit | ValueEdit | ScaleEdit | ProjectEdit;
 
 const KINDS = ["zero", "mean", "set", "add", "scale", "project"] as const;
 /** Axes a record has room for. */
 const MAX_AXES = 4;
 
-/** An edit bound to a site of a run. */
-export interface PlacedEdit {
+/** An edit bound to a site, by index. */
+export interface SiteEdit {
+  /** Index of the site. */
   readonly site: number;
+  /** What happens there. */
+  readonly edit: Edit;
+}
+
+/** An edit with what encoding it needs to know of its site. */
+interface PlacedEdit extends SiteEdit {
   readonly shape: readonly number[];
   readonly axes: readonly string[];
-  readonly edit: Edit;
 }
 
 /**

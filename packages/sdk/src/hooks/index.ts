@@ -1,10 +1,20 @@
 /** Running models: caches, hooks, edits and weights. */
 export { ActivationCache } from "./cache.ts";
 export type { AsyncHookFn, HookFn, HookPoint, HookResult } from "./drive.ts";
-export type { Box, Edit, EditValue } from "./edit.ts";
-export { type AsyncRunOptions, type CachedRun, type CacheOptions, type Loss, Model, type ModelOptions, type RunOptions } from "./model.ts";
+export type { AblationEdit, Box, Edit, EditPlace, EditValue, ProjectEdit, ScaleEdit, SiteEdit, ValueEdit } from "./edit.ts";
+export {
+  type AsyncRunOptions,
+  type CachedRun,
+  type CacheOptions,
+  type GradientLoss,
+  type Loss,
+  Model,
+  type ModelOptions,
+  type RunOptions,
+  type TargetLoss,
+} from "./model.ts";
 export type { AsyncGradHook, AsyncHook, GradHook, Hook } from "./plan.ts";
 export { Run, type Side } from "./run.ts";
 export { type NameFilter, selectSites } from "./select.ts";
-export { type TokenRows, type Tokens, toTokenRows } from "./tokens.ts";
+export { type FlatTokens, type TokenRows, type Tokens, toTokenRows } from "./tokens.ts";
 export type { WeightCodes, WeightOptions } from "./weights.ts";

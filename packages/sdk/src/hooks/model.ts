@@ -24,17 +24,28 @@ export interface ModelOptions {
   readonly core?: Core;
 }
 
-/**
- * The scalar whose gradient is taken: cross-entropy against targets (one class an output row, -1 leaves the row out), a gradient of the logits that
- * the caller worked out, or a function from logits to that gradient.
- */
-export type Loss = { readonly targets: ArrayLike<number> } | { readonly grad: Float32Array } | ((logits: Tensor) => Float32Array | Tensor);
+/** Mean cross-entropy against targets. */
+export interface TargetLoss {
+  /** One class an output row; -1 leaves the row out. */
+  readonly targets: ArrayLike<number>;
+}
+
+/** A gradient of the logits that the caller worked out. */
+export interface GradientLoss {
+  /** As many numbers as there are logits. */
+  readonly grad: Float32Array;
+}
+
+/** The scalar whose gradient is taken: cross-entropy, the gradient of anything, or a function from logits to that gradient. */
+export type Loss = TargetLoss | GradientLoss | ((logits: Tensor) => Float32Array | Tensor);
 
 /** Options of every call that runs a model with hooks. */
 export interface RunOptions {
+  /** Hooks on activations: functions, or edits as data. */
   readonly hooks?: readonly Hook[];
   /** Hooks on gradients; they need `loss`. */
   readonly gradHooks?: readonly GradHook[];
+  /** The scalar whose gradient is taken. */
   readonly loss?: Loss;
   /** Run blocks 0 to stopAtLayer - 1 only and return the residual stream; negative counts from the end (as in TransformerLens). */
   readonly stopAtLayer?: number;
@@ -42,7 +53,9 @@ export interface RunOptions {
 
 /** Options of {@link Model.runWithHooksAsync}. */
 export interface AsyncRunOptions extends Omit<RunOptions, "hooks" | "gradHooks"> {
+  /** Hooks on activations. */
   readonly hooks?: readonly AsyncHook[];
+  /** Hooks on gradients; they need `loss`. */
   readonly gradHooks?: readonly AsyncGradHook[];
 }
 
@@ -60,6 +73,7 @@ export interface CacheOptions extends RunOptions {
 export interface CachedRun {
   /** [batch, class] with `readout: "last"`, else [batch, pos, class]; the residual stream with `stopAtLayer`. */
   readonly logits: Tensor;
+  /** What was kept. */
   readonly cache: ActivationCache;
   /** Mean cross-entropy, when `loss` has targets. */
   readonly loss?: number;
@@ -95,7 +109,9 @@ const backstop = new FinalizationRegistry<{ core: Core; program: ProgramHandle }
  * ```
  */
 export class Model {
+  /** The core the model runs on. */
   readonly core: Core;
+  /** The graph the model was compiled from. */
   readonly spec: Spec;
   /** The configuration, when the model was made from one. */
   readonly config: TransformerConfig | undefined;

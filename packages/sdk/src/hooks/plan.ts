@@ -1,7 +1,7 @@
 /** Turns the options of a call into what happens at each site. */
 import { TritlensError } from "../core/errors.ts";
 import type { AsyncHookFn, HookFn, RunPlan } from "./drive.ts";
-import type { Edit } from "./edit.ts";
+import type { Edit, SiteEdit } from "./edit.ts";
 import { type NameFilter, selectSites } from "./select.ts";
 
 /** A hook: where, and a function or an edit. Edits of a site run before its functions. */
@@ -27,7 +27,7 @@ export function makePlan(options: PlanOptions, names: readonly string[], layers:
   const keep = options.names === undefined ? [] : selectSites(options.names, names);
   const stop = options.stopAtLayer === undefined ? undefined : stopSite(options.stopAtLayer, names, layers);
   const forward = new Map<number, AsyncHookFn[]>();
-  const edits: { site: number; edit: Edit }[] = [];
+  const edits: SiteEdit[] = [];
   for (const [where, action] of options.hooks ?? []) {
     for (const site of selectSites(where, names)) {
       // Stopping ahead of a block means that its own input hooks do not run.

@@ -2,7 +2,7 @@
 import { type Core, DONE, type ProgramHandle, type RunHandle, type RunInfo, type SitePlace } from "../core/core.ts";
 import { TritlensError } from "../core/errors.ts";
 import { Tensor } from "../tensor/index.ts";
-import { encodeEdits, type PlacedEdit } from "./edit.ts";
+import { encodeEdits, type SiteEdit } from "./edit.ts";
 import type { TokenRows } from "./tokens.ts";
 
 /** Forward values or their gradients. */
@@ -51,7 +51,7 @@ export class Run {
   }
 
   /** Replaces the run's data edits. */
-  setEdits(edits: readonly Omit<PlacedEdit, "shape" | "axes">[]): void {
+  setEdits(edits: readonly SiteEdit[]): void {
     const placed = edits.map((e) => ({ ...e, shape: this.#place(e.site).shape, axes: this.#axes[e.site] as readonly string[] }));
     const { ints, floats } = encodeEdits(placed);
     this.#core.setEdits(this.#handle, ints, floats);

@@ -1,18 +1,24 @@
 /** What callers may pass as tokens, and its one checked form. */
 import { requireAttached, TritlensError } from "../core/errors.ts";
 
+/** Token ids laid out flat. */
+export interface FlatTokens {
+  /** Row-major ids. */
+  readonly data: Int32Array;
+  /** [batch, pos]. */
+  readonly shape: readonly number[];
+}
+
 /** Rows of token ids: nested lists, one row as a flat list or typed array, or flat data with a shape [batch, pos]. */
-export type Tokens =
-  | readonly (readonly number[])[]
-  | readonly number[]
-  | Int32Array
-  | { readonly data: Int32Array; readonly shape: readonly number[] };
+export type Tokens = readonly (readonly number[])[] | readonly number[] | Int32Array | FlatTokens;
 
 /** Checked tokens. */
 export interface TokenRows {
   /** Row-major [batch, pos]. */
   readonly data: Int32Array;
+  /** Number of rows. */
   readonly batch: number;
+  /** Tokens a row. */
   readonly pos: number;
 }
 

@@ -17,6 +17,7 @@ export interface WeightCodes {
 
 /** Which values of a parameter: the latent ones that training updates, or those the forward pass multiplies with. */
 export interface WeightOptions {
+  /** True for the quantised and dequantised values; false (the default) for the latent ones. */
   readonly effective?: boolean;
 }
 

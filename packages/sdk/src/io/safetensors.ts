@@ -16,14 +16,19 @@ const MAX_RANK = 64;
 
 /** One tensor of a file. `bytes` is a view into the file's bytes and need not be aligned. */
 export interface StoredTensor {
+  /** Element type. */
   readonly dtype: StoredDType;
+  /** Extents. */
   readonly shape: readonly number[];
+  /** Row-major elements, little-endian. */
   readonly bytes: Uint8Array;
 }
 
 /** A parsed file. Maps, because names come from outside. */
 export interface SafetensorsFile {
+  /** Tensors by name, in the order of the header. */
   readonly tensors: Map<string, StoredTensor>;
+  /** Strings of `__metadata__`. */
   readonly metadata: Map<string, string>;
 }
 

@@ -15,20 +15,27 @@ export type InitScheme = "transformerlens" | "li" | "nanda";
 
 /** A complete configuration. Write a {@link TransformerOptions} and let {@link transformerConfig} fill in the rest. */
 export interface TransformerConfig {
+  /** Number of blocks. */
   readonly nLayers: number;
+  /** Width of the residual stream. */
   readonly dModel: number;
+  /** Attention heads a block. */
   readonly nHeads: number;
+  /** Width of a head. */
   readonly dHead: number;
   /** Width of the MLP; 0 when `attnOnly`. */
   readonly dMlp: number;
   /** Longest sequence. */
   readonly nCtx: number;
+  /** Number of token ids. */
   readonly dVocab: number;
   /** Number of output classes. */
   readonly dVocabOut: number;
+  /** Activation function of the MLP. */
   readonly actFn: ActFn;
   /** act(x W_gate) * (x W_in) + b_in instead of act(x W_in + b_in). */
   readonly gatedMlp: boolean;
+  /** No MLPs. */
   readonly attnOnly: boolean;
   /** Attention and MLP both read the block's input (GPT-J, GPT-NeoX). */
   readonly parallelAttnMlp: boolean;
@@ -41,22 +48,31 @@ export interface TransformerConfig {
    * its gradient there is what TransformerLens reports for ln1. Leave it off (one ln1, the whole gradient) for anything else.
    */
   readonly splitNorm: boolean;
+  /** Added to the mean square under the root, inside the blocks. */
   readonly normEps: number;
+  /** The same for the final norm. */
   readonly finalNormEps: number;
   /** Least divisor of the final norm; Li's model bounds the norm of x, not its mean square. */
   readonly finalNormFloor: number;
+  /** Kind of position information. */
   readonly positions: Positions;
+  /** Leading entries of a head that are rotated. */
   readonly rotaryDim: number;
+  /** Base of the rotation frequencies. */
   readonly rotaryBase: number;
   /** Rotate pairs (2i, 2i+1) instead of (i, i + dim/2). */
   readonly rotaryAdjacentPairs: boolean;
+  /** `causal` masks keys behind the query; `bidirectional` masks nothing. */
   readonly attentionDir: "causal" | "bidirectional";
   /** Fewer than `nHeads` is grouped-query attention. */
   readonly nKeyValueHeads: number;
   /** Divisor of q . k; sqrt(dHead) by default. */
   readonly attnScale: number;
+  /** b_Q, b_K, b_V and b_O. */
   readonly attnBias: boolean;
+  /** b_in and b_out. */
   readonly mlpBias: boolean;
+  /** b_U. */
   readonly unembedBias: boolean;
   /** Quantiser of W_Q, W_K, W_V, W_O, W_in, W_gate and W_out. */
   readonly quantizer: Quantizer;
@@ -64,13 +80,15 @@ export interface TransformerConfig {
   readonly actQuant: "none" | "int8";
   /** Logits at the last position only ([batch, class]), or at all ([batch, pos, class]). */
   readonly readout: "last" | "all";
+  /** Scheme of the initial weights. */
   readonly init: InitScheme;
 }
 
-type Required4 = "nLayers" | "dModel" | "dHead" | "nCtx" | "dVocab";
+/** Fields without a default. */
+export type RequiredSize = "nLayers" | "dModel" | "dHead" | "nCtx" | "dVocab";
 
 /** What a caller writes: sizes are needed, the rest has TransformerLens's defaults. */
-export type TransformerOptions = Pick<TransformerConfig, Required4> & Partial<Omit<TransformerConfig, Required4>>;
+export type TransformerOptions = Pick<TransformerConfig, RequiredSize> & Partial<Omit<TransformerConfig, RequiredSize>>;
 
 /** How callers name a training mode; `fp32` is no quantiser. */
 export type Mode = "fp32" | Exclude<Quantizer, "none">;

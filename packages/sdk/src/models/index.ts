@@ -7,6 +7,7 @@ export {
   type Normalization,
   type Positions,
   quantizerOf,
+  type RequiredSize,
   type TransformerConfig,
   type TransformerOptions,
   transformerConfig,
@@ -14,4 +15,4 @@ export {
 export { fromTransformerLens, readStateDict, toTransformerLens, transformerLensName } from "./layout.ts";
 export { liConfig, nandaConfig, type ReadyOptions, requireModulus } from "./ready.ts";
 export { transformerSpec } from "./transformer.ts";
-export { configFromTransformerLens } from "./transformerlens.ts";
+export { configFromTransformerLens, type TransformerLensJson } from "./transformerlens.ts";

@@ -2,7 +2,8 @@
 import { TritlensError, unknownName } from "../core/errors.ts";
 import { type Normalization, type TransformerConfig, type TransformerOptions, transformerConfig } from "./config.ts";
 
-type Json = Readonly<Record<string, unknown>>;
+/** HookedTransformerConfig as JSON. */
+export type TransformerLensJson = Readonly<Record<string, unknown>>;
 
 /** Fields that change nothing about the computed function. */
 const IGNORED = new Set([
@@ -37,7 +38,7 @@ const IGNORED = new Set([
 ]); // prettier-ignore
 
 /** Fields that would change the function, with the only value that is supported. */
-const FIXED: Json = {
+const FIXED: TransformerLensJson = {
   use_local_attn: false,
   window_size: null,
   attn_types: null,
@@ -87,7 +88,7 @@ const COMPUTED = new Set(["normalization_type", "final_rms", "positional_embeddi
  *
  * @throws E_SPEC for a feature that is not supported (naming it), E_NAME for a field TransformerLens does not have.
  */
-export function configFromTransformerLens(json: Json): TransformerConfig {
+export function configFromTransformerLens(json: TransformerLensJson): TransformerConfig {
   const options: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(json)) {
     const field = COPIED[key];
@@ -117,7 +118,7 @@ function normalizationOf(value: unknown): Normalization {
   return value === null ? "none" : (value as Normalization);
 }
 
-function attnScaleOf(json: Json): number {
+function attnScaleOf(json: TransformerLensJson): number {
   if (json.use_attn_scale === false) return 1;
   const scale = json.attn_scale;
   return typeof scale === "number" && scale !== -1 ? scale : Math.sqrt(json.d_head as number);

@@ -1,6 +1,7 @@
 /** Builds a {@link Spec} node by node, so that a model reads as its forward pass. */
 import { TritlensError } from "../core/errors.ts";
-import type { Init, NodeRef, NodeSpec, ParamRef, ParamSpec, Quantizer, SiteDim, SiteSpec, Spec } from "./spec.ts";
+import type { NodeRef, NodeSpec, ParamRef } from "./nodes.ts";
+import type { Init, ParamSpec, Quantizer, SiteDim, SiteSpec, Spec } from "./spec.ts";
 
 /**
  * Collects parameters, nodes and sites. Every method returns the index of what it added.

@@ -27,6 +27,7 @@ const FORMAT_KEY = "tritlens.checkpoint";
 
 /** What a run had not reported yet, so that a resumed one reports the same intervals and ends at the same step. */
 export interface PendingSteps {
+  /** Number of steps before the first row. */
   readonly firstStep: number;
   /** Step from which test accuracy has held (option `until`). */
   readonly heldSince?: number;
@@ -38,8 +39,11 @@ export interface PendingSteps {
 export interface TrainingState {
   /** First and second moments, flat, in the core's order of parameters. */
   readonly m: Float32Array;
+  /** Second moments, flat. */
   readonly v: Float32Array;
+  /** Settings of the optimiser. */
   readonly optimizer: OptimizerConfig;
+  /** What was not reported yet. */
   readonly pending: PendingSteps;
 }
 
@@ -47,17 +51,21 @@ export interface TrainingState {
 export interface Checkpoint {
   /** Where it came from: this library, Li's reference script, or a TransformerLens state dict. */
   readonly format: "tritlens" | "li" | "transformerlens";
+  /** Architecture. */
   readonly config: TransformerConfig;
   /** Optimiser steps taken. */
   readonly step: number;
   /** Latent parameters by TransformerLens's names, in its shapes. */
   readonly params: ReadonlyMap<string, Tensor>;
+  /** Optimiser state; absent in files of other programs. */
   readonly training?: TrainingState;
+  /** What was trained on, where known. */
   readonly data?: DataDescription;
   /** Indices trained on, where known. */
   readonly trainIndices?: Int32Array;
   /** Strings and tensors of the caller's own. */
   readonly extra: ReadonlyMap<string, string>;
+  /** Tensors of the caller's own. */
   readonly extraTensors: ReadonlyMap<string, Tensor>;
 }
 

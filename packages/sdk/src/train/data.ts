@@ -7,12 +7,15 @@ import { pythonShuffle, torchPermutation } from "./mt19937.ts";
 export interface TokenBatch {
   /** Row-major [rows, pos]. */
   readonly data: Int32Array;
+  /** Rows, and tokens a row. */
   readonly shape: readonly [rows: number, pos: number];
 }
 
 /** Inputs with their classes, one target a row. */
 export interface Examples {
+  /** Inputs. */
   readonly tokens: TokenBatch;
+  /** The class of each row; -1 leaves a row out. */
   readonly targets: Int32Array;
 }
 
@@ -21,28 +24,39 @@ export type SplitKind = "li" | "nanda";
 
 /** How a data set was made, in plain JSON: enough to make it again. */
 export interface DataDescription {
+  /** The only task so far. */
   readonly task: "modular-addition";
+  /** Modulus. */
   readonly p: number;
+  /** Whose shuffle; `given` for indices from outside. */
   readonly split: SplitKind | "given";
   /** Seed of the shuffle; absent for given indices. */
   readonly seed?: number;
+  /** Share of the pairs trained on. */
   readonly fraction: number;
 }
 
 /** What a trainer needs: examples to train on, and others to test on (may be empty). */
 export interface TrainingData {
+  /** Examples of every step (full batch). */
   readonly train: Examples;
+  /** Examples that evaluations use beside the training set. */
   readonly test: Examples;
+  /** How it was made; kept in checkpoints. */
   readonly description?: DataDescription;
 }
 
 /** All p * p sums, split. Pair (a, b) has index a * p + b and the tokens [a, b, p], where p stands for "=". */
 export interface ModularAddition extends TrainingData {
+  /** Modulus. */
   readonly p: number;
+  /** Pairs trained on, in the shuffle's order. */
   readonly trainIndices: Int32Array;
+  /** The other pairs, in the shuffle's order. */
   readonly testIndices: Int32Array;
   /** Every pair in order of its index. */
   readonly all: Examples;
+  /** How it was made. */
   readonly description: DataDescription;
 }
 

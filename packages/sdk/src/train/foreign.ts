@@ -15,9 +15,19 @@ import {
 import type { Tensor } from "../tensor/index.ts";
 import type { DataDescription } from "./data.ts";
 
+/** Arguments of Li's reference script. */
+export interface LiArguments {
+  /** Training mode. */
+  readonly mode: string;
+  /** Modulus. */
+  readonly p: number;
+  readonly [key: string]: unknown;
+}
+
 /** The JSON that Li's reference script writes beside its weights. */
 export interface LiRun {
-  readonly args: { readonly mode: string; readonly p: number; readonly [key: string]: unknown };
+  /** What the script was called with. */
+  readonly args: LiArguments;
   /** Indices a * p + b trained on. */
   readonly train: readonly number[];
 }

@@ -12,7 +12,9 @@ import { giveWay, Pace } from "./pace.ts";
 
 /** What a caller adds to each checkpoint. */
 export interface CheckpointExtra {
+  /** Kept in the metadata. */
   readonly strings?: ReadonlyMap<string, string>;
+  /** Kept beside the parameters. */
   readonly tensors?: ReadonlyMap<string, Tensor>;
 }
 
@@ -28,7 +30,9 @@ export interface CheckpointOptions {
 
 /** Ends a run once test accuracy stayed at least this high at every evaluation for `hold` steps. */
 export interface Until {
+  /** Least test accuracy. */
   readonly testAccuracy: number;
+  /** Steps it has to hold; 0. */
   readonly hold?: number;
 }
 
@@ -36,12 +40,15 @@ export interface Until {
 export interface TrainOptions extends OptimizerOptions {
   /** Steps in all, those of a resumed run included. */
   readonly steps: number;
+  /** When to end before `steps`. */
   readonly until?: Until | ((event: TrainEvent) => boolean);
   /** Steps between evaluations on both sets; 100. 0 never evaluates. */
   readonly evalEvery?: number;
   /** Steps between events (evaluations always make one); every chunk of about 30 ms when left out. */
   readonly log?: number;
+  /** Aborting ends training at a whole step, saves, and throws the signal's reason. */
   readonly signal?: AbortSignal;
+  /** Where to save; nowhere when left out. */
   readonly checkpoint?: CheckpointOptions;
   /** Continue from here, bit for bit. */
   readonly resume?: Checkpoint;
@@ -51,23 +58,41 @@ export interface TrainOptions extends OptimizerOptions {
   readonly chunkMs?: number;
 }
 
+/** Losses and accuracies with the present parameters. NaN for an empty test set. */
+export interface Evaluation {
+  /** Mean cross-entropy over the training set. */
+  readonly trainLoss: number;
+  /** Share of right answers on it. */
+  readonly trainAccuracy: number;
+  /** Mean cross-entropy over the test set. */
+  readonly testLoss: number;
+  /** Share of right answers on it. */
+  readonly testAccuracy: number;
+}
+
 /** Progress. The model's parameters are those after `step` steps while the consumer holds it. */
 export interface TrainEvent {
   /** Steps taken. */
   readonly step: number;
   /** Mean loss over the training set in the last step (before its update). NaN in the first event of a run. */
   readonly loss: number;
+  /** Learning rate of the last step. */
   readonly lr: number;
   /** At evaluations: both sets with the present parameters. */
-  readonly evaluation?: { readonly trainLoss: number; readonly trainAccuracy: number; readonly testLoss: number; readonly testAccuracy: number };
+  readonly evaluation?: Evaluation;
+  /** Short for `evaluation.testLoss`. */
   readonly testLoss?: number;
+  /** Short for `evaluation.testAccuracy`. */
   readonly testAccuracy?: number;
   /** Codes that changed in the last step, by quantised parameter. */
   readonly flips: Readonly<Record<string, number>>;
   /** Every step since the event before: row-major [step, column], the first row being step `firstStep` (the number of steps before it). */
   readonly rows: Float64Array;
+  /** Names of the columns of `rows`: `loss`, `lr`, `flips.NAME`. */
   readonly columns: readonly string[];
+  /** Number of steps before the first row. */
   readonly firstStep: number;
+  /** Smoothed time of a step. */
   readonly secondsPerStep?: number;
   /** Seconds left until `steps`. */
   readonly etaSeconds?: number;
@@ -271,7 +296,7 @@ class Session {
     return event;
   }
 
-  async #evaluate(): Promise<NonNullable<TrainEvent["evaluation"]>> {
+  async #evaluate(): Promise<Evaluation> {
     const [trainLoss, trainAccuracy] = await this.#core.evaluate(this.#trainer, 0);
     const nothing: [number, number] = [Number.NaN, Number.NaN];
     const [testLoss, testAccuracy] = this.#data.test.targets.length > 0 ? await this.#core.evaluate(this.#trainer, 1) : nothing;
