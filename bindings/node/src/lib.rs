@@ -238,7 +238,12 @@ pub fn quantize_blocks(format: String, values: &[f32], cols: u32, out: Uint8Arra
 
 /// Reads a GGUF block format back to floats.
 #[napi]
-pub fn dequantize_blocks(format: String, packed: &[u8], cols: u32, out: Float32Array) -> Result<()> {
+pub fn dequantize_blocks(
+    format: String,
+    packed: &[u8],
+    cols: u32,
+    out: Float32Array,
+) -> Result<()> {
     guard(|| surface::dequantize_blocks(&format, packed, cols, out))
 }
 

@@ -49,7 +49,10 @@ fn detached(expected: usize, found: usize) -> CoreError {
 }
 
 /// Takes up to `n` steps off the JavaScript thread; `out` receives the columns of `describe_trainer` for each step.
-#[napi(ts_args_type = "trainer: number, n: number, out: Float64Array")]
+#[napi(
+    ts_args_type = "trainer: number, n: number, out: Float64Array",
+    ts_return_type = "Promise<number>"
+)]
 pub fn train_steps(
     env: Env,
     trainer: u32,
