@@ -12,7 +12,14 @@ const sdk = join(dirname(fileURLToPath(import.meta.url)), "..");
 /** Bundles the report's page script and style into `folder`. */
 export async function bundleReport(folder = join(sdk, "dist/lab/report/assets")) {
   const client = join(sdk, "src/lab/report/client");
-  const common = { bundle: true, minify: true, charset: "utf8", legalComments: "none", logLevel: "warning", target: ["chrome110", "firefox115", "safari16.4"] };
+  const common = {
+    bundle: true,
+    minify: true,
+    charset: "utf8",
+    legalComments: "none",
+    logLevel: "warning",
+    target: ["chrome110", "firefox115", "safari16.4"],
+  };
   await build({ ...common, entryPoints: [join(client, "main.ts")], format: "iife", outfile: join(folder, "report.js") });
   await build({ ...common, entryPoints: [join(client, "style.css")], outfile: join(folder, "report.css") });
 }

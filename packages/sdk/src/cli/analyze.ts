@@ -42,7 +42,10 @@ export async function runAnalyze(path: string, options: AnalyzeOptions, { out, e
 async function analyse({ checkpoint, p, trainIndices, mode }: OpenedCheckpoint, options: AnalyzeOptions): Promise<AnalyzedModel> {
   const model = modelFromCheckpoint(checkpoint);
   const untrained = Model.fromConfig(checkpoint.config, { seed: 0 });
-  const rule = { ...(options.keyRule === undefined ? {} : { keyFrequencyRule: options.keyRule }), ...(options.keyThreshold === undefined ? {} : { keyFrequencyThreshold: options.keyThreshold }) };
+  const rule = {
+    ...(options.keyRule === undefined ? {} : { keyFrequencyRule: options.keyRule }),
+    ...(options.keyThreshold === undefined ? {} : { keyFrequencyThreshold: options.keyThreshold }),
+  };
   try {
     return await analyzeModAddWithPictures(model, { p, trainIndices, mode, untrained, ...rule });
   } finally {
@@ -60,7 +63,9 @@ function judgement(opened: OpenedCheckpoint, analysis: ModAddAnalysis): { circui
 function summary(path: string, opened: OpenedCheckpoint, a: ModAddAnalysis): string {
   const { circuit, clock_or_pizza } = judgement(opened, a);
   const shares = a.key_frequencies.map((k) => `${k} (${percent(a.logit_share[k])})`).join(", ");
-  const clusters = Object.entries(a.neurons.clusters).map(([k, n]) => `${k}:${n}`).join(" ");
+  const clusters = Object.entries(a.neurons.clusters)
+    .map(([k, n]) => `${k}:${n}`)
+    .join(" ");
   return table([
     ["checkpoint", `${path} (${opened.checkpoint.format}, ${opened.mode}, p = ${a.p}, step ${integer(opened.checkpoint.step)})`],
     ["trained on", `${integer(opened.trainIndices.length)} of ${integer(a.p * a.p)} pairs`],

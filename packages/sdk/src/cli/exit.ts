@@ -10,7 +10,9 @@ const USAGE = new Set(["E_RANGE", "E_MODE", "E_NAME"]);
 /** One line for people: `E_CODE: message (expected ..., found ...; did you mean ...?)`. */
 export function describeError(error: unknown): string {
   if (!(error instanceof TritlensError)) return printable(`E_PANIC: ${error instanceof Error ? error.message : String(error)}`);
-  const facts = [error.expected === undefined ? "" : `expected ${error.expected}`, error.found === undefined ? "" : `found ${error.found}`].filter((s) => s !== "").join(", ");
+  const facts = [error.expected === undefined ? "" : `expected ${error.expected}`, error.found === undefined ? "" : `found ${error.found}`]
+    .filter((s) => s !== "")
+    .join(", ");
   const hint = error.nearest === undefined ? "" : `did you mean ${error.nearest}?`;
   const tail = [facts, hint].filter((s) => s !== "").join("; ");
   return printable(`${error.code}: ${bare(error)}${tail === "" ? "" : ` (${tail})`}`);
@@ -19,7 +21,11 @@ export function describeError(error: unknown): string {
 /** The message without what TritlensError put around it. */
 function bare(error: TritlensError): string {
   let text = error.message.replace(/^E_[A-Z]+: /, "");
-  for (const part of [error.nearest && `; did you mean ${error.nearest}?`, error.found !== undefined && `; found ${error.found}`, error.expected !== undefined && `; expected ${error.expected}`]) {
+  for (const part of [
+    error.nearest && `; did you mean ${error.nearest}?`,
+    error.found !== undefined && `; found ${error.found}`,
+    error.expected !== undefined && `; expected ${error.expected}`,
+  ]) {
     if (part && text.endsWith(part)) text = text.slice(0, -part.length);
   }
   return text;

@@ -16,7 +16,13 @@ export interface InfoOptions {
 export async function runInfo(options: InfoOptions, out: Output): Promise<number> {
   const core = await loadCore(options.backend === undefined ? {} : { backend: options.backend });
   if (options.threads !== undefined) core.setThreads(options.threads);
-  const info = { tritlens: VERSION, node: process.versions.node, platform: `${process.platform}-${process.arch}`, backend: core.backend, ...core.info() };
+  const info = {
+    tritlens: VERSION,
+    node: process.versions.node,
+    platform: `${process.platform}-${process.arch}`,
+    backend: core.backend,
+    ...core.info(),
+  };
   if (options.json) out.write(`${JSON.stringify(info, null, 1)}\n`);
   else out.write(`${table(Object.entries(info).map(([k, v]) => [k, Array.isArray(v) ? v.join(" ") : String(v)]))}\n`);
   return EXIT.ok;

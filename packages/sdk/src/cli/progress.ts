@@ -1,6 +1,7 @@
 /** Shows an experiment's events. */
-import { duration } from "../lab/report/index.ts";
+
 import { type ExperimentEvent, judgeCircuit, judged, labMode, type Results, type RunResult } from "../lab/index.ts";
+import { duration } from "../lab/report/index.ts";
 import type { Screen } from "./screen.ts";
 import { bar, integer, percent, shortNumber, sparkline, table } from "./text.ts";
 
@@ -21,32 +22,29 @@ export class ProgressView {
 
   /** Shows one event. */
   show(event: ExperimentEvent): void {
-    switch (event.type) {
-      case "start":
-        return this.#start(event.results);
-      case "run":
-        return this.#run(event);
-      case "progress":
-        return this.#progress(event);
-      case "stage":
-        return this.#stage(event);
-      case "run-end":
-        return this.#screen.print(outcome(event.run, this.#results?.task.p ?? 0));
-      case "report":
-        if (!this.#reported) this.#screen.print(this.#screen.dim(`report, kept up to date: ${event.path}`));
-        this.#reported = true;
-        return;
-      case "end":
-        return this.#end(event.results);
-    }
+    if (event.type === "start") this.#start(event.results);
+    else if (event.type === "run") this.#run(event);
+    else if (event.type === "progress") this.#progress(event);
+    else if (event.type === "stage") this.#stage(event);
+    else if (event.type === "run-end") this.#screen.print(outcome(event.run, this.#results?.task.p ?? 0));
+    else if (event.type === "report") this.#report(event.path);
+    else this.#end(event.results);
+  }
+
+  #report(path: string): void {
+    if (!this.#reported) this.#screen.print(this.#screen.dim(`report, kept up to date: ${path}`));
+    this.#reported = true;
   }
 
   #start(results: Results): void {
     this.#results = results;
     const { task: t, environment: e } = results;
     this.#screen.print(`tritlens ${e.tritlens}: ${e.backend} core, ${e.isa}, ${e.threads} ${e.threads === 1 ? "thread" : "threads"}`);
-    this.#screen.print(`a + b mod ${t.p}, ${integer(t.train_pairs)} pairs to train on, ${integer(t.test_pairs)} to test on; ${results.runs.length} ${results.runs.length === 1 ? "run" : "runs"}`);
-    for (const run of results.runs.filter((r) => r.status === "done" || r.status === "diverged")) this.#screen.print(`${outcome(run, t.p)} ${this.#screen.dim("(from before)")}`);
+    this.#screen.print(
+      `a + b mod ${t.p}, ${integer(t.train_pairs)} pairs to train on, ${integer(t.test_pairs)} to test on; ${results.runs.length} ${results.runs.length === 1 ? "run" : "runs"}`,
+    );
+    for (const run of results.runs.filter((r) => r.status === "done" || r.status === "diverged"))
+      this.#screen.print(`${outcome(run, t.p)} ${this.#screen.dim("(from before)")}`);
   }
 
   #run({ run, index, total, resumed }: Extract<ExperimentEvent, { type: "run" }>): void {
@@ -104,7 +102,8 @@ function name(run: RunResult): string {
 /** One line on how a run ended. */
 export function outcome(run: RunResult, p: number): string {
   const time = duration(run.train_seconds + run.analysis_seconds);
-  if (run.error !== null) return `${run.status === "stopped" ? "-" : "x"} ${name(run)}: ${run.status} at epoch ${integer(run.epochs)} (${run.error.code}: ${run.error.message})`;
+  if (run.error !== null)
+    return `${run.status === "stopped" ? "-" : "x"} ${name(run)}: ${run.status} at epoch ${integer(run.epochs)} (${run.error.code}: ${run.error.message})`;
   const keys = run.analysis?.key_frequencies ?? [];
   const grok = run.grok_epoch === null ? `no grokking in ${integer(run.epochs)} epochs` : `groks at ${integer(run.grok_epoch)}`;
   return `✓ ${name(run)}: ${grok}, ${keys.length} key frequencies (${keys.join(" ")}), ${percent(run.analysis?.logit_fve_key)} of logits, ${judgeCircuit(judged(run, p).numbers)}; ${time}`;
@@ -112,7 +111,8 @@ export function outcome(run: RunResult, p: number): string {
 
 /** The verdict table in text. */
 export function verdictText({ verdict }: Results): string {
-  const spread = (s: { mean: number; sd: number | null } | null, format: (x: number) => string): string => (s === null ? "-" : s.sd === null ? format(s.mean) : `${format(s.mean)} ± ${format(s.sd)}`);
+  const spread = (s: { mean: number; sd: number | null } | null, format: (x: number) => string): string =>
+    s === null ? "-" : s.sd === null ? format(s.mean) : `${format(s.mean)} ± ${format(s.sd)}`;
   const rows = verdict.modes.map((m) => [
     labMode(m.mode).title,
     spread(m.testAccuracy, percent),
@@ -125,7 +125,10 @@ export function verdictText({ verdict }: Results): string {
     m.clockOrPizza,
     m.seeds > 1 ? `${m.circuit} (${m.agreeing}/${m.seeds})` : m.circuit,
   ]);
-  return table([["mode", "accuracy", "groks at", "keys", "logits", "restricted", "excluded", "clusters", "clock/pizza", "circuit"], ...rows], [1, 2, 3, 4, 5, 6, 7]);
+  return table(
+    [["mode", "accuracy", "groks at", "keys", "logits", "restricted", "excluded", "clusters", "clock/pizza", "circuit"], ...rows],
+    [1, 2, 3, 4, 5, 6, 7],
+  );
 }
 
 function shortKeys(x: number): string {

@@ -1,6 +1,7 @@
 /** `tritlens reproduce`: the experiment, with progress on the screen. */
-import { pathToFileURL } from "node:url";
+
 import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { type ReproduceOptions, reproduce } from "../lab/index.ts";
 import { EXIT } from "./exit.ts";
 import { ProgressView } from "./progress.ts";

@@ -18,7 +18,15 @@ describe("text", () => {
   });
 
   it("lines columns up", () => {
-    expect(table([["a", "1"], ["bcd", "22"]], [1])).toBe("a     1\nbcd  22");
+    expect(
+      table(
+        [
+          ["a", "1"],
+          ["bcd", "22"],
+        ],
+        [1],
+      ),
+    ).toBe("a     1\nbcd  22");
   });
 
   it("writes numbers short", () => {
@@ -28,8 +36,14 @@ describe("text", () => {
 
 describe("errors", () => {
   it("say code, message, expected, found and the nearest name on one line", () => {
-    const error = new TritlensError("E_MODE", 'unknown mode "li_tenrary"', { expected: "one of fp32, li_ternary", found: "li_tenrary", nearest: "li_ternary" });
-    expect(describeError(error)).toBe('E_MODE: unknown mode "li_tenrary" (expected one of fp32, li_ternary, found li_tenrary; did you mean li_ternary?)');
+    const error = new TritlensError("E_MODE", 'unknown mode "li_tenrary"', {
+      expected: "one of fp32, li_ternary",
+      found: "li_tenrary",
+      nearest: "li_ternary",
+    });
+    expect(describeError(error)).toBe(
+      'E_MODE: unknown mode "li_tenrary" (expected one of fp32, li_ternary, found li_tenrary; did you mean li_ternary?)',
+    );
     expect(describeError(new TritlensError("E_IO", "cannot write"))).toBe("E_IO: cannot write");
     expect(describeError(new Error("boom"))).toBe("E_PANIC: boom");
   });
@@ -40,6 +54,8 @@ describe("errors", () => {
 
   it("have exit codes", () => {
     const range = new TritlensError("E_RANGE", "p");
-    expect([exitCode(range, true), exitCode(range, false), exitCode(new TritlensError("E_ABORTED", ""), false), exitCode(new Error(), true)]).toEqual([EXIT.usage, EXIT.error, EXIT.interrupted, EXIT.error]);
+    expect([exitCode(range, true), exitCode(range, false), exitCode(new TritlensError("E_ABORTED", ""), false), exitCode(new Error(), true)]).toEqual(
+      [EXIT.usage, EXIT.error, EXIT.interrupted, EXIT.error],
+    );
   });
 });

@@ -34,7 +34,8 @@ function resample(values: readonly number[], width: number): number[] {
 /** Columns padded to their widest cell; `right` names columns whose cells stand on the right. */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
   const widths = (rows[0] ?? []).map((_, c) => Math.max(...rows.map((r) => (r[c] ?? "").length)));
-  const line = (row: readonly string[]): string => row.map((cell, c) => (right.includes(c) ? cell.padStart(widths[c] ?? 0) : cell.padEnd(widths[c] ?? 0))).join("  ");
+  const line = (row: readonly string[]): string =>
+    row.map((cell, c) => (right.includes(c) ? cell.padStart(widths[c] ?? 0) : cell.padEnd(widths[c] ?? 0))).join("  ");
   return rows.map((r) => line(r).trimEnd()).join("\n");
 }
 

@@ -6,7 +6,7 @@ import { loadCore } from "../core/index.ts";
 import { Model } from "../hooks/index.ts";
 import { serializeSafetensors } from "../io/index.ts";
 import { liConfig, nandaConfig } from "../models/index.ts";
-import { modularAddition, modelFromCheckpoint, saveCheckpoint } from "../train/index.ts";
+import { modelFromCheckpoint, modularAddition, saveCheckpoint } from "../train/index.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 
 const P = 7;
@@ -24,7 +24,15 @@ async function ownCheckpoint(): Promise<{ path: string; model: Model }> {
   const model = Model.fromConfig(liConfig({ p: P, mode: "li_ternary", ...SIZES }), { seed: 4 });
   const data = modularAddition({ p: P, fraction: 0.5 });
   const path = join(dir, "own.safetensors");
-  await saveCheckpoint(path, { config: model.config ?? liConfig({ p: P }), step: 12, params: model.stateDict(), data: data.description, trainIndices: data.trainIndices, extra: new Map(), extraTensors: new Map() });
+  await saveCheckpoint(path, {
+    config: model.config ?? liConfig({ p: P }),
+    step: 12,
+    params: model.stateDict(),
+    data: data.description,
+    trainIndices: data.trainIndices,
+    extra: new Map(),
+    extraTensors: new Map(),
+  });
   return { path, model };
 }
 
@@ -39,7 +47,9 @@ describe("tritlens's own checkpoint", () => {
 
   it("is not contradicted", async () => {
     const { path } = await ownCheckpoint();
-    await expect(openCheckpoint(path, { mode: "fp32" })).rejects.toThrow("E_CHECKPOINT: the checkpoint is of another mode; expected li_ternary; found none");
+    await expect(openCheckpoint(path, { mode: "fp32" })).rejects.toThrow(
+      "E_CHECKPOINT: the checkpoint is of another mode; expected li_ternary; found none",
+    );
     await expect(openCheckpoint(path, { p: 5 })).rejects.toThrow("E_CHECKPOINT: the checkpoint is of another modulus; expected 7; found 5");
     await expect(openCheckpoint(path, { mode: "li_tenrary" })).rejects.toMatchObject({ code: "E_MODE" });
   });
@@ -73,7 +83,14 @@ describe("a checkpoint of the reference script", () => {
   it("needs its JSON, or to be told", async () => {
     const model = Model.fromConfig(liConfig({ p: P, mode: "li_binary", ...SIZES }), { seed: 2 });
     const short = ["W_E", "W_Q", "W_K", "W_V", "W_O", "W_in", "W_out", "gain", "W_U"];
-    const names = ["embed.W_E", ...["Q", "K", "V", "O"].map((n) => `blocks.0.attn.W_${n}`), "blocks.0.mlp.W_in", "blocks.0.mlp.W_out", "ln_final.w", "unembed.W_U"];
+    const names = [
+      "embed.W_E",
+      ...["Q", "K", "V", "O"].map((n) => `blocks.0.attn.W_${n}`),
+      "blocks.0.mlp.W_in",
+      "blocks.0.mlp.W_out",
+      "ln_final.w",
+      "unembed.W_U",
+    ];
     const tensors = new Map(short.map((name, i) => [name, model.readParam(names[i] as string)]));
     const path = join(dir, "ref.safetensors");
     await writeFile(path, serializeSafetensors(tensors, new Map()));

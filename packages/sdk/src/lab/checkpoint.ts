@@ -47,8 +47,10 @@ export async function openCheckpoint(path: string, options: OpenOptions = {}): P
 function requireAgreement({ format, config, data }: Checkpoint, { p, mode }: OpenOptions): void {
   if (format !== "tritlens") return;
   const quantizer = mode === undefined ? config.quantizer : labMode(mode).config(3).quantizer;
-  if (quantizer !== config.quantizer) throw new TritlensError("E_CHECKPOINT", "the checkpoint is of another mode", { expected: config.quantizer, found: quantizer });
-  if (p !== undefined && data !== undefined && data.p !== p) throw new TritlensError("E_CHECKPOINT", "the checkpoint is of another modulus", { expected: String(data.p), found: String(p) });
+  if (quantizer !== config.quantizer)
+    throw new TritlensError("E_CHECKPOINT", "the checkpoint is of another mode", { expected: config.quantizer, found: quantizer });
+  if (p !== undefined && data !== undefined && data.p !== p)
+    throw new TritlensError("E_CHECKPOINT", "the checkpoint is of another modulus", { expected: String(data.p), found: String(p) });
 }
 
 /** A JSON beside the weights: a reference run's, or one with a TransformerLens config. */
@@ -60,7 +62,11 @@ const dim = (file: SafetensorsFile, name: string, axis: number): number => file.
 function liOptions(file: SafetensorsFile, sibling: Sibling | null, options: OpenOptions, given: Int32Array | undefined): { run?: LiRun } {
   if (!has(file, "W_E") || !has(file, "W_Q")) return {};
   const mode = options.mode ?? sibling?.args?.mode;
-  if (mode === undefined) throw new TritlensError("E_CHECKPOINT", "the file does not say how its weights are quantised", { expected: "a JSON beside it with args.mode, or --mode", found: "neither" });
+  if (mode === undefined)
+    throw new TritlensError("E_CHECKPOINT", "the file does not say how its weights are quantised", {
+      expected: "a JSON beside it with args.mode, or --mode",
+      found: "neither",
+    });
   const p = options.p ?? sibling?.args?.p ?? dim(file, "W_E", 0) - 1;
   return { run: { args: { ...sibling?.args, mode, p }, train: given ? Array.from(given) : (sibling?.train ?? []) } };
 }
@@ -102,7 +108,10 @@ function trainIndices(checkpoint: Checkpoint, p: number, given: Int32Array | und
   if (checkpoint.data && checkpoint.data.split !== "given") return { trainIndices: dataFromDescription(checkpoint.data).trainIndices, assumed: [] };
   const split = checkpoint.format === "transformerlens" ? "nanda" : "li";
   const which = split === "li" ? "Li's split (torch seed 598)" : "Nanda's split (Python seed 0)";
-  return { trainIndices: modularAddition({ p, split }).trainIndices, assumed: [`the file does not say which pairs it was trained on: ${which}, 30 %, is assumed (say it with --train FILE)`] };
+  return {
+    trainIndices: modularAddition({ p, split }).trainIndices,
+    assumed: [`the file does not say which pairs it was trained on: ${which}, 30 %, is assumed (say it with --train FILE)`],
+  };
 }
 
 function modeName({ config }: Checkpoint): string {
@@ -118,7 +127,10 @@ async function readIndices(path: string): Promise<Int32Array> {
   const parsed = parse(bytes, path);
   const list = Array.isArray(parsed) ? parsed : (parsed as { train?: unknown } | null)?.train;
   if (!Array.isArray(list) || !list.every((i) => Number.isInteger(i))) {
-    throw new TritlensError("E_FORMAT", `${path} has no training indices`, { expected: "a list of integers, or an object with one under train", found: Array.isArray(list) ? "a list of other things" : typeof parsed });
+    throw new TritlensError("E_FORMAT", `${path} has no training indices`, {
+      expected: "a list of integers, or an object with one under train",
+      found: Array.isArray(list) ? "a list of other things" : typeof parsed,
+    });
   }
   return Int32Array.from(list as number[]);
 }
@@ -127,6 +139,10 @@ function parse(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new TritlensError("E_FORMAT", `${path} is not JSON`, { expected: "a list of integers, or an object with one under train", found: text.slice(0, 20), cause });
+    throw new TritlensError("E_FORMAT", `${path} is not JSON`, {
+      expected: "a list of integers, or an object with one under train",
+      found: text.slice(0, 20),
+      cause,
+    });
   }
 }

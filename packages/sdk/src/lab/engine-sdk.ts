@@ -25,7 +25,16 @@ export async function createEngine(options: Pick<ReproduceOptions, "backend" | "
 export function environmentOf(core: Core): EnvironmentInfo {
   const { isa, threads } = core.info();
   const cores = cpus();
-  return { tritlens: VERSION, node: process.versions.node, platform: `${process.platform}-${process.arch}`, cpu: cores[0]?.model.trim() ?? "unknown", cores: cores.length, backend: core.backend, isa, threads };
+  return {
+    tritlens: VERSION,
+    node: process.versions.node,
+    platform: `${process.platform}-${process.arch}`,
+    cpu: cores[0]?.model.trim() ?? "unknown",
+    cores: cores.length,
+    backend: core.backend,
+    isa,
+    threads,
+  };
 }
 
 class SdkEngine implements Engine {
@@ -46,7 +55,12 @@ class SdkEngine implements Engine {
 
   task(plan: Plan): TaskInfo {
     const { train: t, test } = this.#split(plan);
-    return { ...plan.task, train_pairs: t.targets.length, test_pairs: test.targets.length, split: `first ${100 * plan.task.fraction} % of torch.randperm after torch.manual_seed(${plan.task.data_seed}), as in Li's code` };
+    return {
+      ...plan.task,
+      train_pairs: t.targets.length,
+      test_pairs: test.targets.length,
+      split: `first ${100 * plan.task.fraction} % of torch.randperm after torch.manual_seed(${plan.task.data_seed}), as in Li's code`,
+    };
   }
 
   async open(run: PlannedRun, plan: Plan, folder: RunFolder): Promise<EngineRun> {
@@ -80,7 +94,15 @@ class SdkRun implements EngineRun {
     const { training: t } = this.#plan;
     const resume = await this.#checkpoint();
     const sizes = new Map(this.#model.spec.params.map((p) => [p.name, p.shape.reduce((a, b) => a * b, 1)]));
-    const options = { lr: t.lr, beta1: t.beta1, beta2: t.beta2, eps: t.eps, weightDecay: t.weight_decay, warmupSteps: this.#run.mode.warmupSteps, totalSteps: this.#run.maxEpochs };
+    const options = {
+      lr: t.lr,
+      beta1: t.beta1,
+      beta2: t.beta2,
+      eps: t.eps,
+      weightDecay: t.weight_decay,
+      warmupSteps: this.#run.mode.warmupSteps,
+      totalSteps: this.#run.maxEpochs,
+    };
     const events = train(this.#model, this.#data, {
       ...options,
       steps: this.#run.maxEpochs,
@@ -112,7 +134,15 @@ class SdkRun implements EngineRun {
     const { config } = this.#model;
     if (!config) return;
     const { description: data, trainIndices } = this.#data;
-    await saveCheckpoint(path, { config, step: this.#epoch, params: this.#model.stateDict(), data, trainIndices, extra: new Map(), extraTensors: new Map() });
+    await saveCheckpoint(path, {
+      config,
+      step: this.#epoch,
+      params: this.#model.stateDict(),
+      data,
+      trainIndices,
+      extra: new Map(),
+      extraTensors: new Map(),
+    });
   }
 
   async restore(path: string): Promise<void> {

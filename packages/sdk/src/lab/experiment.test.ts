@@ -15,7 +15,9 @@ import type { Results } from "./results.ts";
 let out: string;
 beforeAll(async () => {
   const assets = await mkdtemp(join(tmpdir(), "tritlens-assets-"));
-  const { bundleReport } = (await import(fileURLToPath(new URL("../../scripts/bundle-assets.mjs", import.meta.url)))) as { bundleReport: (folder: string) => Promise<void> };
+  const { bundleReport } = (await import(fileURLToPath(new URL("../../scripts/bundle-assets.mjs", import.meta.url)))) as {
+    bundleReport: (folder: string) => Promise<void>;
+  };
   await bundleReport(assets);
   process.env.TRITLENS_REPORT_ASSETS = assets;
 });
@@ -26,12 +28,49 @@ beforeEach(async () => {
 /** An evaluation that depends on mode, seed and epoch alone, as a deterministic training does. Accuracy is 1 from epoch 100 on. */
 function evaluation(mode: string, seed: number, epoch: number): Evaluation {
   const x = Math.sin(epoch * 0.01 + seed + mode.length);
-  return { epoch, train_loss: Math.exp(-epoch / 50) + 0.01 + 0.001 * x, test_loss: 5 * Math.exp(-epoch / 80), train_accuracy: 1, test_accuracy: epoch >= 100 ? 1 : epoch / 200, flips: mode === "fp32" ? {} : { "blocks.0.attn.W_Q": 0.1 } };
+  return {
+    epoch,
+    train_loss: Math.exp(-epoch / 50) + 0.01 + 0.001 * x,
+    test_loss: 5 * Math.exp(-epoch / 80),
+    train_accuracy: 1,
+    test_accuracy: epoch >= 100 ? 1 : epoch / 200,
+    flips: mode === "fp32" ? {} : { "blocks.0.attn.W_Q": 0.1 },
+  };
 }
 
-const ANALYSIS = { key_frequencies: [3, 5], test_accuracy: 1, train_loss: 0.01, logit_fve_key: 0.9, restricted_loss: { all: 0.01, train: 0.01, test: 0.01 }, excluded_loss: { all: 3, train: 3, test: 3 }, neurons: { alive: 10, fve_ge_085: 8, frequency: [], fve: [], clusters: {} }, gradient_symmetricity: 1, distance_irrelevance: 0.9, attention: [], embedding_power_share_all: [0.5], logit_share_all: [0.5], codes: {}, ablations: [], circles: [], untrained: null, key_frequency_rule: { note: "declared" } } as unknown as ModAddAnalysis;
+const ANALYSIS = {
+  key_frequencies: [3, 5],
+  test_accuracy: 1,
+  train_loss: 0.01,
+  logit_fve_key: 0.9,
+  restricted_loss: { all: 0.01, train: 0.01, test: 0.01 },
+  excluded_loss: { all: 3, train: 3, test: 3 },
+  neurons: { alive: 10, fve_ge_085: 8, frequency: [], fve: [], clusters: {} },
+  gradient_symmetricity: 1,
+  distance_irrelevance: 0.9,
+  attention: [],
+  embedding_power_share_all: [0.5],
+  logit_share_all: [0.5],
+  codes: {},
+  ablations: [],
+  circles: [],
+  untrained: null,
+  key_frequency_rule: { note: "declared" },
+} as unknown as ModAddAnalysis;
 const MAP = { rows: 1, cols: 1, values: [1] };
-const PICTURES = { unembed_spectrum: { share: [1] }, circles: [], attention: [], neurons: [], logit_spectrum: MAP, neuron_fve: { counts: [] }, codes: [], singular_values: { embedding: [], random: [] }, phase_sum: { counts: [] }, logit_by_offset: { model: [], fit: [] }, correct_logit_by_distance: MAP } as unknown as ModAddPictures;
+const PICTURES = {
+  unembed_spectrum: { share: [1] },
+  circles: [],
+  attention: [],
+  neurons: [],
+  logit_spectrum: MAP,
+  neuron_fve: { counts: [] },
+  codes: [],
+  singular_values: { embedding: [], random: [] },
+  phase_sum: { counts: [] },
+  logit_by_offset: { model: [], fit: [] },
+  correct_logit_by_distance: MAP,
+} as unknown as ModAddPictures;
 
 interface FakeOptions {
   /** Throws this at that epoch, in this mode. */
@@ -99,7 +138,15 @@ describe("a run", () => {
     expect(results.runs[0]).toMatchObject({ status: "done", epochs: 600, grok_epoch: 100 });
     expect(results.runs[0]?.progress.map((p) => (p as unknown as { at: number }).at)).toEqual(results.runs[0]?.progress.map((p) => p.epoch));
     expect(results.runs[0]?.progress.at(-1)?.epoch).toBe(600);
-    expect(events.map((e) => e.type).filter((t, i, all) => t !== all[i - 1])).toEqual(["start", "run", "progress", "stage", "run-end", "report", "end"]);
+    expect(events.map((e) => e.type).filter((t, i, all) => t !== all[i - 1])).toEqual([
+      "start",
+      "run",
+      "progress",
+      "stage",
+      "run-end",
+      "report",
+      "end",
+    ]);
     expect(await readFile(join(out, "report.html"), "utf8")).toContain("tritlens.report/1");
     expect(timeless(JSON.parse(await readFile(join(out, "results.json"), "utf8")) as Results)).toEqual(timeless(results));
   });
@@ -136,7 +183,10 @@ describe("stopping and resuming", () => {
     const whole = await run({ modes: ["li_ternary"] }, new FakeEngine());
     await rm(out, { recursive: true });
     // The process dies at epoch 230: the last checkpoint is of 200, the curves reach further, the last line is half written.
-    await run({ modes: ["li_ternary"] }, new FakeEngine({ failAt: { mode: "li_ternary", epoch: 230, error: new TritlensError("E_MEMORY", "stand-in for the kill") } }));
+    await run(
+      { modes: ["li_ternary"] },
+      new FakeEngine({ failAt: { mode: "li_ternary", epoch: 230, error: new TritlensError("E_MEMORY", "stand-in for the kill") } }),
+    );
     await rm(join(out, "runs/li_ternary-s0/run.json"));
     await appendFile(join(out, "runs/li_ternary-s0/curves.jsonl"), '{"epoch":230,"tra');
     const { results } = await run({ modes: ["li_ternary"] }, new FakeEngine());

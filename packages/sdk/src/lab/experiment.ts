@@ -119,7 +119,16 @@ class Experiment {
     const folder = this.#out.run(run.mode.id, run.seed);
     try {
       this.#stopIfAsked();
-      for await (const event of executeRun({ engine: this.#engine, plan: this.#plan, run, folder, result, signal: this.#signal, index, total: this.#plan.runs.length })) {
+      for await (const event of executeRun({
+        engine: this.#engine,
+        plan: this.#plan,
+        run,
+        folder,
+        result,
+        signal: this.#signal,
+        index,
+        total: this.#plan.runs.length,
+      })) {
         yield event;
         if (performance.now() >= this.#reportDue) yield await this.#write();
       }
@@ -170,7 +179,11 @@ function requireSame(part: string, mine: object, there: object | undefined, path
   for (const [key, value] of Object.entries(mine)) {
     const found = (there as Record<string, unknown> | undefined)?.[key];
     if (!isDeepStrictEqual(value, found)) {
-      throw new TritlensError("E_CHECKPOINT", `${path} holds another experiment: ${part}.${key} differs (choose another --out, or --fresh to begin again)`, { expected: String(value), found: String(found) });
+      throw new TritlensError(
+        "E_CHECKPOINT",
+        `${path} holds another experiment: ${part}.${key} differs (choose another --out, or --fresh to begin again)`,
+        { expected: String(value), found: String(found) },
+      );
     }
   }
 }

@@ -46,9 +46,13 @@ export class OutputFolder {
     const entries = await io(`read ${this.path}`, () => readdir(this.path));
     const others = entries.filter((name) => name !== "experiment.json" && !name.startsWith(".tritlens"));
     if (others.length > 0 && !entries.includes("experiment.json")) {
-      throw new TritlensError("E_IO", `${this.path} is no output folder of tritlens; nothing was removed`, { expected: "experiment.json in it", found: others.slice(0, 3).join(", ") });
+      throw new TritlensError("E_IO", `${this.path} is no output folder of tritlens; nothing was removed`, {
+        expected: "experiment.json in it",
+        found: others.slice(0, 3).join(", "),
+      });
     }
-    for (const name of ["runs", "results.json", "report.html", "experiment.json"]) await io(`remove ${name}`, () => rm(join(this.path, name), { recursive: true, force: true }));
+    for (const name of ["runs", "results.json", "report.html", "experiment.json"])
+      await io(`remove ${name}`, () => rm(join(this.path, name), { recursive: true, force: true }));
   }
 }
 
@@ -63,7 +67,9 @@ export class RunFolder {
     this.name = name.replaceAll("\\", "/");
   }
 
-  file(name: "checkpoint.safetensors" | "final.safetensors" | "curves.jsonl" | "progress.json" | "analysis.json" | "pictures.json" | "run.json"): string {
+  file(
+    name: "checkpoint.safetensors" | "final.safetensors" | "curves.jsonl" | "progress.json" | "analysis.json" | "pictures.json" | "run.json",
+  ): string {
     return join(this.path, name);
   }
   get snapshots(): string {

@@ -10,8 +10,29 @@ export { reproduce } from "./experiment.ts";
 export { DEFAULT_MODES, LAB_MODES, type LabMode, type LabModeInfo, labMode } from "./modes.ts";
 export { judged } from "./numbers.ts";
 export { type Plan, type PlannedRun, planOf, type ReproduceOptions } from "./options.ts";
-export { embedJson, type FinalPictures, finalPictures, pageHtml, type PictureSource, type ReportModel, reportModel, writeReport } from "./report/index.ts";
-export { type Curves, type EnvironmentInfo, noCurves, type ProgressPoint, RESULTS_SCHEMA, type Results, type RunError, type RunResult, type RunStatus, type TaskInfo, type TrainingInfo } from "./results.ts";
+export {
+  embedJson,
+  type FinalPictures,
+  finalPictures,
+  type PictureSource,
+  pageHtml,
+  type ReportModel,
+  reportModel,
+  writeReport,
+} from "./report/index.ts";
+export {
+  type Curves,
+  type EnvironmentInfo,
+  noCurves,
+  type ProgressPoint,
+  RESULTS_SCHEMA,
+  type Results,
+  type RunError,
+  type RunResult,
+  type RunStatus,
+  type TaskInfo,
+  type TrainingInfo,
+} from "./results.ts";
 export { singleResult, writeSingleReport } from "./single.ts";
 export * from "./verdict/index.ts";
 export { VERSION } from "./version.ts";

@@ -1,6 +1,6 @@
 /** The modes of the experiment: a quantiser in an architecture. */
 import { TritlensError, unknownName } from "../core/index.ts";
-import { liConfig, nandaConfig, type Mode, type TransformerConfig } from "../models/index.ts";
+import { liConfig, type Mode, nandaConfig, type TransformerConfig } from "../models/index.ts";
 
 /** Li's architecture with each quantiser, and Nanda's in full precision. */
 export type LabMode = Mode | "nanda_fp32";

@@ -1,6 +1,6 @@
 /** What a user asks for, and the plan that follows from it. Everything wrong is refused here, before a file is touched. */
 import { TritlensError } from "../core/index.ts";
-import { DEFAULT_MODES, LAB_MODES, labMode, type LabModeInfo } from "./modes.ts";
+import { DEFAULT_MODES, LAB_MODES, type LabModeInfo, labMode } from "./modes.ts";
 import type { TaskInfo, TrainingInfo } from "./results.ts";
 
 /** Options of {@link reproduce}. Every one has the paper's value, or the issue's, when left out. */
@@ -73,7 +73,11 @@ export function planOf(options: ReproduceOptions): Plan {
   if (options.threads !== undefined) integer("threads", options.threads, 1, 1024);
   return {
     out: options.out ?? "tritlens-out",
-    task: { p, fraction: between("fraction", options.fraction ?? base.fraction, 0, 1), data_seed: integer("dataSeed", options.dataSeed ?? 598, 0, 2 ** 32 - 1) },
+    task: {
+      p,
+      fraction: between("fraction", options.fraction ?? base.fraction, 0, 1),
+      data_seed: integer("dataSeed", options.dataSeed ?? 598, 0, 2 ** 32 - 1),
+    },
     training: trainingOf(options, base),
     runs: Array.from({ length: seeds }, (_, seed) => modes.map((mode) => ({ mode, seed, maxEpochs: epochsOf(options, mode) }))).flat(),
     keepSnapshots: options.keepSnapshots ?? false,
@@ -101,7 +105,8 @@ function epochsOf(options: ReproduceOptions, mode: LabModeInfo): number {
 
 function modesOf(options: ReproduceOptions): LabModeInfo[] {
   const ids = options.modes ?? (options.full ? LAB_MODES.map((m) => m.id) : DEFAULT_MODES);
-  if (ids.length === 0) throw new TritlensError("E_MODE", "no mode to train", { expected: `one or more of ${LAB_MODES.map((m) => m.id).join(", ")}`, found: "none" });
+  if (ids.length === 0)
+    throw new TritlensError("E_MODE", "no mode to train", { expected: `one or more of ${LAB_MODES.map((m) => m.id).join(", ")}`, found: "none" });
   const chosen = ids.map(labMode);
   // The order of the table, whatever the order asked for; a mode named twice is trained once.
   return LAB_MODES.filter((m) => chosen.includes(m));

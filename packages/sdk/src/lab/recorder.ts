@@ -2,9 +2,10 @@
  * The curves of one run: in memory for the report, and line by line on disk. A line is written before the checkpoint of its epoch, so after kill -9
  * the file reaches at least as far as the checkpoint; lines beyond it are cut off on resuming, because training will make them again.
  */
+
+import { writeFileAtomic } from "../io/index.ts";
 import type { Evaluation } from "./engine.ts";
 import { appendLine, readLines } from "./folder.ts";
-import { writeFileAtomic } from "../io/index.ts";
 import { type Curves, noCurves } from "./results.ts";
 
 /** One line of curves.jsonl. */

@@ -83,7 +83,10 @@ export async function* executeRun(context: RunContext): AsyncGenerator<Experimen
   }
 }
 
-async function* trainRun({ plan, run, folder, result, signal, index, total }: RunContext, model: EngineRun): AsyncGenerator<ExperimentEvent, boolean> {
+async function* trainRun(
+  { plan, run, folder, result, signal, index, total }: RunContext,
+  model: EngineRun,
+): AsyncGenerator<ExperimentEvent, boolean> {
   const recorder = await Recorder.open(folder.file("curves.jsonl"));
   const final = folder.file("final.safetensors");
   refresh(result, recorder, plan);
@@ -119,7 +122,10 @@ function refresh(result: RunResult, recorder: Recorder, plan: Plan): void {
   result.epochs = Math.max(0, recorder.epoch);
   result.train_seconds = recorder.seconds;
   result.grok_epoch = grokEpoch(result.curves.epoch, result.curves.test_accuracy, plan.training.grok_accuracy);
-  result.phases = result.curves.epoch.length === 0 ? null : detectPhases({ ...result.curves, excluded_loss: [], restricted_loss: [], sum_squared_total: [] }, plan.task.p);
+  result.phases =
+    result.curves.epoch.length === 0
+      ? null
+      : detectPhases({ ...result.curves, excluded_loss: [], restricted_loss: [], sum_squared_total: [] }, plan.task.p);
 }
 
 /** Seconds up to the limit at the pace of the last evaluations. */
@@ -148,7 +154,13 @@ async function* analyseRun({ folder, result, signal }: RunContext, model: Engine
 }
 
 /** Key frequencies come from the last checkpoint and hold for all earlier ones (Nanda 2023). */
-async function* measureProgress(folder: RunFolder, result: RunResult, model: EngineRun, keys: readonly number[], signal: AbortSignal | undefined): AsyncGenerator<ExperimentEvent> {
+async function* measureProgress(
+  folder: RunFolder,
+  result: RunResult,
+  model: EngineRun,
+  keys: readonly number[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<ExperimentEvent> {
   const snapshots = (await folder.snapshotEpochs()).filter((e) => e < result.epochs);
   const epochs = thin([...snapshots, result.epochs], MOST_SNAPSHOTS);
   const points: ProgressPoint[] = [];
@@ -171,13 +183,24 @@ export async function recordFailure(folder: RunFolder, result: RunResult, error:
 
 /** An error as data. */
 export function errorData(error: unknown): RunError {
-  if (error instanceof TritlensError) return { code: error.code, message: error.message.replace(/^E_\w+: /, ""), expected: error.expected ?? null, found: error.found ?? null };
+  if (error instanceof TritlensError)
+    return { code: error.code, message: error.message.replace(/^E_\w+: /, ""), expected: error.expected ?? null, found: error.found ?? null };
   const aborted = error instanceof Error && error.name === "AbortError";
   return { code: aborted ? "E_ABORTED" : "E_PANIC", message: error instanceof Error ? error.message : String(error), expected: null, found: null };
 }
 
 async function saveState(folder: RunFolder, r: RunResult, held: boolean): Promise<void> {
-  const state: RunState = { status: r.status, error: r.error, epochs: r.epochs, train_seconds: r.train_seconds, analysis_seconds: r.analysis_seconds, grok_epoch: r.grok_epoch, phases: r.phases, pictures: r.pictures, held };
+  const state: RunState = {
+    status: r.status,
+    error: r.error,
+    epochs: r.epochs,
+    train_seconds: r.train_seconds,
+    analysis_seconds: r.analysis_seconds,
+    grok_epoch: r.grok_epoch,
+    phases: r.phases,
+    pictures: r.pictures,
+    held,
+  };
   await writeJson(folder.file("run.json"), state, 1);
 }
 

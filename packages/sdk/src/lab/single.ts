@@ -31,7 +31,13 @@ export function singleResult({ checkpoint, mode }: OpenedCheckpoint, analysis: M
 }
 
 /** Writes the report of one checkpoint. @throws E_IO. */
-export async function writeSingleReport(path: string, opened: OpenedCheckpoint, { analysis, pictures }: AnalyzedModel, core: Core, command: string): Promise<void> {
+export async function writeSingleReport(
+  path: string,
+  opened: OpenedCheckpoint,
+  { analysis, pictures }: AnalyzedModel,
+  core: Core,
+  command: string,
+): Promise<void> {
   const run = singleResult(opened, analysis);
   const now = new Date().toISOString();
   const pairs = opened.trainIndices.length;
@@ -41,7 +47,14 @@ export async function writeSingleReport(path: string, opened: OpenedCheckpoint, 
     started: now,
     updated: now,
     command,
-    task: { p: opened.p, fraction: pairs / opened.p ** 2, train_pairs: pairs, test_pairs: opened.p ** 2 - pairs, split: "as the checkpoint says", data_seed: 0 },
+    task: {
+      p: opened.p,
+      fraction: pairs / opened.p ** 2,
+      train_pairs: pairs,
+      test_pairs: opened.p ** 2 - pairs,
+      split: "as the checkpoint says",
+      data_seed: 0,
+    },
     training: planOf({}).training,
     environment: environmentOf(core),
     runs: [run],

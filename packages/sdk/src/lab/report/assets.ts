@@ -15,6 +15,10 @@ export async function pageAssets(): Promise<PageAssets> {
     const [script, style] = await Promise.all(["report.js", "report.css"].map((name) => readFile(new URL(name, folder()), "utf8")));
     return { script: script as string, style: style as string };
   } catch (cause) {
-    throw new TritlensError("E_IO", "the report's script is not there", { expected: "report.js and report.css beside the compiled lab/report (npm run build:sdk)", found: folder().pathname, cause });
+    throw new TritlensError("E_IO", "the report's script is not there", {
+      expected: "report.js and report.css beside the compiled lab/report (npm run build:sdk)",
+      found: folder().pathname,
+      cause,
+    });
   }
 }

@@ -171,7 +171,15 @@ export interface ReportModel {
   facts: [string, string][];
   answer: { headline: string; paragraphs: string[]; findings: Finding[] };
   task: { p: number; trainPairs: number; testPairs: number; chanceLoss: number };
-  thresholds: { grok: number; cluster: number; key: number; pizzaIrrelevance: number; clockIrrelevance: number; pizzaSymmetricity: number; clockSymmetricity: number };
+  thresholds: {
+    grok: number;
+    cluster: number;
+    key: number;
+    pizzaIrrelevance: number;
+    clockIrrelevance: number;
+    pizzaSymmetricity: number;
+    clockSymmetricity: number;
+  };
   modes: ReportMode[];
   table: VerdictTable;
   runs: ReportRun[];

@@ -12,7 +12,10 @@ export interface PageAssets {
  * engines refuse in strings are escaped.
  */
 export function embedJson(value: unknown): string {
-  return JSON.stringify(value, finiteOrNull).replace(/</g, "\\u003c").replace(/\u2028/g, "\\u2028").replace(/\u2029/g, "\\u2029");
+  return JSON.stringify(value, finiteOrNull)
+    .replace(/</g, "\\u003c")
+    .replace(/\u2028/g, "\\u2028")
+    .replace(/\u2029/g, "\\u2029");
 }
 
 function finiteOrNull(_key: string, value: unknown): unknown {

@@ -23,12 +23,72 @@ interface Shape {
 }
 
 const SHAPES: Shape[] = [
-  { id: "fp32", title: "Full precision", short: "fp32", detail: "Li's architecture, quantiser off", keys: [14, 35, 41, 52], grok: 3100, floor: 2e-6, noise: 0.04, bits: "none" },
-  { id: "li_binary", title: "Binary (Li)", short: "binary", detail: "sign(W − mean W), no scale", keys: [7, 19, 26, 33, 48], grok: 6200, floor: 2e-2, noise: 0.35, bits: "binary" },
-  { id: "li_ternary", title: "Ternary (Li)", short: "ternary", detail: "centred, scale kept", keys: [1, 17, 28, 41, 53], grok: 3700, floor: 1e-2, noise: 0.12, bits: "ternary" },
-  { id: "binary", title: "Binary (BitNet)", short: "binary β", detail: "β · sign(W − mean W)", keys: [5, 11, 23, 40], grok: 5100, floor: 8e-3, noise: 0.3, bits: "binary" },
-  { id: "ternary", title: "Ternary (b1.58)", short: "b1.58", detail: "absmean, not centred", keys: [3, 21, 38, 50], grok: 3900, floor: 6e-3, noise: 0.14, bits: "ternary" },
-  { id: "nanda_fp32", title: "Full precision (Nanda)", short: "Nanda", detail: "Nanda's architecture", keys: [14, 35, 41, 42, 52], grok: 9300, floor: 4e-7, noise: 0.03, bits: "none" },
+  {
+    id: "fp32",
+    title: "Full precision",
+    short: "fp32",
+    detail: "Li's architecture, quantiser off",
+    keys: [14, 35, 41, 52],
+    grok: 3100,
+    floor: 2e-6,
+    noise: 0.04,
+    bits: "none",
+  },
+  {
+    id: "li_binary",
+    title: "Binary (Li)",
+    short: "binary",
+    detail: "sign(W − mean W), no scale",
+    keys: [7, 19, 26, 33, 48],
+    grok: 6200,
+    floor: 2e-2,
+    noise: 0.35,
+    bits: "binary",
+  },
+  {
+    id: "li_ternary",
+    title: "Ternary (Li)",
+    short: "ternary",
+    detail: "centred, scale kept",
+    keys: [1, 17, 28, 41, 53],
+    grok: 3700,
+    floor: 1e-2,
+    noise: 0.12,
+    bits: "ternary",
+  },
+  {
+    id: "binary",
+    title: "Binary (BitNet)",
+    short: "binary β",
+    detail: "β · sign(W − mean W)",
+    keys: [5, 11, 23, 40],
+    grok: 5100,
+    floor: 8e-3,
+    noise: 0.3,
+    bits: "binary",
+  },
+  {
+    id: "ternary",
+    title: "Ternary (b1.58)",
+    short: "b1.58",
+    detail: "absmean, not centred",
+    keys: [3, 21, 38, 50],
+    grok: 3900,
+    floor: 6e-3,
+    noise: 0.14,
+    bits: "ternary",
+  },
+  {
+    id: "nanda_fp32",
+    title: "Full precision (Nanda)",
+    short: "Nanda",
+    detail: "Nanda's architecture",
+    keys: [14, 35, 41, 42, 52],
+    grok: 9300,
+    floor: 4e-7,
+    noise: 0.03,
+    bits: "none",
+  },
 ];
 
 /** Deterministic noise in [-0.5, 0.5) from an integer. */
@@ -83,7 +143,9 @@ function progress(s: Shape, last: number): Series {
 function flips(s: Shape, last: number): Series | null {
   if (s.bits === "none") return null;
   const epoch = Array.from({ length: 80 }, (_, i) => Math.round((last * i) / 79));
-  const columns = Object.fromEntries(MATRICES.map((m, j) => [m, epoch.map((e) => 2e-3 * Math.exp(-e / 1500) * (1 + 0.3 * j) + 6e-5 * (1 + j / 3) * Math.exp(jitter(e + j)))]));
+  const columns = Object.fromEntries(
+    MATRICES.map((m, j) => [m, epoch.map((e) => 2e-3 * Math.exp(-e / 1500) * (1 + 0.3 * j) + 6e-5 * (1 + j / 3) * Math.exp(jitter(e + j)))]),
+  );
   return { epoch, columns };
 }
 
@@ -97,13 +159,16 @@ function phases(s: Shape, last: number): PhaseBand[] {
 }
 
 function spectrum(s: Shape, offset: number): number[] {
-  const raw = Array.from({ length: HALF }, (_, i) => (s.keys.includes(i + 1) ? 1 + 0.3 * jitter(i + offset) : (s.noise / 8) * (0.6 + jitter(i * 7 + offset))));
+  const raw = Array.from({ length: HALF }, (_, i) =>
+    s.keys.includes(i + 1) ? 1 + 0.3 * jitter(i + offset) : (s.noise / 8) * (0.6 + jitter(i * 7 + offset)),
+  );
   const total = raw.reduce((a, b) => a + b, 0);
   return raw.map((x) => x / total);
 }
 
 function circle(s: Shape, k: number): Circle {
-  const at = (f: (x: number) => number, o: number): number[] => Array.from({ length: P }, (_, t) => f((TAU * k * t) / P) + s.noise * 0.6 * jitter(t * 5 + k + o));
+  const at = (f: (x: number) => number, o: number): number[] =>
+    Array.from({ length: P }, (_, t) => f((TAU * k * t) / P) + s.noise * 0.6 * jitter(t * 5 + k + o));
   return { k, x: at(Math.cos, 1), y: at(Math.sin, 99), plane: "PC 1, PC 2" };
 }
 
@@ -120,7 +185,10 @@ function neuron(s: Shape, k: number, index: number): NeuronPicture {
 function attention(s: Shape, head: number): { head: number; raster: ReturnType<typeof raster> } {
   const k = s.keys[head % s.keys.length] ?? 1;
   const w = (TAU * k) / P;
-  const values = Float64Array.from({ length: P * P }, (_, i) => 0.5 + 0.24 * (Math.cos(w * Math.floor(i / P)) - Math.cos(w * (i % P))) + s.noise * 0.3 * jitter(i + head));
+  const values = Float64Array.from(
+    { length: P * P },
+    (_, i) => 0.5 + 0.24 * (Math.cos(w * Math.floor(i / P)) - Math.cos(w * (i % P))) + s.noise * 0.3 * jitter(i + head),
+  );
   return { head, raster: raster(values, P, P, 0, 1) };
 }
 
@@ -150,10 +218,26 @@ function final(s: Shape): FinalPictures {
     attention: [0, 1, 2, 3].map((h) => attention(s, h)),
     neurons: Array.from({ length: 6 }, (_, i) => neuron(s, s.keys[i % s.keys.length] ?? 1, 37 * i + 5)),
     logitSpectrum: logitSpectrum(s),
-    fveHistogram: Array.from({ length: 20 }, (_, i) => Math.round(i < 17 ? 5 + 40 * s.noise * Math.abs(jitter(i)) : 110 - 60 * s.noise + 20 * jitter(i))),
+    fveHistogram: Array.from({ length: 20 }, (_, i) =>
+      Math.round(i < 17 ? 5 + 40 * s.noise * Math.abs(jitter(i)) : 110 - 60 * s.noise + 20 * jitter(i)),
+    ),
     clusters: s.keys.map((k) => ({ k, neurons: Math.round(80 + 60 * jitter(k)) })),
     codes: codes(s),
-    codePictures: s.bits === "none" ? [] : [{ matrix: "W_in", x: "neuron →", y: "channel ↓", raster: codeRaster(Int8Array.from({ length: 512 * 128 }, (_, i) => Math.sign(Math.round(2.4 * jitter(i)))), 512, 128) }],
+    codePictures:
+      s.bits === "none"
+        ? []
+        : [
+            {
+              matrix: "W_in",
+              x: "neuron →",
+              y: "channel ↓",
+              raster: codeRaster(
+                Int8Array.from({ length: 512 * 128 }, (_, i) => Math.sign(Math.round(2.4 * jitter(i)))),
+                512,
+                128,
+              ),
+            },
+          ],
     ablations: [
       { name: "nothing removed", loss: s.floor * 1.3, detail: false },
       { name: "attention zeroed", loss: 9.1 + s.noise, detail: false },
@@ -167,8 +251,18 @@ function final(s: Shape): FinalPictures {
     irrelevance: 0.28 + s.noise * 1.2,
     fits: s.keys.map((k) => ({ k, clock: 0.75 - s.noise / 2 + 0.1 * jitter(k), pizza: 0.96 - s.noise / 2 + 0.05 * jitter(k) })),
     offset: { model: offsets(s, 0.4 * s.noise), fit: offsets(s, 0) },
-    distance: raster(Float64Array.from({ length: P * P }, (_, i) => 20 + 6 * Math.abs(Math.cos((Math.PI * (s.keys[0] ?? 1) * (i % P)) / P)) + s.noise * 8 * jitter(i)), P, P),
-    singular: { embedding: Array.from({ length: 40 }, (_, i) => (i < 2 * s.keys.length ? 2.4 - 0.1 * i : 0.5 * s.noise * Math.exp(-i / 30))), random: Array.from({ length: 40 }, (_, i) => 1.1 - 0.012 * i) },
+    distance: raster(
+      Float64Array.from(
+        { length: P * P },
+        (_, i) => 20 + 6 * Math.abs(Math.cos((Math.PI * (s.keys[0] ?? 1) * (i % P)) / P)) + s.noise * 8 * jitter(i),
+      ),
+      P,
+      P,
+    ),
+    singular: {
+      embedding: Array.from({ length: 40 }, (_, i) => (i < 2 * s.keys.length ? 2.4 - 0.1 * i : 0.5 * s.noise * Math.exp(-i / 30))),
+      random: Array.from({ length: 40 }, (_, i) => 1.1 - 0.012 * i),
+    },
     phaseSum: Array.from({ length: 24 }, (_, i) => Math.round(70 * Math.exp(-(((i - 11.5) / (1.4 + 5 * s.noise)) ** 2)) + 3 * s.noise)),
   };
 }
@@ -192,7 +286,12 @@ function run(s: Shape, seed: number): ReportRun {
     progress: progress(s, last),
     flips: flips(s, last),
     final: final(s),
-    plane: { symmetricity: 0.995 - s.noise * 0.6 + 0.03 * jitter(seed), irrelevance: 0.28 + s.noise * 1.2 + 0.05 * jitter(seed + 9), untrainedSymmetricity: 0.999, untrainedIrrelevance: 0.98 },
+    plane: {
+      symmetricity: 0.995 - s.noise * 0.6 + 0.03 * jitter(seed),
+      irrelevance: 0.28 + s.noise * 1.2 + 0.05 * jitter(seed + 9),
+      untrainedSymmetricity: 0.999,
+      untrainedIrrelevance: 0.98,
+    },
   };
 }
 
@@ -206,7 +305,14 @@ export function syntheticModel(modes: number = SHAPES.length, seeds: number = 1)
     lede: "A made-up example: closed-form curves, not results.",
     created: "2026-01-01T00:00:00Z",
     state: "complete",
-    facts: [["Task", "a + b mod 113"], ["Train pairs", "3,830 of 12,769 (30 %)"], ["Command", "tritlens reproduce --full --seeds 3"], ["Machine", "2 cores, native avx2"], ["Time", "9 min 12 s"], ["Version", "tritlens 0.1.0"]],
+    facts: [
+      ["Task", "a + b mod 113"],
+      ["Train pairs", "3,830 of 12,769 (30 %)"],
+      ["Command", "tritlens reproduce --full --seeds 3"],
+      ["Machine", "2 cores, native avx2"],
+      ["Time", "9 min 12 s"],
+      ["Version", "tritlens 0.1.0"],
+    ],
     answer: {
       headline: "Binary and ternary transformers learn the same algorithm as full precision, with more noise.",
       paragraphs: [
@@ -220,7 +326,15 @@ export function syntheticModel(modes: number = SHAPES.length, seeds: number = 1)
       ],
     },
     task: { p: P, trainPairs: 3830, testPairs: 8939, chanceLoss: Math.log(P) },
-    thresholds: { grok: 0.99, cluster: 0.85, key: 0.02, pizzaIrrelevance: 0.4, clockIrrelevance: 0.6, pizzaSymmetricity: 0.95, clockSymmetricity: 0.9 },
+    thresholds: {
+      grok: 0.99,
+      cluster: 0.85,
+      key: 0.02,
+      pizzaIrrelevance: 0.4,
+      clockIrrelevance: 0.6,
+      pizzaSymmetricity: 0.95,
+      clockSymmetricity: 0.9,
+    },
     modes: shapes.map(({ id, title, short, detail }) => ({ id, title, short, detail })),
     table: {
       columns: [
@@ -250,12 +364,27 @@ export function syntheticModel(modes: number = SHAPES.length, seeds: number = 1)
     runs,
     seedNumbers: [
       { label: "Grok epoch", unit: "epochs", values: runs.map((r) => ({ mode: r.mode, seed: r.seed, value: r.grokEpoch })) },
-      { label: "Logits explained", unit: "share", values: runs.map((r) => ({ mode: r.mode, seed: r.seed, value: (r.final?.logitFve ?? 0) + 0.04 * jitter(r.seed + r.epoch) })) },
-      { label: "Key frequencies", unit: "count", values: runs.map((r) => ({ mode: r.mode, seed: r.seed, value: (r.final?.keys.length ?? 0) + (r.seed % 2) })) },
+      {
+        label: "Logits explained",
+        unit: "share",
+        values: runs.map((r) => ({ mode: r.mode, seed: r.seed, value: (r.final?.logitFve ?? 0) + 0.04 * jitter(r.seed + r.epoch) })),
+      },
+      {
+        label: "Key frequencies",
+        unit: "count",
+        values: runs.map((r) => ({ mode: r.mode, seed: r.seed, value: (r.final?.keys.length ?? 0) + (r.seed % 2) })),
+      },
     ],
     methods: [
       { title: "Task and training", paragraphs: ["Full-batch AdamW with learning rate 1e-3, weight decay 1, betas (0.9, 0.98)."] },
-      { title: "What the paper's code did, and what we do", paragraphs: [], rows: [["B1", "Its weight images showed a matrix that is never trained. Here the codes shown are those the forward pass multiplies with."], ["B2", "Its Fourier basis ran to k = 57 and counted k = 56 twice. Here k runs from 1 to 56."]] },
+      {
+        title: "What the paper's code did, and what we do",
+        paragraphs: [],
+        rows: [
+          ["B1", "Its weight images showed a matrix that is never trained. Here the codes shown are those the forward pass multiplies with."],
+          ["B2", "Its Fourier basis ran to k = 57 and counted k = 56 twice. Here k runs from 1 to 56."],
+        ],
+      },
     ],
   };
 }

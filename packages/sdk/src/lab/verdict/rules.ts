@@ -117,8 +117,14 @@ export function uniformAttention(n: RunNumbers): boolean {
 export function rulesInWords(): [string, string][] {
   const percent = (x: number): string => `${100 * x} %`;
   return [
-    ["Grokked", `test accuracy reached ${percent(RULES.grok)} and has it at the last evaluation; the grok epoch is the first with ${percent(RULES.grok)}`],
-    ["Fourier circuit", `grokked; key cosines explain at least ${percent(RULES.logitsMost)} of the centred logits; restricted loss at most ${percent(RULES.restrictedOfChance)} of chance (they suffice); excluded loss at least ${percent(RULES.excludedOfChance)} of chance and ${RULES.excludedOverTrain} times the train loss (they are needed)`],
+    [
+      "Grokked",
+      `test accuracy reached ${percent(RULES.grok)} and has it at the last evaluation; the grok epoch is the first with ${percent(RULES.grok)}`,
+    ],
+    [
+      "Fourier circuit",
+      `grokked; key cosines explain at least ${percent(RULES.logitsMost)} of the centred logits; restricted loss at most ${percent(RULES.restrictedOfChance)} of chance (they suffice); excluded loss at least ${percent(RULES.excludedOfChance)} of chance and ${RULES.excludedOverTrain} times the train loss (they are needed)`,
+    ],
     ["Noisy Fourier circuit", `grokked, at least ${percent(RULES.logitsSome)} of the logits, and needed, but not all of the above`],
     ["Other circuit", "grokked, none of the above"],
     ["Neuron cluster", `neurons of one frequency with at least ${percent(RULES.clusterFve)} of their variance explained by it`],

@@ -27,7 +27,11 @@ const ungrokked: Partial<RunNumbers> = { grokEpoch: null, testAccuracy: 0.3 };
 describe("the circuit of one run", () => {
   it.each<[string, Partial<RunNumbers>, string]>([
     ["passes every check", {}, "fourier"],
-    ["sits exactly on every threshold", { testAccuracy: 0.99, logitFve: 0.7, restrictedLoss: 0.1 * Math.log(113), excludedLoss: 0.5 * Math.log(113) }, "fourier"],
+    [
+      "sits exactly on every threshold",
+      { testAccuracy: 0.99, logitFve: 0.7, restrictedLoss: 0.1 * Math.log(113), excludedLoss: 0.5 * Math.log(113) },
+      "fourier",
+    ],
     ["explains just too little", { logitFve: 0.6999 }, "noisy fourier"],
     ["has key directions that do not suffice", { restrictedLoss: 0.5 }, "noisy fourier"],
     ["does without the key directions", { excludedLoss: 2.3 }, "other"],
@@ -103,14 +107,22 @@ describe("the answer in words", () => {
   });
 
   it("tells modes apart", () => {
-    const mixed = verdictOf([run("fp32"), run("li_binary", ungrokked), run("binary", { logitFve: 0.5 }), run("li_ternary"), run("ternary", { logitFve: 0.1 })]);
+    const mixed = verdictOf([
+      run("fp32"),
+      run("li_binary", ungrokked),
+      run("binary", { logitFve: 0.5 }),
+      run("li_ternary"),
+      run("ternary", { logitFve: 0.1 }),
+    ]);
     expect(mixed.headline).toBe(
       "Ternary (Li) learns the same kind of algorithm as full precision. Binary (BitNet) does too, with more noise. Ternary (b1.58) solves the task by something else. Binary (Li) did not generalise in the epochs given.",
     );
   });
 
   it("does not compare with a full precision that has no circuit", () => {
-    expect(verdictOf([run("fp32", ungrokked), run("li_ternary")]).headline).toBe("Full precision itself did not settle on the known circuit (not grokked); 1 of 1 low-bit modes learned the known Fourier circuit.");
+    expect(verdictOf([run("fp32", ungrokked), run("li_ternary")]).headline).toBe(
+      "Full precision itself did not settle on the known circuit (not grokked); 1 of 1 low-bit modes learned the known Fourier circuit.",
+    );
     expect(verdictOf([run("li_ternary")]).headline).toContain("Full precision has no result to compare with");
   });
 
@@ -124,7 +136,9 @@ describe("the answer in words", () => {
   it("sets a lone checkpoint beside the known circuit only", () => {
     const lone = verdictOf([run("li_ternary", { grokEpoch: null, historyKnown: false })]);
     expect(lone.headline).toBe("This model adds with the known Fourier circuit.");
-    expect(lone.findings[0]?.text).toBe("Ternary (Li) answers unseen pairs: a Fourier circuit with 3 key frequencies, which make up 90 % of its logits.");
+    expect(lone.findings[0]?.text).toBe(
+      "Ternary (Li) answers unseen pairs: a Fourier circuit with 3 key frequencies, which make up 90 % of its logits.",
+    );
   });
 
   it("warns where attention is uniform", () => {
@@ -135,6 +149,8 @@ describe("the answer in words", () => {
 
   it("states the spread", () => {
     const text = verdictOf([run("fp32", { grokEpoch: 3000 }), run("fp32", { grokEpoch: 4000, keyFrequencies: [1] }, 1)]).findings[0]?.text;
-    expect(text).toBe("Full precision groks at epoch 3,500 ± 707 (2 seeds): a Fourier circuit with 1 to 3 key frequencies, which make up 90 % of its logits. The verdict holds for 2 of 2 seeds.");
+    expect(text).toBe(
+      "Full precision groks at epoch 3,500 ± 707 (2 seeds): a Fourier circuit with 1 to 3 key frequencies, which make up 90 % of its logits. The verdict holds for 2 of 2 seeds.",
+    );
   });
 });

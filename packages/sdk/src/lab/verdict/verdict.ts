@@ -114,7 +114,12 @@ export function compare(mode: ModeVerdict, reference: ModeVerdict | null): Compa
 /** Judges every mode that has runs, in the order given, each beside full precision. */
 export function judgeModes(runs: readonly JudgedRun[], modes: readonly LabModeInfo[]): ModeVerdict[] {
   const present = modes.filter((m) => runs.some((r) => r.mode === m.id));
-  const judged = present.map((m) => judgeMode(m.id, runs.filter((r) => r.mode === m.id)));
+  const judged = present.map((m) =>
+    judgeMode(
+      m.id,
+      runs.filter((r) => r.mode === m.id),
+    ),
+  );
   const reference = judged.find((m) => m.mode === "fp32") ?? null;
   return judged.map((m) => ({ ...m, comparison: compare(m, reference) }));
 }

@@ -1,5 +1,5 @@
 /** The answer in plain words. Every sentence is chosen by a rule over the mode verdicts; none is written for a particular outcome. */
-import { type LabModeInfo, LAB_MODES } from "../modes.ts";
+import { LAB_MODES, type LabModeInfo } from "../modes.ts";
 import { type JudgedRun, judgeModes, type ModeVerdict, type Spread, type Verdict } from "./verdict.ts";
 
 type Tone = Verdict["findings"][number]["tone"];
@@ -22,7 +22,12 @@ export function list(items: readonly string[]): string {
 /** Judges all runs and puts the result into words. */
 export function verdictOf(runs: readonly JudgedRun[], modes: readonly LabModeInfo[] = LAB_MODES): Verdict {
   const judged = judgeModes(runs, modes);
-  return { modes: judged, headline: headline(judged), paragraphs: paragraphs(judged), findings: judged.map((m) => ({ mode: m.mode, tone: tone(m), text: finding(m) })) };
+  return {
+    modes: judged,
+    headline: headline(judged),
+    paragraphs: paragraphs(judged),
+    findings: judged.map((m) => ({ mode: m.mode, tone: tone(m), text: finding(m) })),
+  };
 }
 
 /** The low-bit modes' comparisons decide the headline. */
@@ -49,7 +54,10 @@ function loneHeadline({ circuit }: ModeVerdict): string {
 
 /** Without a full-precision run that settled on the Fourier circuit there is nothing to compare with; the known circuit stands in. */
 function noReference(low: readonly ModeVerdict[], reference: ModeVerdict | undefined): string {
-  const why = reference === undefined || reference.circuit === "no result" ? "Full precision has no result to compare with" : `Full precision itself did not settle on the known circuit (${reference.circuit})`;
+  const why =
+    reference === undefined || reference.circuit === "no result"
+      ? "Full precision has no result to compare with"
+      : `Full precision itself did not settle on the known circuit (${reference.circuit})`;
   const fourier = low.filter((m) => m.circuit === "fourier" || m.circuit === "noisy fourier");
   return `${why}; ${fourier.length} of ${low.length} low-bit modes learned the known Fourier circuit.`;
 }
@@ -102,7 +110,7 @@ function familyParagraph(modes: readonly ModeVerdict[]): string {
   const fourier = modes.filter((m) => m.circuit === "fourier" || m.circuit === "noisy fourier");
   if (fourier.length === 0) return "";
   const fve = fourier.map((m) => m.logitFve?.mean ?? 0);
-  return `In ${fourier.length === modes.length ? (modes.length === 1 ? "the one mode run" : `all ${modes.length} modes`) : `${fourier.length} of ${modes.length} modes`} a handful of frequencies carries the answer: cosines cos(wₖ(a+b−c)) of the key frequencies make up ${range(fve)} of the logits, and taking those directions away raises the loss on the very pairs trained on to at least half of guessing.`;
+  return `In ${fourier.length === modes.length ? (modes.length === 1 ? "the one mode run" : `all ${modes.length} modes`) : `${fourier.length} of ${modes.length} modes`} a handful of frequencies carries the answer: cosines cos(wₖ(a+b−c)) of the key frequencies make up ${range(fve)} of the logits, and taking those directions away raises the loss on the very pairs trained on to at least half of what guessing would cost.`;
 }
 
 function range(values: readonly number[]): string {
@@ -141,10 +149,14 @@ export function tone(m: ModeVerdict): Tone {
 /** One sentence a mode. */
 export function finding(m: ModeVerdict): string {
   if (m.circuit === "no result") return `${title(m)}: no result.`;
-  if (m.circuit === "not grokked") return `${title(m)} did not grok: test accuracy ${percent(m.testAccuracy?.mean ?? 0)} at the end.${m.seeds > 1 ? ` ${m.agreeing} of ${m.seeds} seeds.` : ""}`;
+  if (m.circuit === "not grokked")
+    return `${title(m)} did not grok: test accuracy ${percent(m.testAccuracy?.mean ?? 0)} at the end.${m.seeds > 1 ? ` ${m.agreeing} of ${m.seeds} seeds.` : ""}`;
   const grok = m.grokEpoch === null ? " answers unseen pairs" : ` groks at epoch ${epochs(m.grokEpoch)}`;
   const circuit = { fourier: "a Fourier circuit", "noisy fourier": "a noisy Fourier circuit", other: "no Fourier circuit by these rules" }[m.circuit];
-  const keys = m.keyFrequencies === null ? "" : ` with ${m.keyFrequencies.min === m.keyFrequencies.max ? m.keyFrequencies.min : `${m.keyFrequencies.min} to ${m.keyFrequencies.max}`} key frequencies`;
+  const keys =
+    m.keyFrequencies === null
+      ? ""
+      : ` with ${m.keyFrequencies.min === m.keyFrequencies.max ? m.keyFrequencies.min : `${m.keyFrequencies.min} to ${m.keyFrequencies.max}`} key frequencies`;
   const share = m.logitFve === null ? "" : `, which make up ${percent(m.logitFve.mean)} of its logits`;
   const seeds = m.seeds > 1 ? ` The verdict holds for ${m.agreeing} of ${m.seeds} seeds.` : "";
   return `${title(m)}${grok}: ${circuit}${keys}${share}.${seeds}`;

@@ -11,7 +11,11 @@ export function methods(r: Results): MethodsPart[] {
 /** w_k as it is set in the figures. */
 function typeset(part: MethodsPart): MethodsPart {
   const set = (text: string): string => text.replaceAll("w_k", "wₖ").replaceAll("a+b-c", "a+b−c");
-  return { ...part, paragraphs: part.paragraphs.map(set), ...(part.rows ? { rows: part.rows.map(([t, d]): [string, string] => [set(t), set(d)]) } : {}) };
+  return {
+    ...part,
+    paragraphs: part.paragraphs.map(set),
+    ...(part.rows ? { rows: part.rows.map(([t, d]): [string, string] => [set(t), set(d)]) } : {}),
+  };
 }
 
 function task({ task: t }: Results): MethodsPart {
@@ -38,9 +42,14 @@ function training({ training: t, runs }: Results): MethodsPart {
 function modes(): MethodsPart {
   return {
     title: "Modes",
-    paragraphs: ["Quantised are W_Q, W_K, W_V, W_O, W_in and W_out; embedding, unembedding and the norm's gain stay in full precision. Activations are not quantised. The gradient passes straight through sign and rounding, without clipping."],
+    paragraphs: [
+      "Quantised are W_Q, W_K, W_V, W_O, W_in and W_out; embedding, unembedding and the norm's gain stay in full precision. Activations are not quantised. The gradient passes straight through sign and rounding, without clipping.",
+    ],
     rows: [
-      ["Full precision", "W itself: the same network with the quantiser off. This is the control that the paper lacks: its full-precision reference was another architecture."],
+      [
+        "Full precision",
+        "W itself: the same network with the quantiser off. This is the control that the paper lacks: its full-precision reference was another architecture.",
+      ],
       ["Binary (Li)", "sign(W − mean W), no scale; the gradient goes through the subtraction of the mean"],
       ["Binary (BitNet)", "β · sign(W − mean W) with β = mean |W|"],
       ["Ternary (Li)", "γ · clamp(round(V / γ), −1, 1) with V = W − mean W and γ = mean |V|; the gradient goes through the subtraction of the mean"],
@@ -62,20 +71,37 @@ function controls(): MethodsPart {
 
 function definitions({ runs }: Results): MethodsPart {
   const rule = runs.find((r) => r.analysis !== null)?.analysis?.key_frequency_rule;
-  const key = rule ? `${rule.note} (threshold ${rule.threshold})` : "share of the centred logits' sum of squares along cos(w_k(a+b-c)) of at least 0.02";
+  const key = rule
+    ? `${rule.note} (threshold ${rule.threshold})`
+    : "share of the centred logits' sum of squares along cos(w_k(a+b-c)) of at least 0.02";
   return {
     title: "Definitions",
     paragraphs: [],
     rows: [
       ["w_k", "2πk / p, for k = 1 to (p − 1) / 2"],
-      ["Key frequency", `${key}. Found on the last checkpoint and held fixed for all earlier ones. The papers publish no threshold; this one is declared.`],
+      [
+        "Key frequency",
+        `${key}. Found on the last checkpoint and held fixed for all earlier ones. The papers publish no threshold; this one is declared.`,
+      ],
       ["Logits explained", "each input's mean over classes removed; share of the sum of squares along cos(w_k(a+b−c)), summed over key frequencies"],
-      ["Restricted loss", "cross-entropy of the logits with only the directions cos, sin(w_k(a+b)) of the key frequencies and the mean over pairs kept (all pairs)"],
+      [
+        "Restricted loss",
+        "cross-entropy of the logits with only the directions cos, sin(w_k(a+b)) of the key frequencies and the mean over pairs kept (all pairs)",
+      ],
       ["Excluded loss", "cross-entropy with those directions removed (train pairs)"],
-      ["FVE of a neuron", "share of the variance of its activation over (a, b) within the eight non-constant products of {1, cos, sin} of one frequency in a and in b"],
-      ["Gini", "of the norms of the non-constant Fourier components of the embedding, and of the map W_U W_out from neurons to logits, with the effective W_out"],
+      [
+        "FVE of a neuron",
+        "share of the variance of its activation over (a, b) within the eight non-constant products of {1, cos, sin} of one frequency in a and in b",
+      ],
+      [
+        "Gini",
+        "of the norms of the non-constant Fourier components of the embedding, and of the map W_U W_out from neurons to logits, with the effective W_out",
+      ],
       ["Gradient symmetricity", "mean cosine of ∂L_c/∂E_a and ∂L_c/∂E_b over 100 random triples (a, b, c)"],
-      ["Distance irrelevance", "spread of the right answer's logit over a + b at a fixed a − b, relative to its whole spread: 0 when it depends on the distance only"],
+      [
+        "Distance irrelevance",
+        "spread of the right answer's logit over a + b at a fixed a − b, relative to its whole spread: 0 when it depends on the distance only",
+      ],
       ["Flip rate", "share of a matrix's codes that change in one optimiser step"],
     ],
   };
@@ -83,7 +109,11 @@ function definitions({ runs }: Results): MethodsPart {
 
 function rules({ runs }: Results): MethodsPart {
   const phases = runs.find((r) => r.phases !== null)?.phases?.rules ?? [];
-  return { title: "Rules behind the words", paragraphs: [], rows: [...rulesInWords(), ...phases.map((rule, i): [string, string] => [i === 0 ? "Phases" : "", rule])] };
+  return {
+    title: "Rules behind the words",
+    paragraphs: [],
+    rows: [...rulesInWords(), ...phases.map((rule, i): [string, string] => [i === 0 ? "Phases" : "", rule])],
+  };
 }
 
 function paperCode(): MethodsPart {
@@ -91,10 +121,22 @@ function paperCode(): MethodsPart {
     title: "What the paper's code did, and what is done here",
     paragraphs: ["The released notebooks of arXiv 2405.17703 were read line by line. Four things in them change what their figures mean."],
     rows: [
-      ["B1", "The weight images show a matrix of the outer layer that is never used or trained, so “no pattern in the weights” was no evidence. Here codes come from the matrices that the forward pass multiplies with."],
-      ["B2", "The Fourier basis runs to k = 57, so k = 56 is in it twice and counted twice in the variance. Here k runs from 1 to (p − 1) / 2, and the basis is orthonormal."],
-      ["B3", "Bars are labelled sin where they show cos and the other way round, and components count as key above a norm of 0.1, whatever the embedding's scale. Here the order is constant, cos 1, sin 1, …, and the rule is a share."],
-      ["B4", "The full-precision reference had positions, a mask, other scaling, biases and no norm. Here it is the same network with the quantiser off; Nanda's own architecture is a further row."],
+      [
+        "B1",
+        "The weight images show a matrix of the outer layer that is never used or trained, so “no pattern in the weights” was no evidence. Here codes come from the matrices that the forward pass multiplies with.",
+      ],
+      [
+        "B2",
+        "The Fourier basis runs to k = 57, so k = 56 is in it twice and counted twice in the variance. Here k runs from 1 to (p − 1) / 2, and the basis is orthonormal.",
+      ],
+      [
+        "B3",
+        "Bars are labelled sin where they show cos and the other way round, and components count as key above a norm of 0.1, whatever the embedding's scale. Here the order is constant, cos 1, sin 1, …, and the rule is a share.",
+      ],
+      [
+        "B4",
+        "The full-precision reference had positions, a mask, other scaling, biases and no norm. Here it is the same network with the quantiser off; Nanda's own architecture is a further row.",
+      ],
     ],
   };
 }

@@ -22,10 +22,20 @@ export function finalPictures(a: ModAddAnalysis, pictures: ModAddPictures): Fina
   };
 }
 
-function circuitPictures(a: ModAddAnalysis, pictures: ModAddPictures): Pick<FinalPictures, "circles" | "attention" | "neurons" | "logitSpectrum" | "fveHistogram" | "clusters"> {
+function circuitPictures(
+  a: ModAddAnalysis,
+  pictures: ModAddPictures,
+): Pick<FinalPictures, "circles" | "attention" | "neurons" | "logitSpectrum" | "fveHistogram" | "clusters"> {
   return {
-    circles: pictures.circles.slice(0, 6).map((c) => ({ k: c.frequency, x: c.x.map((v) => round(v)), y: c.y.map((v) => round(v)), plane: c.source === "pca" ? `PC ${c.components.join(", ")}` : "cos, sin" })),
-    attention: pictures.attention.filter((h) => h.key === "a").map((h) => ({ head: h.head, raster: attentionRaster(h.map.values, h.map.cols, h.map.rows) })),
+    circles: pictures.circles.slice(0, 6).map((c) => ({
+      k: c.frequency,
+      x: c.x.map((v) => round(v)),
+      y: c.y.map((v) => round(v)),
+      plane: c.source === "pca" ? `PC ${c.components.join(", ")}` : "cos, sin",
+    })),
+    attention: pictures.attention
+      .filter((h) => h.key === "a")
+      .map((h) => ({ head: h.head, raster: attentionRaster(h.map.values, h.map.cols, h.map.rows) })),
     neurons: neuronPictures(pictures),
     logitSpectrum: raster(logs(pictures.logit_spectrum.values), pictures.logit_spectrum.cols, pictures.logit_spectrum.rows),
     fveHistogram: pictures.neuron_fve.counts,
@@ -67,14 +77,20 @@ function codePictures(a: ModAddAnalysis, pictures: ModAddPictures): FinalPicture
   const wideFirst = [...pictures.codes].sort((x, y) => Math.max(y.rows, y.cols) - Math.max(x.rows, x.cols));
   return wideFirst.map(({ name, rows, cols, codes }) => {
     const at = (r: number, c: number): number => "-0+".indexOf(codes[r * cols + c] ?? "0") - 1;
-    if (name === "W_in" && rows === order.length) return { matrix: name, x: "neuron →", y: "channel ↓", raster: grid(cols, rows, (r, c) => at(order[c] ?? 0, r)) };
-    if (name === "W_out" && cols === order.length) return { matrix: name, x: "neuron →", y: "channel ↓", raster: grid(rows, cols, (r, c) => at(r, order[c] ?? 0)) };
+    if (name === "W_in" && rows === order.length)
+      return { matrix: name, x: "neuron →", y: "channel ↓", raster: grid(cols, rows, (r, c) => at(order[c] ?? 0, r)) };
+    if (name === "W_out" && cols === order.length)
+      return { matrix: name, x: "neuron →", y: "channel ↓", raster: grid(rows, cols, (r, c) => at(r, order[c] ?? 0)) };
     return { matrix: name, x: "input →", y: "output ↓", raster: grid(rows, cols, at) };
   });
 }
 
 function grid(rows: number, cols: number, at: (r: number, c: number) => number): FinalPictures["codePictures"][number]["raster"] {
-  return codeRaster(Int8Array.from({ length: rows * cols }, (_, i) => at(Math.floor(i / cols), i % cols)), cols, rows);
+  return codeRaster(
+    Int8Array.from({ length: rows * cols }, (_, i) => at(Math.floor(i / cols), i % cols)),
+    cols,
+    rows,
+  );
 }
 
 function neuronOrder(a: ModAddAnalysis): number[] {

@@ -17,13 +17,23 @@ export function reportModel(r: Results, pictures: PictureSource): ReportModel {
   return {
     schema: "tritlens.report/1",
     title: lone ? `How one transformer adds modulo ${r.task.p}` : "Do one-bit transformers add differently?",
-    lede: lone ? "One checkpoint, taken apart: frequencies, circles, attention, neurons, logits, and what breaks without them." : `The experiment of arXiv 2405.17703, run again with fair controls: transformers with full-precision, binary and ternary weights learn to add modulo ${r.task.p}, and each is taken apart to see how it does it.`,
+    lede: lone
+      ? "One checkpoint, taken apart: frequencies, circles, attention, neurons, logits, and what breaks without them."
+      : `The experiment of arXiv 2405.17703, run again with fair controls: transformers with full-precision, binary and ternary weights learn to add modulo ${r.task.p}, and each is taken apart to see how it does it.`,
     created: r.updated,
     state: r.state === "running" ? "live" : r.state === "complete" ? "complete" : "partial",
     facts: facts(r),
     answer: r.verdict,
     task: { p: r.task.p, trainPairs: r.task.train_pairs, testPairs: r.task.test_pairs, chanceLoss: Math.log(r.task.p) },
-    thresholds: { grok: RULES.grok, cluster: RULES.clusterFve, key: 0.02, pizzaIrrelevance: RULES.pizzaIrrelevance, clockIrrelevance: RULES.clockIrrelevance, pizzaSymmetricity: RULES.symmetric, clockSymmetricity: RULES.asymmetric },
+    thresholds: {
+      grok: RULES.grok,
+      cluster: RULES.clusterFve,
+      key: 0.02,
+      pizzaIrrelevance: RULES.pizzaIrrelevance,
+      clockIrrelevance: RULES.clockIrrelevance,
+      pizzaSymmetricity: RULES.symmetric,
+      clockSymmetricity: RULES.asymmetric,
+    },
     modes: present.map(({ id, title, short, detail }) => ({ id, title, short, detail })),
     table: verdictTable(r.verdict.modes, r.runs, r.task.p),
     runs: r.runs.map((run) => reportRun(run, pictures)),
@@ -69,7 +79,15 @@ function reportRun(run: RunResult, pictures: PictureSource): ReportRun {
     progress: progressSeries(run.progress),
     flips: flipSeries(run.curves),
     final: pictures(run),
-    plane: a === null ? null : { symmetricity: a.gradient_symmetricity, irrelevance: a.distance_irrelevance, untrainedSymmetricity: a.untrained?.gradient_symmetricity ?? null, untrainedIrrelevance: a.untrained?.distance_irrelevance ?? null },
+    plane:
+      a === null
+        ? null
+        : {
+            symmetricity: a.gradient_symmetricity,
+            irrelevance: a.distance_irrelevance,
+            untrainedSymmetricity: a.untrained?.gradient_symmetricity ?? null,
+            untrainedIrrelevance: a.untrained?.distance_irrelevance ?? null,
+          },
   };
 }
 
@@ -83,7 +101,9 @@ function seedNumbers(runs: readonly RunResult[]): ReportModel["seedNumbers"] {
     of("Grok epoch", "epochs", (r) => r.grok_epoch),
     of("Logits explained", "share", (r) => r.analysis?.logit_fve_key),
     of("Key frequencies", "count", (r) => r.analysis?.key_frequencies.length),
-    of("Neurons in clusters", "share", (r) => (r.analysis && r.analysis.neurons.alive > 0 ? r.analysis.neurons.fve_ge_085 / r.analysis.neurons.alive : null)),
+    of("Neurons in clusters", "share", (r) =>
+      r.analysis && r.analysis.neurons.alive > 0 ? r.analysis.neurons.fve_ge_085 / r.analysis.neurons.alive : null,
+    ),
     of("Excluded loss", "nats", (r) => r.analysis?.excluded_loss.train),
     of("Distance irrelevance", "share", (r) => r.analysis?.distance_irrelevance),
   ];

@@ -22,7 +22,12 @@ export function curveSeries(c: Curves): Series {
   const pick = (values: number[]): (number | null)[] => at.map((i) => clean(values[i]));
   return {
     epoch: at.map((i) => c.epoch[i] ?? 0),
-    columns: { trainLoss: pick(c.train_loss), testLoss: pick(c.test_loss), trainAccuracy: pick(c.train_accuracy), testAccuracy: pick(c.test_accuracy) },
+    columns: {
+      trainLoss: pick(c.train_loss),
+      testLoss: pick(c.test_loss),
+      trainAccuracy: pick(c.train_accuracy),
+      testAccuracy: pick(c.test_accuracy),
+    },
   };
 }
 
@@ -36,7 +41,10 @@ export function flipSeries(c: Curves): Series | null {
     const part = values.slice(from, from + window).filter(Number.isFinite);
     return part.length === 0 ? null : round(part.reduce((a, b) => a + b, 0) / part.length);
   };
-  return { epoch: starts.map((i) => c.epoch[i] ?? 0), columns: Object.fromEntries(names.map((n) => [shortName(n), starts.map((i) => mean(c.flips[n] ?? [], i))])) };
+  return {
+    epoch: starts.map((i) => c.epoch[i] ?? 0),
+    columns: Object.fromEntries(names.map((n) => [shortName(n), starts.map((i) => mean(c.flips[n] ?? [], i))])),
+  };
 }
 
 /** `blocks.0.attn.W_Q` as W_Q. */

@@ -1,7 +1,8 @@
 /** The verdict table: one row a mode, numbers as mean over seeds with their spread. */
+
+import { judged } from "../../numbers.ts";
 import type { RunResult } from "../../results.ts";
 import { type Circuit, type ModeVerdict, RULES, type Spread, uniformAttention } from "../../verdict/index.ts";
-import { judged } from "../../numbers.ts";
 import type { Cell, VerdictTable } from "../model.ts";
 
 const COLUMNS: VerdictTable["columns"] = [
@@ -27,7 +28,17 @@ function cell(s: Spread | null, format: (x: number) => string, extra: Partial<Ce
 
 /** Builds the table. */
 export function verdictTable(modes: readonly ModeVerdict[], runs: readonly RunResult[], p: number): VerdictTable {
-  return { columns: COLUMNS, rows: modes.map((m) => ({ mode: m.mode, cells: rowOf(m, runs.filter((r) => r.mode === m.mode), p) })) };
+  return {
+    columns: COLUMNS,
+    rows: modes.map((m) => ({
+      mode: m.mode,
+      cells: rowOf(
+        m,
+        runs.filter((r) => r.mode === m.mode),
+        p,
+      ),
+    })),
+  };
 }
 
 function rowOf(m: ModeVerdict, runs: readonly RunResult[], p: number): Cell[] {
@@ -74,7 +85,13 @@ function clockCell(m: ModeVerdict, runs: readonly RunResult[], p: number): Cell 
   return { text: m.clockOrPizza, tone: "none", note: uniform ? `${numbers}; uniform attention` : numbers };
 }
 
-const TONES: Record<Circuit, NonNullable<Cell["tone"]>> = { fourier: "good", "noisy fourier": "mixed", other: "bad", "not grokked": "bad", "no result": "none" };
+const TONES: Record<Circuit, NonNullable<Cell["tone"]>> = {
+  fourier: "good",
+  "noisy fourier": "mixed",
+  other: "bad",
+  "not grokked": "bad",
+  "no result": "none",
+};
 
 function circuitCell(m: ModeVerdict): Cell {
   const text = { fourier: "Fourier", "noisy fourier": "noisy Fourier", other: "other", "not grokked": "not grokked", "no result": "–" }[m.circuit];

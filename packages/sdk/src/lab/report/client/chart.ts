@@ -29,12 +29,22 @@ export function logAxis(values: (number | null)[], label: string): { scale: Plot
   const hi = Math.max(...positive, 1);
   const floor = Math.max(lo, hi * 1e-12);
   const domain: [number, number] = [floor / 1.3, hi * 1.3];
-  return { floor, scale: { type: "log", domain, label, labelArrow: "none", ticks: decades(...domain), tickFormat: decadeLabel, grid: true, clamp: true } };
+  return {
+    floor,
+    scale: { type: "log", domain, label, labelArrow: "none", ticks: decades(...domain), tickFormat: decadeLabel, grid: true, clamp: true },
+  };
 }
 
 /** The x axis over epochs. */
 export function epochAxis(last: number): Plot.ScaleOptions {
-  return { domain: [0, Math.max(1, last)], label: "epoch", labelArrow: "none", labelAnchor: "center", ticks: 5, tickFormat: (x: number) => (x >= 1000 ? `${Number((x / 1000).toFixed(1))}k` : String(x)) };
+  return {
+    domain: [0, Math.max(1, last)],
+    label: "epoch",
+    labelArrow: "none",
+    labelAnchor: "center",
+    ticks: 5,
+    tickFormat: (x: number) => (x >= 1000 ? `${Number((x / 1000).toFixed(1))}k` : String(x)),
+  };
 }
 
 /** Points of one column of a series, gaps (null) left open. */
@@ -52,8 +62,18 @@ export function line(series: Series, column: string, stroke: string, extra: Plot
 export function phaseMarks(bands: PhaseBand[], last: number, names = true): Mark[] {
   const shown = bands.filter((b) => b.to > b.from);
   const wide = shown.filter((b) => (b.to - b.from) / Math.max(1, last) > 0.16);
-  const label = Plot.text(wide, { x: (b: PhaseBand) => (b.from + b.to) / 2, text: "name", frameAnchor: "top", dy: -9, fontSize: 9, fill: "var(--ink-3)" });
-  return [...shown.map((b, i) => Plot.rectX([b], { x1: "from", x2: "to", fill: i % 2 === 0 ? "var(--band-a)" : "var(--band-b)" })), ...(names ? [label] : [])];
+  const label = Plot.text(wide, {
+    x: (b: PhaseBand) => (b.from + b.to) / 2,
+    text: "name",
+    frameAnchor: "top",
+    dy: -9,
+    fontSize: 9,
+    fill: "var(--ink-3)",
+  });
+  return [
+    ...shown.map((b, i) => Plot.rectX([b], { x1: "from", x2: "to", fill: i % 2 === 0 ? "var(--band-a)" : "var(--band-b)" })),
+    ...(names ? [label] : []),
+  ];
 }
 
 /** A rule at the grok epoch, named at the foot of the chart. */
@@ -62,6 +82,17 @@ export function grokMarks(run: ReportRun): Mark[] {
   const at = [{ x: run.grokEpoch }];
   return [
     Plot.ruleX(at, { x: "x", stroke: "var(--ink-3)", strokeWidth: 1, strokeDasharray: "1 3" }),
-    Plot.text(at, { x: "x", text: () => `99 % at ${run.grokEpoch?.toLocaleString("en")}`, frameAnchor: "bottom", textAnchor: "end", dx: -4, dy: -5, fontSize: 9, fill: "var(--ink-2)", stroke: "var(--paper)", strokeWidth: 3 }),
+    Plot.text(at, {
+      x: "x",
+      text: () => `99 % at ${run.grokEpoch?.toLocaleString("en")}`,
+      frameAnchor: "bottom",
+      textAnchor: "end",
+      dx: -4,
+      dy: -5,
+      fontSize: 9,
+      fill: "var(--ink-2)",
+      stroke: "var(--paper)",
+      strokeWidth: 3,
+    }),
   ];
 }

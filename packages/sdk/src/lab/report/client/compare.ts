@@ -20,10 +20,22 @@ export function codeFigure(model: ReportModel): HTMLElement | null {
   return figure({
     id: "codes",
     title: "Codes of the quantised matrices",
-    legend: el("div", { class: "legend" }, ...(["minus", "zero", "plus"] as const).map((c) => el("span", { class: "badge" }, swatch(CODE_COLOURS[c]), c === "minus" ? "−1" : c === "zero" ? "0" : "+1"))),
+    legend: el(
+      "div",
+      { class: "legend" },
+      ...(["minus", "zero", "plus"] as const).map((c) =>
+        el("span", { class: "badge" }, swatch(CODE_COLOURS[c]), c === "minus" ? "−1" : c === "zero" ? "0" : "+1"),
+      ),
+    ),
     body: [grid(3, ...panels)],
-    caption: "Share of each code at the last checkpoint. These are the matrices the forward pass multiplies with; the paper's notebooks looked at a matrix that is never trained (B1 under Methods).",
-    numbers: { columns: ["Run and matrix", "−1", "0", "+1"], rows: all.flatMap(({ mode, final }) => final.codes.map((c) => [`${mode.title}, ${c.matrix}`, percent(c.minus), percent(c.zero), percent(c.plus)])) },
+    caption:
+      "Share of each code at the last checkpoint. These are the matrices the forward pass multiplies with; the paper's notebooks looked at a matrix that is never trained (B1 under Methods).",
+    numbers: {
+      columns: ["Run and matrix", "−1", "0", "+1"],
+      rows: all.flatMap(({ mode, final }) =>
+        final.codes.map((c) => [`${mode.title}, ${c.matrix}`, percent(c.minus), percent(c.zero), percent(c.plus)]),
+      ),
+    },
   });
 }
 
@@ -47,7 +59,13 @@ function codeChart(title: string, final: FinalPictures): SVGSVGElement | HTMLEle
     y: { label: null, domain: final.codes.map((c) => c.matrix), padding: 0.28, tickSize: 0 },
     marks: [
       Plot.barX(parts, { y: "matrix", x1: "from", x2: "to", fill: "fill" }),
-      Plot.text(zeros, { y: "matrix", x: (c: { minus: number; zero: number }) => c.minus + c.zero / 2, text: (c: { zero: number }) => `${Math.round(100 * c.zero)} %`, fill: "var(--ink-2)", fontSize: 9 }),
+      Plot.text(zeros, {
+        y: "matrix",
+        x: (c: { minus: number; zero: number }) => c.minus + c.zero / 2,
+        text: (c: { zero: number }) => `${Math.round(100 * c.zero)} %`,
+        fill: "var(--ink-2)",
+        fontSize: 9,
+      }),
     ],
     color: { type: "identity" },
   });
@@ -57,8 +75,33 @@ function codeChart(title: string, final: FinalPictures): SVGSVGElement | HTMLEle
 export function codeImageFigure(model: ReportModel): HTMLElement | null {
   const all = finals(model).filter(({ final }) => final.codePictures.length > 0);
   if (all.length === 0) return null;
-  const rows = all.map(({ mode, final }) => strip(badge(mode), "", el("div", { class: "tiles" }, ...final.codePictures.map((c) => heat(c.raster, { title: `${c.matrix} · ${c.raster.height} × ${c.raster.width}`, alt: `Codes of ${c.matrix} of ${mode.title}`, x: c.x, y: c.y, ramp: "codes", bare: true })))));
-  return figure({ id: "code-images", title: "The trained codes as pictures", body: rows, caption: "Blue −1, light 0, orange +1; 128 residual channels down or across. Neurons of W_in and W_out run across, sorted by their frequency and, within a frequency, by cluster membership, so that structure, where there is any, shows as bands." });
+  const rows = all.map(({ mode, final }) =>
+    strip(
+      badge(mode),
+      "",
+      el(
+        "div",
+        { class: "tiles" },
+        ...final.codePictures.map((c) =>
+          heat(c.raster, {
+            title: `${c.matrix} · ${c.raster.height} × ${c.raster.width}`,
+            alt: `Codes of ${c.matrix} of ${mode.title}`,
+            x: c.x,
+            y: c.y,
+            ramp: "codes",
+            bare: true,
+          }),
+        ),
+      ),
+    ),
+  );
+  return figure({
+    id: "code-images",
+    title: "The trained codes as pictures",
+    body: rows,
+    caption:
+      "Blue −1, light 0, orange +1; 128 residual channels down or across. Neurons of W_in and W_out run across, sorted by their frequency and, within a frequency, by cluster membership, so that structure, where there is any, shows as bands.",
+  });
 }
 
 /** Loss after each ablation, one mark a mode. */
@@ -68,9 +111,27 @@ export function ablationFigure(model: ReportModel): HTMLElement | null {
   const rows = all.flatMap(({ mode, final }) => final.ablations.map((a) => ({ ...a, mode: mode.id, title: mode.title })));
   const names = [...new Set(rows.filter((r) => !r.detail).map((r) => r.name))];
   const shown = rows.filter((r) => names.includes(r.name) && r.loss !== null && r.loss > 0);
-  const axis = logAxis(shown.map((r) => r.loss), "cross-entropy (nats)");
+  const axis = logAxis(
+    shown.map((r) => r.loss),
+    "cross-entropy (nats)",
+  );
   const domain = axis.scale.domain as [number, number];
-  const dots = all.map(({ mode }) => Plot.dot(shown.filter((r) => r.mode === mode.id), { x: "loss", y: "name", r: 5, symbol: symbol(mode.id), stroke: colour(mode.id), fill: colour(mode.id), fillOpacity: 0.25, strokeWidth: 1.6, title: (r: { title: string; name: string; loss: number }) => `${r.title}\n${r.name}\nloss ${number(r.loss)}` }));
+  const dots = all.map(({ mode }) =>
+    Plot.dot(
+      shown.filter((r) => r.mode === mode.id),
+      {
+        x: "loss",
+        y: "name",
+        r: 5,
+        symbol: symbol(mode.id),
+        stroke: colour(mode.id),
+        fill: colour(mode.id),
+        fillOpacity: 0.25,
+        strokeWidth: 1.6,
+        title: (r: { title: string; name: string; loss: number }) => `${r.title}\n${r.name}\nloss ${number(r.loss)}`,
+      },
+    ),
+  );
   return figure({
     id: "ablations",
     title: "What breaks when a part is taken away",
@@ -86,7 +147,8 @@ export function ablationFigure(model: ReportModel): HTMLElement | null {
         marks: [Plot.ruleX([model.task.chanceLoss], { stroke: "var(--ink-3)", strokeDasharray: "1 4" }), ...dots],
       }),
     ],
-    caption: "Mean cross-entropy over all pairs with one part replaced. Right of the dotted rule (chance, ln p) the model is worse than guessing. Where keeping only the key directions leaves the loss as it was, or lowers it, those directions are the computation.",
+    caption:
+      "Mean cross-entropy over all pairs with one part replaced. Right of the dotted rule (chance, ln p) the model is worse than guessing. Where keeping only the key directions leaves the loss as it was, or lowers it, those directions are the computation.",
     numbers: { columns: ["Run and ablation", "Loss"], rows: rows.map((r) => [`${r.title}: ${r.name}`, number(r.loss)]) },
   });
 }
@@ -107,7 +169,13 @@ export function planeFigure(model: ReportModel): HTMLElement {
     caption: planeCaption(model),
     numbers: {
       columns: ["Run", "Gradient symmetricity", "Distance irrelevance", "Symmetricity, untrained", "Irrelevance, untrained"],
-      rows: runs.map((r) => [r.label, number(r.symmetricity), number(r.irrelevance), number(r.untrainedSymmetricity), number(r.untrainedIrrelevance)]),
+      rows: runs.map((r) => [
+        r.label,
+        number(r.symmetricity),
+        number(r.irrelevance),
+        number(r.untrainedSymmetricity),
+        number(r.untrainedIrrelevance),
+      ]),
     },
   });
 }
@@ -154,10 +222,25 @@ function referenceMarks(): Plot.Markish[] {
 
 function runMarks(r: PlacedRun): Plot.Markish[] {
   const hue = colour(r.mode);
-  const trained = Plot.dot([r], { x: "symmetricity", y: "irrelevance", r: 5.5, symbol: symbol(r.mode), fill: hue, stroke: "var(--panel)", title: "label" });
+  const trained = Plot.dot([r], {
+    x: "symmetricity",
+    y: "irrelevance",
+    r: 5.5,
+    symbol: symbol(r.mode),
+    fill: hue,
+    stroke: "var(--panel)",
+    title: "label",
+  });
   if (r.untrainedSymmetricity === null) return [trained];
   return [
-    Plot.link([r], { x1: "untrainedSymmetricity", y1: "untrainedIrrelevance", x2: "symmetricity", y2: "irrelevance", stroke: hue, strokeOpacity: 0.3 }),
+    Plot.link([r], {
+      x1: "untrainedSymmetricity",
+      y1: "untrainedIrrelevance",
+      x2: "symmetricity",
+      y2: "irrelevance",
+      stroke: hue,
+      strokeOpacity: 0.3,
+    }),
     Plot.dot([r], { x: "untrainedSymmetricity", y: "untrainedIrrelevance", r: 3.2, symbol: symbol(r.mode), stroke: hue, fill: "var(--panel)" }),
     trained,
   ];
@@ -171,7 +254,24 @@ function fitChart(model: ReportModel): SVGSVGElement | HTMLElement {
     height: 440,
     x: { domain: [0, 1], label: "fit of the clock (squared correlation)", labelArrow: "none", labelAnchor: "center", ticks: 5, grid: true },
     y: { domain: [0, 1], label: "fit of the pizza (squared correlation)", labelArrow: "none", ticks: 5, grid: true },
-    marks: [Plot.link([0], { x1: 0, y1: 0, x2: 1, y2: 1, stroke: "var(--line-2)" }), ...all.map(({ mode }) => Plot.dot(data.filter((d) => d.mode === mode.id), { x: "clock", y: "pizza", symbol: symbol(mode.id), r: 4.5, stroke: colour(mode.id), fill: colour(mode.id), fillOpacity: 0.3, title: "label" }))],
+    marks: [
+      Plot.link([0], { x1: 0, y1: 0, x2: 1, y2: 1, stroke: "var(--line-2)" }),
+      ...all.map(({ mode }) =>
+        Plot.dot(
+          data.filter((d) => d.mode === mode.id),
+          {
+            x: "clock",
+            y: "pizza",
+            symbol: symbol(mode.id),
+            r: 4.5,
+            stroke: colour(mode.id),
+            fill: colour(mode.id),
+            fillOpacity: 0.3,
+            title: "label",
+          },
+        ),
+      ),
+    ],
   });
 }
 
@@ -179,8 +279,27 @@ function fitChart(model: ReportModel): SVGSVGElement | HTMLElement {
 export function distanceFigure(model: ReportModel): HTMLElement | null {
   const all = finals(model).filter(({ final }) => final.distance !== null);
   if (all.length === 0) return null;
-  const panels = all.map(({ mode, final }) => panel(badge(mode), `irrelevance ${number(final.irrelevance)}`, final.distance === null ? null : heat(final.distance, { title: "", alt: `Correct logit of ${mode.title} by sum and difference of the inputs`, x: "a − b mod p →", y: "a + b mod p ↓" })));
-  return figure({ id: "distance", title: "Does the margin depend on the distance between a and b?", body: [grid(3, ...panels)], caption: "Logit of the right answer by s = a + b (down) and d = a − b (across). Vertical stripes: it depends on the distance alone, as in a pizza. No stripes: it does not, as in a clock." });
+  const panels = all.map(({ mode, final }) =>
+    panel(
+      badge(mode),
+      `irrelevance ${number(final.irrelevance)}`,
+      final.distance === null
+        ? null
+        : heat(final.distance, {
+            title: "",
+            alt: `Correct logit of ${mode.title} by sum and difference of the inputs`,
+            x: "a − b mod p →",
+            y: "a + b mod p ↓",
+          }),
+    ),
+  );
+  return figure({
+    id: "distance",
+    title: "Does the margin depend on the distance between a and b?",
+    body: [grid(3, ...panels)],
+    caption:
+      "Logit of the right answer by s = a + b (down) and d = a − b (across). Vertical stripes: it depends on the distance alone, as in a pizza. No stripes: it does not, as in a clock.",
+  });
 }
 
 /** Spread over seeds. */
@@ -193,17 +312,47 @@ export function seedFigure(model: ReportModel): HTMLElement | null {
       const own = values.filter((v) => v.mode === mode).map((v) => v.value ?? 0);
       return own.length === 0 ? [] : [{ mode, value: own.reduce((a, b) => a + b, 0) / own.length }];
     });
-    return panel(n.label, n.unit, chart(`${n.label} of every seed by mode`, {
-      width: 300,
-      height: 40 + 26 * order.length,
-      marginLeft: 84,
-      x: { label: n.unit, labelArrow: "none", labelAnchor: "center", ticks: 4, nice: true, zero: n.unit === "count" },
-      y: { domain: order, label: null, tickFormat: (m: string) => modeOf(model, m).short, tickSize: 0, grid: true },
-      marks: [
-        Plot.tickX(means, { x: "value", y: "mode", stroke: "var(--ink)", strokeWidth: 2, insetTop: 5, insetBottom: 5 }),
-        ...order.map((mode) => Plot.dot(values.filter((v) => v.mode === mode), { x: "value", y: "mode", symbol: symbol(mode), r: 4, fill: colour(mode), fillOpacity: 0.75, title: (v: { seed: number; value: number }) => `seed ${v.seed}: ${number(v.value)}` })),
-      ],
-    }));
+    return panel(
+      n.label,
+      n.unit,
+      chart(`${n.label} of every seed by mode`, {
+        width: 300,
+        height: 40 + 26 * order.length,
+        marginLeft: 84,
+        x: { label: n.unit, labelArrow: "none", labelAnchor: "center", ticks: 4, nice: true, zero: n.unit === "count" },
+        y: { domain: order, label: null, tickFormat: (m: string) => modeOf(model, m).short, tickSize: 0, grid: true },
+        marks: [
+          Plot.tickX(means, { x: "value", y: "mode", stroke: "var(--ink)", strokeWidth: 2, insetTop: 5, insetBottom: 5 }),
+          ...order.map((mode) =>
+            Plot.dot(
+              values.filter((v) => v.mode === mode),
+              {
+                x: "value",
+                y: "mode",
+                symbol: symbol(mode),
+                r: 4,
+                fill: colour(mode),
+                fillOpacity: 0.75,
+                title: (v: { seed: number; value: number }) => `seed ${v.seed}: ${number(v.value)}`,
+              },
+            ),
+          ),
+        ],
+      }),
+    );
   });
-  return figure({ id: "seeds", title: "Spread over seeds", legend: modeLegend(model.modes), body: [grid(3, ...panels)], caption: "One mark a seed, the upright tick is the mean. Runs that did not reach the mark in question are left out of its panel.", numbers: { columns: ["Mode and seed", ...model.seedNumbers.map((n) => n.label)], rows: model.runs.map((r) => [`${modeOf(model, r.mode).title}, seed ${r.seed}`, ...model.seedNumbers.map((n) => number(n.values.find((v) => v.mode === r.mode && v.seed === r.seed)?.value))]) } });
+  return figure({
+    id: "seeds",
+    title: "Spread over seeds",
+    legend: modeLegend(model.modes),
+    body: [grid(3, ...panels)],
+    caption: "One mark a seed, the upright tick is the mean. Runs that did not reach the mark in question are left out of its panel.",
+    numbers: {
+      columns: ["Mode and seed", ...model.seedNumbers.map((n) => n.label)],
+      rows: model.runs.map((r) => [
+        `${modeOf(model, r.mode).title}, seed ${r.seed}`,
+        ...model.seedNumbers.map((n) => number(n.values.find((v) => v.mode === r.mode && v.seed === r.seed)?.value)),
+      ]),
+    },
+  });
 }

@@ -36,7 +36,9 @@ export function figure({ id, title, caption, body, numbers, legend = null }: Fig
 const MAX_ROWS = 400;
 
 function numbersTable(numbers: Numbers, title: string): HTMLElement {
-  const rows = numbers.rows.slice(0, MAX_ROWS).map((row) => el("tr", {}, ...row.map((cell, i) => (i === 0 ? el("th", { scope: "row" }, String(cell)) : el("td", {}, String(cell))))));
+  const rows = numbers.rows
+    .slice(0, MAX_ROWS)
+    .map((row) => el("tr", {}, ...row.map((cell, i) => (i === 0 ? el("th", { scope: "row" }, String(cell)) : el("td", {}, String(cell))))));
   const left = numbers.rows.length - rows.length;
   return el(
     "details",
@@ -58,5 +60,10 @@ export function grid(columns: number, ...panels: Child[]): HTMLElement {
 
 /** A panel of a grid with a heading and, in small print, a remark. */
 export function panel(heading: Child, note: string, ...body: Child[]): HTMLElement {
-  return el("div", { class: "panel" }, el("div", { class: "panel-head" }, heading, note === "" ? null : el("span", { class: "panel-note" }, note)), ...body);
+  return el(
+    "div",
+    { class: "panel" },
+    el("div", { class: "panel-head" }, heading, note === "" ? null : el("span", { class: "panel-note" }, note)),
+    ...body,
+  );
 }

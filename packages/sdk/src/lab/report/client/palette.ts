@@ -36,7 +36,8 @@ function swatch(dash: string, stroke = "currentColor"): SVGSVGElement {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
   for (const [k, v] of Object.entries({ width: "22", height: "8", "aria-hidden": "true" })) svg.setAttribute(k, v);
-  for (const [k, v] of Object.entries({ x1: "0", x2: "22", y1: "4", y2: "4", stroke, "stroke-width": "2", "stroke-dasharray": dash })) line.setAttribute(k, v);
+  for (const [k, v] of Object.entries({ x1: "0", x2: "22", y1: "4", y2: "4", stroke, "stroke-width": "2", "stroke-dasharray": dash }))
+    line.setAttribute(k, v);
   svg.append(line);
   return svg;
 }

@@ -6,9 +6,24 @@ import { number } from "./format.ts";
 type Rgb = readonly [number, number, number];
 
 /** Viridis: even in lightness, readable by colour-blind readers and in grey print. */
-const VIRIDIS: Rgb[] = [[68, 1, 84], [72, 40, 120], [62, 74, 137], [49, 104, 142], [38, 130, 142], [31, 158, 137], [53, 183, 121], [110, 206, 88], [181, 222, 43], [253, 231, 37]];
+const VIRIDIS: Rgb[] = [
+  [68, 1, 84],
+  [72, 40, 120],
+  [62, 74, 137],
+  [49, 104, 142],
+  [38, 130, 142],
+  [31, 158, 137],
+  [53, 183, 121],
+  [110, 206, 88],
+  [181, 222, 43],
+  [253, 231, 37],
+];
 /** Codes -1, 0, +1. */
-const CODES: Rgb[] = [[33, 102, 172], [242, 241, 236], [200, 84, 30]];
+const CODES: Rgb[] = [
+  [33, 102, 172],
+  [242, 241, 236],
+  [200, 84, 30],
+];
 
 /** The two colour ramps of the page. */
 export type Ramp = "value" | "codes";
@@ -68,6 +83,14 @@ export function heat(raster: Raster, { title, alt, x, y, ramp = "value", bare = 
     { class: raster.width > 2 * raster.height ? "heat wide" : "heat" },
     title === "" ? null : el("div", { class: "heat-title" }, title),
     el("div", { class: "heat-frame" }, el("span", { class: "heat-y" }, y), image, el("span", { class: "heat-x" }, x)),
-    bare ? null : el("div", { class: "heat-range" }, el("span", {}, number(raster.lo)), el("span", { class: `ramp ramp-${ramp}`, "aria-hidden": "true" }), el("span", {}, number(raster.hi))),
+    bare
+      ? null
+      : el(
+          "div",
+          { class: "heat-range" },
+          el("span", {}, number(raster.lo)),
+          el("span", { class: `ramp ramp-${ramp}`, "aria-hidden": "true" }),
+          el("span", {}, number(raster.hi)),
+        ),
   );
 }
