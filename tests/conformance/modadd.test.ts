@@ -99,7 +99,7 @@ test("the whole analysis runs on Nanda's architecture, untrained", async () => {
   using untrained = Model.fromConfig(nandaConfig({ p }), { seed: 5 });
   const { analysis, pictures } = await analyzeModAddWithPictures(model, { p, trainIndices, untrained, keyFrequencies: [1, 2] });
   expect(analysis).toMatchObject({ mode: "fp32", p, zeros: {}, codes: {} });
-  expect(analysis.ablations).toHaveLength(3 + 9 + 2);
+  expect(analysis.ablations).toHaveLength(3 + 10 + 2);
   expect(analysis.circles).toHaveLength(2);
   expect(analysis.untrained?.gradient_symmetricity).not.toBe(analysis.gradient_symmetricity);
   // NaN and infinity would become null; only what is null by design may be.

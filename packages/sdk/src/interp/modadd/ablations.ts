@@ -111,7 +111,12 @@ function neuronRecipes({ prepared, ks, neurons, clusterThreshold }: AblationInpu
     {
       name: "neurons_only_sums",
       note: "neurons cut down to their mean and cos, sin(w_k(a+b)) of the key frequencies",
-      replace: () => ({ neurons: onlySums(prepared, ks) }),
+      replace: () => ({ neurons: onlySums(prepared, ks, false) }),
+    },
+    {
+      name: "neurons_sums_and_linear",
+      note: "the same, but functions of a alone and of b alone are kept: in Li's architecture they cancel those of the residual stream around the MLP",
+      replace: () => ({ neurons: onlySums(prepared, ks, true) }),
     },
     ...ks.map((k) => ({
       name: `neurons_without_${k}`,

@@ -29,16 +29,23 @@ export function withoutFrequency(prepared: Prepared, k: number): Float32Array {
   return out;
 }
 
-/** Every neuron cut down to its mean and cos, sin(w_k(a+b)) of the key frequencies. */
-export function onlySums(prepared: Prepared, ks: readonly number[]): Float32Array {
+/**
+ * Every neuron cut down to its mean and cos, sin(w_k(a+b)) of the key frequencies.
+ *
+ * @param linear - Keeps as well what is a function of a plus a function of b. Where the residual stream around the MLP carries linear terms of its own, the MLP's
+ *   cancel them, and taking them away uncovers the others.
+ */
+export function onlySums(prepared: Prepared, ks: readonly number[], linear: boolean): Float32Array {
   const { p, acts, neuronSums } = prepared;
-  const mean = meanOverPairs(neuronSums, p, acts.dMlp);
-  const part = parts(prepared, ks, ["sum"]);
+  const n = acts.dMlp;
+  const mean = meanOverPairs(neuronSums, p, n);
+  const deviation = (sums: Float64Array): Float64Array => sums.map((value, i) => value / p - mean[i % n]);
+  const part: Parts = { ...parts(prepared, ks, ["sum"]), ...(linear ? { a: deviation(neuronSums.a), b: deviation(neuronSums.b) } : {}) };
   const out = new Float32Array(acts.neurons.length);
   for (let pair = 0; pair < p * p; pair++) {
-    const row = out.subarray(pair * acts.dMlp, (pair + 1) * acts.dMlp);
+    const row = out.subarray(pair * n, (pair + 1) * n);
     row.set(mean);
-    addParts(row, part, pair, p, 1, acts.dMlp);
+    addParts(row, part, pair, p, 1, n);
   }
   return out;
 }

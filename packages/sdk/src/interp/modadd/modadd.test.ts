@@ -52,6 +52,7 @@ describe("a synthetic clock (sheet 6.3)", async () => {
     expect(found.unembed.rank).toBe(6);
     expect(found.unembed.residual).toBeLessThan(1e-7);
     expect(found.unembed.u_fve[4]).toBeCloseTo(1, 12);
+    expect(found.unembed.v_interaction_fve[9]).toBeCloseTo(1, 12);
     expect(found.representation.embedding_fve_key).toBeCloseTo(1, 12);
     expect(found.representation.mlp_fve_key).toBeCloseTo(1, 12);
     expect(found.key_gram.mean_off_diagonal).toBeLessThan(1e-12);
@@ -60,6 +61,14 @@ describe("a synthetic clock (sheet 6.3)", async () => {
   test("the result is JSON-safe", () => {
     expect(JSON.parse(JSON.stringify(found))).toEqual(found);
   });
+});
+
+test("linear terms of neurons count against u_fve, not against its interaction share", async () => {
+  const acts = clockModel(p, [4]);
+  const linear = acts.neurons.map((value, i) => value + Math.cos((2 * Math.PI * 4 * Math.floor(Math.floor(i / acts.dMlp) / p)) / p));
+  const { unembed } = await analyzeActivations({ ...acts, neurons: linear });
+  expect(unembed.u_fve[4]).toBeCloseTo(0.5, 12);
+  expect(unembed.u_interaction_fve[4]).toBeCloseTo(1, 12);
 });
 
 test("fixed frequencies are used as given, and are half of the excluded sum when half are given", async () => {
