@@ -23,9 +23,14 @@ fn whole_rows(len: usize, cols: usize) -> usize {
     len / cols
 }
 
-/// Panics unless `cols` columns of every row lie inside the table.
+/// Panics unless `cols` columns of every row lie inside the table, and rows do not overlap.
 #[track_caller]
 fn table_rows(rows: &[u32], table: Columns<'_>, cols: usize) {
+    let last = table.first.checked_add(cols);
+    assert!(
+        last.is_some_and(|last| last <= table.stride),
+        "the table has fewer columns than taken"
+    );
     let start = |row: u32| (row as usize).checked_mul(table.stride)?.checked_add(table.first);
     let end = |row: u32| start(row)?.checked_add(cols);
     let fits = |&row: &u32| end(row).is_some_and(|end| end <= table.data.len());
@@ -35,9 +40,10 @@ fn table_rows(rows: &[u32], table: Columns<'_>, cols: usize) {
 /// Panics unless the operands of a packed product fit its shape.
 #[track_caller]
 fn packed_shape(format: Format, w: usize, rows: usize, cols: usize, x: usize, m: usize, y: usize) {
-    length("w", w, rows * row_bytes(format, cols));
-    length("x", x, m * cols);
-    length("y", y, m * rows);
+    // Saturating: no slice is that long, while a product that wraps could equal the length of a short one.
+    length("w", w, rows.saturating_mul(row_bytes(format, cols)));
+    length("x", x, m.saturating_mul(cols));
+    length("y", y, m.saturating_mul(rows));
 }
 
 macro_rules! api {

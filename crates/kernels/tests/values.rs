@@ -205,6 +205,13 @@ fn part_of_a_row() {
     softmax_rows(&[0.0; 4], 3, &mut [0.0; 4]);
 }
 
+/// A shape whose size wraps around must not pass for a small one.
+#[test]
+#[should_panic(expected = "w has 0 elements")]
+fn enormous_shape() {
+    packed_matmul_i8(Format::Binary, &[], usize::MAX / 32 + 1, 1, &[], 0, &mut []);
+}
+
 /// A name that cannot run stops the program instead of running something else.
 #[test]
 fn an_unknown_isa_is_refused() {

@@ -6,12 +6,16 @@
 //! matrix products move from the examples to the (far fewer) distinct rows times heads. Only what a non-linear node reads is ever expanded.
 //! Same sums in another order; tested against the naive graph.
 
-use tritlens_kernels::{View, gemm};
+use tritlens_kernels::{Columns, View, gemm, mix_rows, mix_rows_back};
 
 use crate::program::compile::Program;
 use crate::program::exec::Exec;
 use crate::program::plan::Space;
 use crate::program::spec::{ActQuant, NodeSpec};
+
+/// Columns of a table that are mixed for all examples of a tile before the next ones: at p = 113 they and their gradients are half a megabyte,
+/// which stays in the second-level cache; whole rows would not.
+const BLOCK: usize = 128;
 
 /// How a folded node's table and base come about.
 #[derive(Debug, Clone, Copy)]
@@ -310,19 +314,32 @@ impl Exec<'_> {
         let range = self.range(i);
         let (before, after) = tile.split_at_mut(range.start);
         let pattern = &before[self.range(self.program.spec.nodes[fold.mix].inputs()[0])];
-        let mut indices = vec![0; s.heads * self.plan.seq];
-        let examples = after[..range.len()].chunks_exact_mut(s.cols);
-        let weights = pattern.chunks_exact(s.heads * self.plan.seq);
-        for ((y, weights), rows) in examples.zip(weights).zip(self.example_rows()) {
-            y.copy_from_slice(crate::ops::row(base, rows[rows.len() - 1] as usize, s.cols));
-            table_rows(rows, s.heads, &mut indices);
-            tritlens_kernels::mix_rows(weights, &indices, table, y);
+        let rows = self.table_rows(s.heads);
+        let width = s.heads * self.plan.seq;
+        for first in (0..s.cols).step_by(BLOCK) {
+            let columns = Columns { data: table, stride: s.cols, first };
+            for (e, y) in after[..range.len()].chunks_exact_mut(s.cols).enumerate() {
+                let end = s.cols.min(first + BLOCK);
+                let last = self.last_row(e) * s.cols;
+                y[first..end].copy_from_slice(&base[last + first..last + end]);
+                let at = e * width..(e + 1) * width;
+                mix_rows(&pattern[at.clone()], &rows[at], columns, &mut y[first..end]);
+            }
         }
     }
 
-    /// Distinct rows of each example's positions.
-    fn example_rows(&self) -> std::slice::ChunksExact<'_, u32> {
-        self.batch.index.chunks_exact(self.plan.seq)
+    /// Distinct row of an example's last position.
+    fn last_row(&self, e: usize) -> usize {
+        self.batch.index[(e + 1) * self.plan.seq - 1] as usize
+    }
+
+    /// Rows `u * heads + h` of the table for every example, in the pattern's order (head, position).
+    fn table_rows(&self, heads: usize) -> Vec<u32> {
+        let examples = self.batch.index.chunks_exact(self.plan.seq);
+        let row = |u: u32, h: usize| u * heads as u32 + h as u32;
+        examples
+            .flat_map(|rows| (0..heads).flat_map(move |h| rows.iter().map(move |&u| row(u, h))))
+            .collect()
     }
 
     /// Adds the gradient of an expanded node to those of its table, base and pattern.
@@ -340,25 +357,20 @@ impl Exec<'_> {
         let node = self.program.spec.nodes[fold.mix].inputs()[0];
         let range = self.range(i);
         let (before, after) = tile_grad.split_at_mut(range.start);
-        let pattern = tile[self.range(node)].chunks_exact(s.heads * self.plan.seq);
-        let dpattern = before[self.range(node)].chunks_exact_mut(s.heads * self.plan.seq);
-        let mut indices = vec![0; s.heads * self.plan.seq];
-        let examples = after[..range.len()].chunks_exact(s.cols).zip(self.example_rows());
-        for ((dy, rows), (a, da)) in examples.zip(pattern.zip(dpattern)) {
-            let last = fold.base + rows[rows.len() - 1] as usize * s.cols;
-            tritlens_kernels::add(dy, &mut shared_grad[last..last + s.cols]);
-            table_rows(rows, s.heads, &mut indices);
-            let dtable = &mut shared_grad[fold.table..fold.table + table.len()];
-            tritlens_kernels::mix_rows_back(a, &indices, table, dy, da, dtable);
-        }
-    }
-}
-
-/// Rows `u * heads + h` of the table, in the pattern's order (head, position).
-fn table_rows(rows: &[u32], heads: usize, out: &mut [u32]) {
-    for (h, out) in out.chunks_exact_mut(rows.len()).enumerate() {
-        for (o, &u) in out.iter_mut().zip(rows) {
-            *o = u * heads as u32 + h as u32;
+        let (pattern, dpattern) = (&tile[self.range(node)], &mut before[self.range(node)]);
+        let rows = self.table_rows(s.heads);
+        let width = s.heads * self.plan.seq;
+        for first in (0..s.cols).step_by(BLOCK) {
+            let columns = Columns { data: table, stride: s.cols, first };
+            for (e, dy) in after[..range.len()].chunks_exact(s.cols).enumerate() {
+                let dy = &dy[first..s.cols.min(first + BLOCK)];
+                let last = fold.base + self.last_row(e) * s.cols + first;
+                tritlens_kernels::add(dy, &mut shared_grad[last..last + dy.len()]);
+                let at = e * width..(e + 1) * width;
+                let (weights, dweights) = (&pattern[at.clone()], &mut dpattern[at.clone()]);
+                let dtable = &mut shared_grad[fold.table..fold.table + table.len()];
+                mix_rows_back(weights, &rows[at], columns, dy, dweights, dtable);
+            }
         }
     }
 }
