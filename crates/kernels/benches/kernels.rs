@@ -75,7 +75,16 @@ fn cases() -> Vec<Case> {
             cases.push(packed_i8(format, rows, cols, m));
         }
     }
-    cases.extend([adamw(), cross_entropy(), softmax(), ternary(), act_rows(), sum_abs(), flips()]);
+    cases.extend([
+        adamw(),
+        cross_entropy(),
+        softmax(4096, 64),
+        softmax(65_536, 3),
+        ternary(),
+        act_rows(),
+        sum_abs(),
+        flips(),
+    ]);
     cases
 }
 
@@ -139,14 +148,14 @@ fn cross_entropy() -> Case {
     Case { name: format!("cross-entropy {rows}x{cols}"), work: rows * cols, run: Box::new(run) }
 }
 
-fn softmax() -> Case {
-    let x = floats(4096 * 64);
+fn softmax(rows: usize, cols: usize) -> Case {
+    let x = floats(rows * cols);
     let run = move |table: &Kernels| {
         let mut y = vec![0.0; x.len()];
-        table.softmax_rows(&x, 64, &mut y);
+        table.softmax_rows(&x, cols, &mut y);
         digest_f32(&y[..256])
     };
-    Case { name: "softmax 4096x64".into(), work: 4096 * 64, run: Box::new(run) }
+    Case { name: format!("softmax {rows}x{cols}"), work: rows * cols, run: Box::new(run) }
 }
 
 fn ternary() -> Case {
