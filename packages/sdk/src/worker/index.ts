@@ -19,13 +19,17 @@ import {
   type WorkerWasm,
 } from "./protocol.ts";
 
-export type { CodeData, TensorData, WorkerAnalyzeOptions, WorkerModel, WorkerTrainOptions, WorkerWasm } from "./protocol.ts";
+export type { CallName, Calls, CodeData, TensorData, WorkerAnalyzeOptions, WorkerModel, WorkerTrainOptions, WorkerWasm } from "./protocol.ts";
 
 /** What is needed of a `Worker`: a message port will do as well. */
 export interface WorkerLike {
+  /** Sends a request. */
   postMessage(message: unknown): void;
+  /** Listens for answers. */
   addEventListener(type: "message", listener: (event: MessageEvent) => void): void;
+  /** Listens for the worker's end. */
   addEventListener(type: "error", listener: (event: ErrorEvent) => void): void;
+  /** Ends the worker. */
   terminate?(): void;
 }
 
@@ -59,7 +63,7 @@ export class ModelWorker {
   }
 
   /**
-   * As {@link train} of `tritlens/train`, in the worker. The model stands still while an event is held, so that it can be analysed in between.
+   * As `train` of `tritlens/train`, in the worker. The model stands still while an event is held, so that it can be analysed in between.
    *
    * @param data - Options of the modular-addition task (made in the worker), or examples of one's own.
    * @param signal - Ends the run with E_ABORTED.
@@ -81,7 +85,7 @@ export class ModelWorker {
     }
   }
 
-  /** As {@link analyzeModAdd} of `tritlens/interp`, in the worker. */
+  /** As `analyzeModAdd` of `tritlens/interp`, in the worker. */
   analyze(options: WorkerAnalyzeOptions): Promise<ModAddAnalysis> {
     return this.call("analyze", options);
   }

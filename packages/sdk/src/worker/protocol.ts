@@ -6,6 +6,7 @@ import type { ModularAdditionOptions, TrainEvent, TrainingData, TrainOptions, Un
 
 /** The model a worker holds. */
 export interface WorkerModel {
+  /** Its architecture. */
   readonly config: TransformerOptions;
   /** Seed of the initial weights; 0 when left out. */
   readonly seed?: number;
@@ -13,6 +14,7 @@ export interface WorkerModel {
 
 /** Where the worker gets its WASM module from; the package's own file when both are left out. */
 export interface WorkerWasm {
+  /** Address of the module. */
   readonly wasmUrl?: string;
   /** A compiled module: compile once, post to many workers. */
   readonly wasmModule?: WebAssembly.Module;
@@ -20,6 +22,7 @@ export interface WorkerWasm {
 
 /** Training options that are plain data. */
 export interface WorkerTrainOptions extends Omit<TrainOptions, "signal" | "checkpoint" | "until"> {
+  /** Ends the run once test accuracy has held. */
   readonly until?: Until;
 }
 
@@ -31,30 +34,45 @@ export interface WorkerAnalyzeOptions extends Omit<AnalyzeModelOptions, "untrain
 
 /** A tensor as data. */
 export interface TensorData {
+  /** Lengths of its axes. */
   readonly shape: readonly number[];
+  /** Its numbers, row-major. */
   readonly data: Float32Array;
 }
 
 /** Codes of a quantised matrix. */
 export interface CodeData {
+  /** [out, in]. */
   readonly shape: readonly number[];
+  /** -1, 0 or 1, row-major. */
   readonly codes: Int8Array;
+  /** What the codes are multiplied with; 1 for `li_binary`. */
   readonly scale: number;
 }
 
 /** Every call a worker answers, with its argument and its answer. */
 export interface Calls {
+  /** Replaces the worker's model. */
   open(args: WorkerModel & WorkerWasm): { isa: string };
+  /** Prepares a training run; `next` drives it. */
   train(args: { data: TrainingData | ModularAdditionOptions; options: WorkerTrainOptions }): undefined;
+  /** Trains up to the next event. */
   next(args: undefined): IteratorResult<TrainEvent, void>;
+  /** Ends the run at a whole step. */
   stop(args: undefined): undefined;
+  /** Aborts the run while `next` is awaited, which then fails with E_ABORTED. */
   abort(args: undefined): undefined;
+  /** Analyses the model as it is. */
   analyze(args: WorkerAnalyzeOptions): ModAddAnalysis;
+  /** Replaces the parameters. */
   load(args: ReadonlyMap<string, TensorData>): undefined;
+  /** Reads the parameters. */
   parameters(args: undefined): ReadonlyMap<string, TensorData>;
+  /** Reads the codes of one parameter. */
   codes(args: string): CodeData;
 }
 
+/** Name of a call. */
 export type CallName = keyof Calls;
 
 /** A request. */
