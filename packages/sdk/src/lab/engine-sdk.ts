@@ -1,6 +1,6 @@
 /** The engine over the SDK: models, training, checkpoints and analyses. */
 import { access } from "node:fs/promises";
-import { cpus } from "node:os";
+import { availableParallelism, cpus } from "node:os";
 import { type Core, loadCore } from "../core/index.ts";
 import { Model } from "../hooks/index.ts";
 import { analyzeModAddWithPictures, modAddProgress } from "../interp/index.ts";
@@ -17,7 +17,7 @@ const CHECKPOINT_EVERY = 100;
 /** Loads a core and makes an engine of it. @throws E_BACKEND, E_RANGE for a number of threads the core refuses. */
 export async function createEngine(options: Pick<ReproduceOptions, "backend" | "threads">): Promise<Engine> {
   const core = await loadCore(options.backend === undefined ? {} : { backend: options.backend });
-  if (options.threads !== undefined) core.setThreads(options.threads);
+  core.setThreads(options.threads ?? availableParallelism());
   return new SdkEngine(core);
 }
 

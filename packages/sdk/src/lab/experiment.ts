@@ -155,7 +155,7 @@ class Experiment {
 
   async #write(): Promise<ExperimentEvent> {
     this.#results.updated = new Date().toISOString();
-    this.#results.verdict = verdictOf(this.#results.runs.filter((r) => r.status !== "waiting").map((r) => judged(r, this.#plan.task.p)));
+    this.#results.verdict = verdictOf(this.#results.runs.map((r) => judged(r, this.#plan.task.p)));
     await this.#loadPictures();
     await writeJson(this.#out.results, this.#results, 1);
     await writeReport(this.#out.report, this.#results, (run) => this.#pictures.get(run) ?? null);

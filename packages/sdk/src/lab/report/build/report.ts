@@ -23,7 +23,10 @@ export function reportModel(r: Results, pictures: PictureSource): ReportModel {
     created: r.updated,
     state: r.state === "running" ? "live" : r.state === "complete" ? "complete" : "partial",
     facts: facts(r),
-    answer: r.verdict,
+    answer: {
+      ...r.verdict,
+      findings: r.verdict.findings.filter((f) => r.runs.some((run) => run.mode === f.mode && (run.analysis !== null || run.error !== null))),
+    },
     task: { p: r.task.p, trainPairs: r.task.train_pairs, testPairs: r.task.test_pairs, chanceLoss: Math.log(r.task.p) },
     thresholds: {
       grok: RULES.grok,

@@ -59,9 +59,15 @@ function rowOf(m: ModeVerdict, runs: readonly RunResult[], p: number): Cell[] {
 }
 
 function pending(runs: readonly RunResult[], failed: RunResult | undefined): Cell[] {
-  const text = failed ? failed.status : runs.some((r) => r.status === "running") ? "training" : (runs[0]?.status ?? "waiting");
-  const note = failed?.error ? `${failed.error.code}: ${failed.error.message}` : undefined;
+  const run = failed ?? runs.find((r) => r.status === "running") ?? runs[0];
+  const text = run === undefined ? "waiting" : run.status === "running" ? "training" : run.status;
+  const note = run?.error ? `${run.error.code}: ${run.error.message}` : progressNote(run);
   return [{ text, tone: failed ? "bad" : "none", ...(note ? { note } : {}) }, ...COLUMNS.slice(1).map(() => ({ text: "–" }))];
+}
+
+function progressNote(run: RunResult | undefined): string {
+  const accuracy = run?.curves.test_accuracy.at(-1);
+  return run === undefined || accuracy === undefined ? "" : `${percent(accuracy)} at epoch ${integer(run.epochs)}`;
 }
 
 function grokCell(m: ModeVerdict, runs: readonly RunResult[]): Cell {

@@ -105,7 +105,7 @@ function bar(share: number, hue: string): HTMLElement {
 
 function parts(model: ReportModel): Part[] {
   const learned = finals(model).length > 0;
-  const pending = el("p", { class: "empty" }, "Drawn when the first run ends.");
+  const pending = (): HTMLElement => el("p", { class: "empty" }, "Drawn when the first run ends.");
   return [
     { id: "side-by-side", title: "Side by side", intro: "", body: [glanceFigure(model)] },
     {
@@ -131,7 +131,7 @@ function parts(model: ReportModel): Part[] {
             logitFigure(model),
             singularFigure(model),
           ]
-        : [pending],
+        : [pending()],
     },
     {
       id: "low-bit",
@@ -143,14 +143,14 @@ function parts(model: ReportModel): Part[] {
       id: "ablation",
       title: "Taking parts away",
       intro: "Seeing a pattern is not proof that it is used. Here each part is removed or replaced and the loss measured again.",
-      body: learned ? [ablationFigure(model)] : [pending],
+      body: learned ? [ablationFigure(model)] : [pending()],
     },
     {
       id: "clock-pizza",
       title: "Clock or pizza",
       intro:
         "Two circuits can compute the same waves. The clock multiplies the two inputs; the pizza averages them and corrects with absolute values.",
-      body: learned ? [planeFigure(model), distanceFigure(model)] : [pending],
+      body: learned ? [planeFigure(model), distanceFigure(model)] : [pending()],
     },
     { id: "spread", title: "Seeds", intro: "The same experiment from other random weights.", body: [seedFigure(model)] },
   ].map((p) => ({ ...p, body: p.body.filter((b) => b !== null) }));
