@@ -14,26 +14,27 @@ export type NameFilter = string | RegExp | ((name: string) => boolean) | readonl
  * @throws E_NAME with the nearest names when a filter matches nothing: a hook that silently does nothing is the worst kind.
  */
 export function selectSites(filter: NameFilter, names: readonly string[]): number[] {
-  const chosen = new Set<number>();
-  for (const part of Array.isArray(filter) ? (filter as readonly NameFilter[]) : [filter as NameFilter]) {
-    for (const site of Array.isArray(part) ? selectSites(part, names) : selectOne(part as Exclude<NameFilter, readonly NameFilter[]>, names))
-      chosen.add(site);
-  }
+  if (!Array.isArray(filter)) return selectOne(filter as OneFilter, names);
+  const chosen = new Set((filter as readonly NameFilter[]).flatMap((part) => selectSites(part, names)));
   return [...chosen].sort((a, b) => a - b);
 }
 
-function selectOne(filter: string | RegExp | ((name: string) => boolean), names: readonly string[]): number[] {
+type OneFilter = Exclude<NameFilter, readonly NameFilter[]>;
+
+function selectOne(filter: OneFilter, names: readonly string[]): number[] {
   if (typeof filter === "string") return filter.includes("*") ? matching(globTest(filter), names, filter) : [exact(filter, names)];
-  if (filter instanceof RegExp) return matching((name) => name.search(filter) >= 0, names, String(filter));
-  return matching(filter, names, "a predicate");
+  if (typeof filter === "function") return matching(filter, names, undefined);
+  // A copy without `g` and `y`: those make `test` remember where it stopped.
+  const regex = filter.global || filter.sticky ? new RegExp(filter.source, filter.flags.replace(/[gy]/g, "")) : filter;
+  return matching((name) => regex.test(name), names, String(filter));
 }
 
-function matching(test: (name: string) => boolean, names: readonly string[], what: string): number[] {
-  const found = names.flatMap((name, i) => (test(name) ? [i] : []));
+function matching(test: (name: string) => boolean, names: readonly string[], what: string | undefined): number[] {
+  const found: number[] = [];
+  for (let i = 0; i < names.length; i++) if (test(names[i] as string)) found.push(i);
   if (found.length > 0) return found;
-  if (what === "a predicate")
-    throw new TritlensError("E_NAME", "the predicate matches no hook", { expected: `at least one of ${names.length} hooks`, found: "none" });
-  throw unknownName("hook", what, names);
+  if (what !== undefined) throw unknownName("hook", what, names);
+  throw new TritlensError("E_NAME", "the predicate matches no hook", { expected: `at least one of ${names.length} hooks`, found: "none" });
 }
 
 function exact(name: string, names: readonly string[]): number {

@@ -157,6 +157,7 @@ class Session {
     this.#core = model.core;
     this.#data = data;
     this.#options = options;
+    if (options.checkpoint && !model.config) throw needsConfig("a checkpoint");
     requireCount("steps", options.steps, 1);
     this.#evalEvery = requireCount("evalEvery", options.evalEvery ?? 100);
     if (options.log !== undefined) requireCount("log", options.log, 1);
@@ -323,11 +324,7 @@ class Session {
 
   #checkpoint(extra: CheckpointExtra): Omit<Checkpoint, "format"> {
     const { config } = this.#model;
-    if (!config)
-      throw new TritlensError("E_SPEC", "a checkpoint needs a model that was made from a config", {
-        expected: "Model.fromConfig",
-        found: "Model.fromSpec",
-      });
+    if (!config) throw needsConfig("a checkpoint");
     const length = this.#core.describe(this.#model.program).paramLength;
     const read = (kind: 1 | 2): Float32Array => {
       const out = new Float32Array(length);
@@ -350,6 +347,10 @@ class Session {
   }
 }
 
+function needsConfig(what: string): TritlensError {
+  return new TritlensError("E_SPEC", `${what} needs a model that was made from a config`, { expected: "Model.fromConfig", found: "Model.fromSpec" });
+}
+
 function setData(core: Core, trainer: TrainerHandle, which: number, { tokens, targets }: Examples): void {
   core.setData(trainer, which, tokens.data, targets);
 }
@@ -361,11 +362,7 @@ function requireResumable(model: Model, data: TrainingData, resume: Checkpoint):
       expected: "moments and settings",
       found: `a ${resume.format} file without`,
     });
-  if (!model.config)
-    throw new TritlensError("E_SPEC", "resuming needs a model that was made from a config", {
-      expected: "Model.fromConfig",
-      found: "Model.fromSpec",
-    });
+  if (!model.config) throw needsConfig("resuming");
   requireSame("config", model.config, resume.config);
   if (data.description && resume.data) requireSame("data", data.description, resume.data);
   const length = model.core.describe(model.program).paramLength;
