@@ -1,7 +1,7 @@
 /** Files in Node: whole reads without the 2 GiB limit of `readFile`, and writes that leave either the old file or the new one, never a mix. */
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { TritlensError } from "../errors.ts";
 
@@ -49,6 +49,14 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<
     }
     await syncFolder(dirname(path));
   });
+}
+
+/** Removes temporary files that killed processes left in a folder. `isAlive` says whether a pid still runs. */
+export async function sweepTemporaries(folder: string, isAlive: (pid: number) => boolean): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const pid = Number(/^\.tmp-(\d+)-[0-9a-f]{12}$/.exec(name)?.[1] ?? Number.NaN);
+    if (Number.isInteger(pid) && !isAlive(pid)) await rm(join(folder, name), { force: true });
+  }
 }
 
 async function writeNew(path: string, bytes: Uint8Array): Promise<void> {

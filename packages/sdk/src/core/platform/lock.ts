@@ -1,9 +1,9 @@
 /** One writer a folder or file: a lock file with the holder's pid and start time, taken over when the holder is dead. */
 import { readFileSync } from "node:fs";
 import { link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { TritlensError } from "../errors.ts";
-import { withErrors } from "./files.ts";
+import { sweepTemporaries, withErrors } from "./files.ts";
 import type { FolderLock } from "./types.ts";
 
 /** Name of the lock file. */
@@ -29,7 +29,10 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
 export async function lockFile(path: string, what: string): Promise<FolderLock> {
   return withErrors(`lock ${what}`, async () => {
     for (let attempt = 0; attempt < 3; attempt++) {
-      if (await tryTake(path)) return holdLock(path);
+      if (await tryTake(path)) {
+        await sweepTemporaries(dirname(path), (pid) => isAlive({ pid, started: "" }));
+        return holdLock(path);
+      }
       const holder = await readHolder(path);
       if (holder && isAlive(holder)) {
         throw new TritlensError("E_LOCKED", `another run writes to ${what}`, {
