@@ -177,6 +177,10 @@ test("phases are read off curves by the stated rules", () => {
     sum_squared_total: [],
   };
   expect(detectPhases(curves, 113)).toMatchObject({ memorised: 100, excluded_minimum: 400, cleanup_start: 300, cleanup_end: 400 });
+  const accuracies = { train_accuracy: [0, 0.5, 0.98, 1, 1], test_accuracy: [0, 0, 0, 0.5, 0.99] };
+  const byAccuracy = detectPhases({ ...curves, ...accuracies }, 113);
+  expect(byAccuracy).toMatchObject({ memorised: curves.epoch[3], cleanup_end: curves.epoch[4] });
+  expect(byAccuracy.rules[0]).toBe("memorised: first epoch with training accuracy of at least 99 %");
   expect(detectPhases({ ...curves, excluded_loss: [] }, 113).excluded_minimum).toBeNull();
   expect(detectPhases({ ...curves, train_loss: [5, 5, 5, 5, 5] }, 113)).toMatchObject({
     memorised: null,

@@ -29,6 +29,10 @@ export interface PhaseCurves {
   train_loss: readonly number[];
   /** Loss on the other pairs. */
   test_loss: readonly number[];
+  /** Accuracy on the training pairs; with it, memorised means 99 % of them right instead of a small loss. */
+  train_accuracy?: readonly number[];
+  /** Accuracy on the other pairs; with it, cleanup ends when 99 % of them are right. */
+  test_accuracy?: readonly number[];
   /** Excluded loss on the training pairs; may be empty. */
   excluded_loss: readonly number[];
   /** Restricted loss on all pairs; no rule uses it yet. */
@@ -39,7 +43,7 @@ export interface PhaseCurves {
 
 /** Phases of training by stated rules; an epoch is null when its rule never holds. */
 export interface Phases {
-  /** First epoch with training loss below 1 % of ln p. Memorisation is 0 up to here. */
+  /** First epoch with training accuracy of at least 99 % (without accuracies: loss below 1 % of ln p). Memorisation is 0 up to here. */
   memorised: number | null;
   /**
    * Epoch of the smallest excluded loss up to `cleanup_end`: from here on the training pairs are carried more and more by the key frequencies, and removing
@@ -48,7 +52,7 @@ export interface Phases {
   excluded_minimum: number | null;
   /** First epoch at or after which test loss falls below half of its maximum so far. Circuit formation lies between `memorised` and here. */
   cleanup_start: number | null;
-  /** First epoch with test loss below 1 % of ln p. Cleanup lies between `cleanup_start` and here; stable after. */
+  /** First epoch with test accuracy of at least 99 % (without accuracies: loss below 1 % of ln p). Cleanup lies between `cleanup_start` and here; stable after. */
   cleanup_end: number | null;
   /** The rules in words, for the report. */
   rules: string[];
