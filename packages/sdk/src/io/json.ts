@@ -24,6 +24,9 @@ export function parseHeader(text: string): Map<string, HeaderValue> {
   return value;
 }
 
+/** Printable ASCII without quote and backslash: such a literal means itself. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
 class Reader {
   readonly #text: string;
   #at = 0;
@@ -98,6 +101,9 @@ class Reader {
     this.#expect('"');
     const end = this.#closingQuote();
     this.#at = end + 1;
+    const inner = this.#text.slice(start + 1, end);
+    // Nearly all names are plain ASCII without escapes.
+    if (PLAIN.test(inner)) return inner;
     // JSON.parse on one string literal is exact: it does the escapes and refuses raw control characters.
     const text = tryParse(this.#text.slice(start, end + 1));
     if (text === undefined || !text.isWellFormed()) this.#fail("a valid string", undefined, start);
@@ -105,14 +111,25 @@ class Reader {
   }
 
   #closingQuote(): number {
-    let i = this.#at;
-    while (i < this.#text.length && this.#text[i] !== '"') i += this.#text[i] === "\\" ? 2 : 1;
-    if (i >= this.#text.length) this.#fail("a closing quote");
+    let i = this.#text.indexOf('"', this.#at);
+    // A quote behind an odd number of backslashes is escaped.
+    while (i >= 0 && this.#backslashesBefore(i) % 2 === 1) i = this.#text.indexOf('"', i + 1);
+    if (i < 0) this.#fail("a closing quote");
     return i;
   }
 
+  #backslashesBefore(end: number): number {
+    let n = 0;
+    while (end - n > this.#at && this.#text[end - 1 - n] === "\\") n++;
+    return n;
+  }
+
   #space(): void {
-    while (" \t\n\r".includes(this.#text[this.#at] ?? "x")) this.#at++;
+    for (;;) {
+      const c = this.#text.charCodeAt(this.#at);
+      if (c !== 0x20 && c !== 0x09 && c !== 0x0a && c !== 0x0d) return;
+      this.#at++;
+    }
   }
 
   #expect(c: string): void {
