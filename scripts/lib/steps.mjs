@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { needChromium } from "../chromium.mjs";
+import { neonTests } from "../neon.mjs";
 import { packageBin, report, root, run, StepError, say } from "./run.mjs";
 
 /** What was counted so far. */
@@ -120,6 +121,7 @@ export const TEST_STEPS = [
 ];
 
 export const LAST_STEPS = [
+  ["kernels on NEON", () => neonTests(countCargo)],
   node("examples", [join(root, "scripts", "run-examples.mjs")], "node scripts/run-examples.mjs"),
   node("package sizes", [join(root, "scripts", "size.mjs")], "npm run size"),
 ];
