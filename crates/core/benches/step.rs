@@ -19,7 +19,8 @@ fn main() {
         let c = support::Config { p: 113, d: 128, mlp: 512, ..li(quant) };
         let p = program(&c, 1);
         let (tokens, targets) = training_third(&addition(113, 1));
-        let mut t = Trainer::new(&p, r#"{"lr":0.001,"beta2":0.98,"weightDecay":1.0}"#).expect("config");
+        let mut t =
+            Trainer::new(&p, r#"{"lr":0.001,"beta2":0.98,"weightDecay":1.0}"#).expect("config");
         t.set_data(0, &tokens, &targets).expect("data");
         let columns = t.columns().len();
         let mut out = vec![0.0; columns * steps];
@@ -28,7 +29,11 @@ fn main() {
         let mut times: Vec<f64> = (0..steps).map(|_| timed(&mut t, &mut out)).collect();
         times.sort_by(f64::total_cmp);
         assert!(out[0] < first, "the loss must fall");
-        println!("{quant:>10} {threads} threads: median {:.2} ms, best {:.2} ms", times[steps / 2], times[0]);
+        println!(
+            "{quant:>10} {threads} threads: median {:.2} ms, best {:.2} ms",
+            times[steps / 2],
+            times[0]
+        );
     }
 }
 

@@ -107,9 +107,8 @@ pub fn check_len(what: &str, expected: usize, found: usize) -> Result<()> {
 /// A zeroed vector, or `E_MEMORY` instead of an abort.
 pub fn zeros<T: Clone + Default>(len: usize) -> Result<Vec<T>> {
     let mut out = Vec::new();
-    out.try_reserve_exact(len).map_err(|_| {
-        CoreError::new(codes::MEMORY, format!("cannot allocate {len} elements"))
-    })?;
+    out.try_reserve_exact(len)
+        .map_err(|_| CoreError::new(codes::MEMORY, format!("cannot allocate {len} elements")))?;
     out.resize(len, T::default());
     Ok(out)
 }

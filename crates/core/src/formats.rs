@@ -1,9 +1,8 @@
 //! Packed formats by name: our own rows, and the layouts of Hugging Face, GGUF and bitnet.cpp. The layouts themselves are the kernels crate's.
 
 use tritlens_kernels::layouts::{
-    BlockFormat, I2sVariant, dequantize_blocks as dequantize, hf_pack, hf_unpack,
-    i2s_bytes, i2s_pack, i2s_unpack, pack_block_codes, quantize_blocks as quantize,
-    unpack_block_codes,
+    BlockFormat, I2sVariant, dequantize_blocks as dequantize, hf_pack, hf_unpack, i2s_bytes,
+    i2s_pack, i2s_unpack, pack_block_codes, quantize_blocks as quantize, unpack_block_codes,
 };
 use tritlens_kernels::{self as k, Format, PackError};
 
@@ -23,8 +22,18 @@ enum Named {
 }
 
 const NAMES: [&str; 12] = [
-    "binary", "ternary2", "ternary5", "hf", "tq1_0", "tq2_0", "q8_0", "q4_0", "q1_0", "q2_0",
-    "i2_s", "i2_s_neon",
+    "binary",
+    "ternary2",
+    "ternary5",
+    "hf",
+    "tq1_0",
+    "tq2_0",
+    "q8_0",
+    "q4_0",
+    "q1_0",
+    "q2_0",
+    "i2_s",
+    "i2_s_neon",
 ];
 
 /// Rows, columns and number of activation rows of a packed product.
@@ -143,13 +152,7 @@ pub fn pack(
 ///
 /// # Errors
 /// `E_NAME`, `E_SHAPE`, and `E_FORMAT` for bytes that are no codes.
-pub fn unpack(
-    format: &str,
-    packed: &[u8],
-    rows: usize,
-    cols: usize,
-    out: &mut [i8],
-) -> Result<()> {
+pub fn unpack(format: &str, packed: &[u8], rows: usize, cols: usize, out: &mut [i8]) -> Result<()> {
     check_len("codes", count(rows, cols)?, out.len())?;
     check_len("packed", packed_bytes(format, rows, cols)?, packed.len())?;
     match named(format)? {
@@ -237,7 +240,6 @@ pub fn matmul_i8(format: &str, packed: &[u8], s: Shape, x: &[i8], y: &mut [i32])
     k::packed_matmul_i8(f, packed, s.rows, s.cols, x, s.m, y);
     Ok(())
 }
-
 
 #[cfg(test)]
 mod tests {

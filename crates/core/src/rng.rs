@@ -24,8 +24,12 @@ impl Rng {
 
     /// Block `counter`: four words.
     pub fn block(self, counter: u64) -> [u32; 4] {
-        let mut c =
-            [counter as u32, (counter >> 32) as u32, self.stream as u32, (self.stream >> 32) as u32];
+        let mut c = [
+            counter as u32,
+            (counter >> 32) as u32,
+            self.stream as u32,
+            (self.stream >> 32) as u32,
+        ];
         let mut k = [self.seed as u32, (self.seed >> 32) as u32];
         for round in 0..10 {
             if round > 0 {
@@ -49,7 +53,7 @@ impl Rng {
         // 1 - u lies in (0, 1], where the logarithm is finite.
         let radius = libm::sqrt(-2.0 * libm::log(1.0 - to_unit(b[0], b[1])));
         let angle = std::f64::consts::TAU * to_unit(b[2], b[3]);
-        if index % 2 == 0 { radius * libm::cos(angle) } else { radius * libm::sin(angle) }
+        if index.is_multiple_of(2) { radius * libm::cos(angle) } else { radius * libm::sin(angle) }
     }
 }
 

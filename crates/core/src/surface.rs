@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use serde_json::json;
 
 use crate::error::{CoreError, Result, check_len, codes};
-use crate::program::Run;
 use crate::program::Program;
+use crate::program::Run;
 use crate::quant::Quant;
 use crate::rng::Rng;
 use crate::train::Trainer;
@@ -347,7 +347,7 @@ pub fn close_trainer(trainer: u32) -> Result<()> {
 }
 
 fn integer(name: &str, x: f64) -> Result<u64> {
-    if x >= 0.0 && x < 9_007_199_254_740_992.0 && x.fract() == 0.0 {
+    if (0.0..9_007_199_254_740_992.0).contains(&x) && x.fract() == 0.0 {
         return Ok(x as u64);
     }
     Err(CoreError::new(codes::RANGE, format!("{name} is out of range"))

@@ -29,7 +29,10 @@ fn equals_pytorch_step_by_step() {
                 let largest = theirs.abs().max(before[j].abs()).max(lr as f32);
                 let ulp = largest * f32::EPSILON;
                 let off = (ours - theirs).abs() / ulp;
-                assert!(off <= ULPS * (i + 1) as f32, "lr {lr} step {i} [{j}]: {ours} and {theirs}");
+                assert!(
+                    off <= ULPS * (i + 1) as f32,
+                    "lr {lr} step {i} [{j}]: {ours} and {theirs}"
+                );
             }
         }
     }

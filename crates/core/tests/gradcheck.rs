@@ -35,11 +35,7 @@ fn check(name: &str, c: &Config, data: &(Vec<i32>, Vec<i32>)) {
             grad.iter().zip(&direction).map(|(&g, &d)| f64::from(g) * f64::from(d)).sum();
         let size = numeric.abs().max(analytic.abs()).max(2e-3);
         let error = (numeric - analytic).abs() / size;
-        assert!(
-            error < TOLERANCE,
-            "{name} {}: numeric {numeric}, analytic {analytic}",
-            place.name
-        );
+        assert!(error < TOLERANCE, "{name} {}: numeric {numeric}, analytic {analytic}", place.name);
     }
 }
 

@@ -89,9 +89,14 @@ fn edits_carry_gradients() {
         let sum: f64 = arena[at..at + 96].iter().map(|&g| f64::from(g)).sum();
         (loss, sum)
     };
-    for (kind, data) in
-        [(0, vec![]), (1, vec![]), (2, vec![0.3]), (3, vec![0.3]), (4, vec![-1.5]), (5, vec![1.0, 0.5, 0.0, -1.0])]
-    {
+    for (kind, data) in [
+        (0, vec![]),
+        (1, vec![]),
+        (2, vec![0.3]),
+        (3, vec![0.3]),
+        (4, vec![-1.5]),
+        (5, vec![1.0, 0.5, 0.0, -1.0]),
+    ] {
         let h = 5e-3;
         let (up, down) = (run_with(kind, &data, h).0, run_with(kind, &data, -h).0);
         let numeric = (up - down) / (2.0 * f64::from(h));
@@ -142,7 +147,8 @@ fn a_bad_spec_is_refused_with_its_place() {
     assert_eq!(Program::compile(&deep).unwrap_err().code, "E_SPEC");
     let (tokens, targets) = addition(13, 2);
     let p = program(&li("none"), 1);
-    let data = |t: &[i32], y: &[i32]| tritlens_core::train::Data::new(&p, t, y, true).unwrap_err().code;
+    let data =
+        |t: &[i32], y: &[i32]| tritlens_core::train::Data::new(&p, t, y, true).unwrap_err().code;
     assert_eq!(data(&tokens[1..], &targets), "E_SHAPE");
     assert_eq!(data(&[], &[]), "E_SHAPE");
     assert_eq!(data(&[0, 1, 13], &[13]), "E_RANGE");

@@ -1,7 +1,9 @@
 //! The exact savings: same loss and gradient as the naive graph, with fewer rows; and results that do not depend on threads or chunks.
 mod support;
 
-use support::{Config, addition, language_model, li, nanda, program, relative_difference, run_gradient, text};
+use support::{
+    Config, addition, language_model, li, nanda, program, relative_difference, run_gradient, text,
+};
 use tritlens_core::par;
 use tritlens_core::program::Program;
 use tritlens_core::program::fold::Role;
@@ -97,7 +99,11 @@ fn really_save_rows() {
     let p = program(&li("none"), 1);
     let plan = Plan::new(&p, Mode::Savings { examples: 8 }, 8, 3, 14).unwrap();
     let of = |s: Space| plan.nodes.iter().filter(|n| n.space == s).count();
-    assert_eq!((of(Space::Full), of(Space::Distinct)), (0, 4), "embedding, q, k and v once a token");
+    assert_eq!(
+        (of(Space::Full), of(Space::Distinct)),
+        (0, 4),
+        "embedding, q, k and v once a token"
+    );
     // 13 * 13 ordered pairs are 91 unordered ones.
     let (tokens, targets) = addition(13, 1);
     let merged = tritlens_core::train::Data::new(&p, &tokens, &targets, true).unwrap();
@@ -154,4 +160,13 @@ fn keep_the_last_good_parameters_when_training_diverges() {
     assert_eq!(t.step_count(), 0);
     let after: Vec<u32> = t.params().latent().iter().map(|x| x.to_bits()).collect();
     assert_eq!(before, after);
+}
+
+#[test]
+fn refuse_a_learning_rate_that_could_overflow() {
+    let p = program(&li("none"), 8);
+    for lr in ["-1", "1e38", "1e999"] {
+        let error = Trainer::new(&p, &format!(r#"{{"lr":{lr}}}"#)).err().unwrap();
+        assert!(error.code == "E_RANGE" || error.code == "E_SPEC", "{error}");
+    }
 }

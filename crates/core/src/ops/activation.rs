@@ -9,7 +9,9 @@ pub fn forward(f: ActFn, x: &[f32], y: &mut [f32]) {
         ActFn::Relu => k::relu(x, y),
         ActFn::Relu2 => {
             k::relu(x, y);
-            y.iter_mut().for_each(|v| *v *= *v);
+            for v in y.iter_mut() {
+                *v *= *v;
+            }
         }
         ActFn::Gelu => k::gelu(x, y),
         ActFn::GeluNew => k::gelu_new(x, y),

@@ -60,7 +60,13 @@ pub fn backward_bias(dy: &[f32], db: &mut [f32]) {
 
 /// Fake int8 quantisation of each row: `x_q` = codes x scale (b1.58: absmax per token, half to even). The gradient passes straight through.
 /// Source: "Training Tips, Code and FAQ" of BitNet b1.58, `activation_quant`.
-pub fn fake_quant_int8(x: &[f32], cols: usize, codes: &mut [i8], scales: &mut [f32], q: &mut [f32]) {
+pub fn fake_quant_int8(
+    x: &[f32],
+    cols: usize,
+    codes: &mut [i8],
+    scales: &mut [f32],
+    q: &mut [f32],
+) {
     tritlens_kernels::quantize_act_rows(x, cols, codes, scales);
     for (r, &s) in scales.iter().enumerate() {
         let range = r * cols..(r + 1) * cols;

@@ -50,8 +50,7 @@ impl Rotary {
         mut write: impl FnMut(usize, f32),
     ) {
         for (i, &(cos, sin)) in angles.iter().enumerate() {
-            let (a, b) =
-                if self.adjacent { (2 * i, 2 * i + 1) } else { (i, i + self.dim / 2) };
+            let (a, b) = if self.adjacent { (2 * i, 2 * i + 1) } else { (i, i + self.dim / 2) };
             write(a, x[a] * cos - sign * x[b] * sin);
             write(b, x[b] * cos + sign * x[a] * sin);
         }

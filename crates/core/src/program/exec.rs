@@ -174,10 +174,8 @@ impl<'a> Exec<'a> {
             NodeSpec::Linear { input: [x], w, b, act_quant } => {
                 let d = self.dims(i, x);
                 let value = quantised(acts.get(x), d.input, act_quant, scratch);
-                let w = linear::Weight {
-                    rows: self.weight(w),
-                    transposed: self.params.transposed(w),
-                };
+                let w =
+                    linear::Weight { rows: self.weight(w), transposed: self.params.transposed(w) };
                 linear::forward(value, w, self.vector(b), y, d);
             }
             NodeSpec::Rotary { input: [x], .. } => {
@@ -400,4 +398,3 @@ impl Arenas<'_> {
         &arena[self.exec.range(i)]
     }
 }
-

@@ -158,13 +158,7 @@ fn apply(x: &[f32], w: &[f32], c: &mut [f32], [i, o]: [usize; 2], beta: f32) {
 }
 
 /// dx += dy w and dw += dy^T x.
-fn unapply(
-    [x, dy]: [&[f32]; 2],
-    w: &[f32],
-    dx: &mut [f32],
-    dw: &mut [f32],
-    [i, o]: [usize; 2],
-) {
+fn unapply([x, dy]: [&[f32]; 2], w: &[f32], dx: &mut [f32], dw: &mut [f32], [i, o]: [usize; 2]) {
     let rows = x.len() / i;
     gemm((rows, i, o), 1.0, View::rows(dy, o), View::rows(w, i), 1.0, dx, (i, 1));
     gemm((o, i, rows), 1.0, View::rows(dy, o).t(), View::rows(x, i), 1.0, dw, (i, 1));

@@ -133,7 +133,8 @@ impl Plan {
         // Starts on a cache line.
         *end = (*end + len).next_multiple_of(16);
         if let Role::Folded(mut f) = self.roles[i] {
-            self.shared_len += fold::place(program, &self.roles, &mut f, i, self.shared_len, self.distinct);
+            self.shared_len +=
+                fold::place(program, &self.roles, &mut f, i, self.shared_len, self.distinct);
             self.roles[i] = Role::Folded(f);
         }
         if self.tile_len.max(self.shared_len) > MAX_ELEMENTS { Err(too_large()) } else { Ok(()) }
@@ -196,8 +197,7 @@ fn needed_everywhere(program: &Program) -> Vec<bool> {
     full[out] = !program.is_last[out];
     for i in (0..nodes.len()).rev() {
         for (k, &input) in nodes[i].inputs().iter().enumerate() {
-            let keys =
-                k == 1 && matches!(nodes[i], NodeSpec::Scores { .. } | NodeSpec::Mix { .. });
+            let keys = k == 1 && matches!(nodes[i], NodeSpec::Scores { .. } | NodeSpec::Mix { .. });
             let through = full[i] && !matches!(nodes[i], NodeSpec::Last { .. });
             full[input] |= keys || through;
         }
@@ -242,8 +242,9 @@ fn saving_spaces(program: &Program) -> Option<Vec<Space>> {
 fn row_maps_exist(program: &Program, spaces: &[Space]) -> bool {
     program.spec.nodes.iter().enumerate().all(|(i, node)| {
         node.inputs().iter().all(|&k| {
-            !(spaces[i] == Space::Full && spaces[k] == Space::Last)
-                && !(spaces[i] == Space::Distinct && spaces[k] != Space::Distinct)
+            let widens = spaces[i] == Space::Full && spaces[k] == Space::Last;
+            let gathers_less = spaces[i] == Space::Distinct && spaces[k] != Space::Distinct;
+            !widens && !gathers_less
         })
     })
 }

@@ -203,8 +203,7 @@ impl Run {
     }
 
     fn exec<'a>(&'a self, program: &'a Program, distinct: &'a Distinct) -> Exec<'a> {
-        let batch =
-            Batch { examples: self.plan.examples, tokens: &self.tokens, index: &[] };
+        let batch = Batch { examples: self.plan.examples, tokens: &self.tokens, index: &[] };
         Exec { program, plan: &self.plan, params: &program.params, batch, distinct }
     }
 
@@ -224,9 +223,7 @@ impl Run {
         let mut grad = vec![0.0; if out.grad_offset < 0 { 0 } else { out.length }];
         let logits = &arena[out.offset..out.offset + out.length];
         let dlogits = (out.grad_offset >= 0).then_some(&mut grad[..]);
-        tritlens_kernels::cross_entropy_rows(
-            logits, cols, targets, &weights, dlogits, &mut losses,
-        );
+        tritlens_kernels::cross_entropy_rows(logits, cols, targets, &weights, dlogits, &mut losses);
         if out.grad_offset >= 0 {
             self.seed(arena, &grad);
         }
@@ -299,7 +296,7 @@ impl Run {
         // Two half-steps a site: even = pause, odd = edits.
         while self.fired < 2 * sites.len() {
             let site = sites[sites.len() - 1 - self.fired / 2] as usize;
-            let pausing = self.fired % 2 == 0;
+            let pausing = self.fired.is_multiple_of(2);
             self.fired += 1;
             if pausing {
                 if self.pause[1][site] {
@@ -396,11 +393,7 @@ fn describe(program: &Program, plan: &Plan, grad: bool) -> Result<RunInfo> {
     let out = program.spec.output;
     let cols = program.cols[out];
     let last = program.is_last[out] || matches!(program.spec.nodes[out], NodeSpec::Last { .. });
-    let shape = if last {
-        vec![plan.examples, cols]
-    } else {
-        vec![plan.examples, plan.seq, cols]
-    };
+    let shape = if last { vec![plan.examples, cols] } else { vec![plan.examples, plan.seq, cols] };
     let arena_length = plan.tile_len * if grad { 2 } else { 1 };
     Ok(RunInfo { arena_length, sites, output: place(out, shape) })
 }

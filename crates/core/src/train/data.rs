@@ -122,11 +122,7 @@ impl Data {
 
 /// Sequence length, from the numbers of tokens and targets.
 fn sequence(program: &Program, tokens: usize, targets: usize, per_row: bool) -> Result<usize> {
-    let seq = if per_row {
-        if targets == 0 { 0 } else { tokens / targets }
-    } else {
-        program.spec.ctx
-    };
+    let seq = if per_row { tokens.checked_div(targets).unwrap_or(0) } else { program.spec.ctx };
     let fits = if per_row { seq * targets == tokens } else { tokens == targets };
     if seq == 0 || seq > program.spec.ctx || !fits || !tokens.is_multiple_of(seq.max(1)) {
         let expected = if per_row {

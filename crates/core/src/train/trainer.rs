@@ -209,7 +209,9 @@ impl Trainer {
             format!("loss {loss}")
         } else if !tritlens_kernels::sum_sq(&self.grad).is_finite() {
             let places = self.program.params.places();
-            let bad = places.iter().find(|p| !tritlens_kernels::sum_sq(&self.grad[p.range()]).is_finite());
+            let bad = places
+                .iter()
+                .find(|p| !tritlens_kernels::sum_sq(&self.grad[p.range()]).is_finite());
             format!("gradient of {}", bad.map_or("a parameter", |p| &p.name))
         } else {
             return Ok(());
@@ -288,17 +290,14 @@ fn unknown_state(kind: u32) -> CoreError {
 
 impl Prepared {
     fn new(program: &Program, data: Data, savings: bool, train: bool) -> Result<Self> {
-        let mode = if savings {
-            Mode::Savings { examples: data.examples() }
-        } else {
-            Mode::Naive
-        };
+        let mode = if savings { Mode::Savings { examples: data.examples() } } else { Mode::Naive };
         let rows = data.distinct.tokens.len();
         let one = Plan::new(program, mode, 1, data.seq, rows)?;
         let per_lane = data.examples().div_ceil(LANES);
         let tile = tile_examples(one.tile_len).min(per_lane);
         let plan = Plan::new(program, mode, tile, data.seq, rows)?;
-        let lanes = (0..LANES).map(|_| Lane::new(program, &plan, &data, train)).collect::<Result<_>>()?;
+        let lanes =
+            (0..LANES).map(|_| Lane::new(program, &plan, &data, train)).collect::<Result<_>>()?;
         let (shared, shared_grad) = (zeros(plan.shared_len)?, zeros(plan.shared_len)?);
         Ok(Self { data, plan, lanes, shared, shared_grad })
     }
@@ -394,8 +393,7 @@ fn tiles(examples: usize, size: usize, lane: usize) -> impl Iterator<Item = (usi
 impl Lane {
     fn new(program: &Program, plan: &Plan, data: &Data, train: bool) -> Result<Self> {
         let params = if train { program.params.latent().len() } else { 0 };
-        let (grads, shared) =
-            if train { (plan.tile_len, plan.shared_len) } else { (0, 0) };
+        let (grads, shared) = if train { (plan.tile_len, plan.shared_len) } else { (0, 0) };
         let outputs = data.targets.len() / data.examples();
         Ok(Self {
             tile: zeros(plan.tile_len)?,

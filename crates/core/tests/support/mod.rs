@@ -1,5 +1,10 @@
 //! Small Specs for the tests, built as the SDK builds them.
-#![allow(dead_code, missing_docs, unreachable_pub, reason = "each test binary uses its own part; nothing here is public")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "each test binary uses its own part; nothing here is public"
+)]
 
 use serde_json::{Value, json};
 use tritlens_core::program::{Program, Run};
@@ -129,6 +134,13 @@ fn norm(b: &mut Builder, c: &Config, name: &str, x: usize) -> usize {
         return x;
     }
     let w = b.param(format!("{name}.w"), &[c.d], "none");
+    if c.gated {
+        // RMSNorm with its gain as an op of its own, as Llama-like models have it.
+        let s = b.node(json!({"op": "norm_scale", "in": [x], "eps": 1e-5}));
+        b.site(format!("{name}.hook_scale"), s, json!(["batch", "seq", 1]));
+        let n = b.node(json!({"op": "norm_apply", "in": [x, s]}));
+        return b.node(json!({"op": "gain", "in": [n], "w": w}));
+    }
     let bias = b.param(format!("{name}.b"), &[c.d], "none");
     let s = b.node(json!({"op": "norm_scale", "in": [x], "center": true, "eps": 1e-5}));
     b.site(format!("{name}.hook_scale"), s, json!(["batch", "seq", 1]));
@@ -203,8 +215,7 @@ pub fn addition(p: usize, step: usize) -> (Vec<i32>, Vec<i32>) {
 pub fn text(c: &Config, rows: usize) -> (Vec<i32>, Vec<i32>) {
     let rng = tritlens_core::rng::Rng::new(5, 5);
     let n = rows * c.seq;
-    let tokens: Vec<i32> =
-        (0..n as u64).map(|i| (rng.uniform(i) * c.p as f64) as i32).collect();
+    let tokens: Vec<i32> = (0..n as u64).map(|i| (rng.uniform(i) * c.p as f64) as i32).collect();
     let target = |i: usize| if (i + 1) % c.seq == 0 { -1 } else { tokens[i + 1] };
     (tokens.clone(), (0..n).map(target).collect())
 }
@@ -225,7 +236,8 @@ pub fn run_gradient(program: &mut Program, tokens: &[i32], targets: &[i32]) -> (
 /// Largest difference, relative to the largest entry.
 pub fn relative_difference(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len());
-    let largest = a.iter().fold(0.0f64, |m, &x| if f64::from(x).abs() > m { f64::from(x).abs() } else { m });
+    let largest =
+        a.iter().fold(0.0f64, |m, &x| if f64::from(x).abs() > m { f64::from(x).abs() } else { m });
     let worst = a.iter().zip(b).fold(0.0f64, |m, (&x, &y)| {
         let d = (f64::from(x) - f64::from(y)).abs();
         if d > m { d } else { m }
