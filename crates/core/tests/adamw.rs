@@ -26,7 +26,8 @@ fn equals_pytorch_step_by_step() {
             let before = p.clone();
             adamw(&mut p, &floats(grad), &mut m, &mut v, &hyper);
             for (j, (&ours, theirs)) in p.iter().zip(floats(after)).enumerate() {
-                let largest = theirs.abs().max(before[j].abs()).max(lr as f32);
+                let scales = [theirs.abs(), before[j].abs(), lr as f32];
+                let largest = scales.into_iter().fold(0.0_f32, |a, b| if a > b { a } else { b });
                 let ulp = largest * f32::EPSILON;
                 let off = (ours - theirs).abs() / ulp;
                 assert!(
