@@ -62,7 +62,7 @@ fn norms_rotary_groups_and_gates() {
 fn every_elementwise_function() {
     for act in ["relu", "relu2", "gelu", "gelu_new", "silu"] {
         for gated in [false, true] {
-            let c = Config { act, gated, ..language_model() };
+            let c = Config { gated, act, ..language_model() };
             check(act, &c, &text(&c, 3));
         }
     }

@@ -3,14 +3,16 @@
     dead_code,
     missing_docs,
     unreachable_pub,
-    reason = "each test binary uses its own part; nothing here is public"
+    clippy::struct_excessive_bools,
+    clippy::needless_pass_by_value,
+    reason = "each test binary uses its own part, nothing is public; a configuration is a list of switches, builders take what `format!` and `json!` make"
 )]
 
 use serde_json::{Value, json};
 use tritlens_core::program::{Program, Run};
 
 /// What kind of transformer to build.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Config {
     pub p: usize,
     pub seq: usize,
@@ -216,7 +218,7 @@ pub fn text(c: &Config, rows: usize) -> (Vec<i32>, Vec<i32>) {
     let rng = tritlens_core::rng::Rng::new(5, 5);
     let n = rows * c.seq;
     let tokens: Vec<i32> = (0..n as u64).map(|i| (rng.uniform(i) * c.p as f64) as i32).collect();
-    let target = |i: usize| if (i + 1) % c.seq == 0 { -1 } else { tokens[i + 1] };
+    let target = |i: usize| if (i + 1).is_multiple_of(c.seq) { -1 } else { tokens[i + 1] };
     (tokens.clone(), (0..n).map(target).collect())
 }
 
