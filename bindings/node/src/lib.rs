@@ -1,6 +1,6 @@
 //! The surface of `tritlens-core` as a Node addon: one function here for each one of `tritlens_core::surface`, nothing decided twice.
 //!
-//! Every function runs inside [`guard`], so that a panic reaches JavaScript as `E_PANIC` and never ends the process. Typed arrays are borrowed
+//! Every function runs inside `guard`, so that a panic reaches JavaScript as `E_PANIC` and never ends the process. Typed arrays are borrowed
 //! for the length of a call; one whose memory was transferred away arrives with length 0, which the surface's length checks refuse.
 #![allow(clippy::needless_pass_by_value, reason = "napi hands strings over by value")]
 

@@ -1,6 +1,6 @@
 //! The surface of `tritlens-core` as WebAssembly: one function here for each one of `tritlens_core::surface`, nothing decided twice.
 //!
-//! Two things differ from the Node addon. Run arenas live in this module's memory ([`arenas`]), and a panic cannot be caught: it ends the
+//! Two things differ from the Node addon. Run arenas live in this module's memory (`arenas.rs`), and a panic cannot be caught: it ends the
 //! instance, and the hook set in [`start`] keeps its message for [`panic_message`], which the SDK's adapter asks before it gives the instance up.
 
 mod arenas;

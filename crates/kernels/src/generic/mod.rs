@@ -1,4 +1,4 @@
-//! Kernel bodies, written once over [`Lanes`].
+//! Kernel bodies, written once over [`crate::lanes::Lanes`].
 //!
 //! Every function here is `#[inline(always)]`, so that it is compiled into the wrapper of an instruction set with that set's features. Lengths are
 //! trusted: `api.rs` has checked them. What remains after the last whole vector goes to `scalar.rs` where a kernel works element by element, and into a

@@ -1,6 +1,6 @@
 //! Layouts of other programs' files: Hugging Face's packed ternary, GGUF's blocks, bitnet.cpp's `I2_S`.
 //!
-//! Nothing here is computed with. A file is read into codes and scales, and [`crate::pack`] lays them out for the kernels.
+//! Nothing here is computed with. A file is read into codes and scales, and `pack.rs` lays them out for the kernels.
 
 mod blocks;
 mod fp16;
