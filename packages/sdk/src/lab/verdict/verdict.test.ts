@@ -92,6 +92,15 @@ describe("seeds", () => {
   });
 });
 
+describe("seeds without a result", () => {
+  it("have no vote beside one that has", () => {
+    const waiting: Partial<RunNumbers> = { status: "waiting", testAccuracy: null, logitFve: null };
+    const { modes } = verdictOf([run("fp32"), run("fp32", waiting, 1), run("fp32", waiting, 2)]);
+    expect(modes[0]).toMatchObject({ circuit: "fourier", agreeing: 1, seeds: 1 });
+    expect(verdictOf([run("fp32", waiting), run("fp32", waiting, 1)]).modes[0]?.circuit).toBe("no result");
+  });
+});
+
 describe("the answer in words", () => {
   it("says the same kind when every low-bit mode passes", () => {
     const verdict = verdictOf([run("fp32"), run("li_binary"), run("li_ternary")]);

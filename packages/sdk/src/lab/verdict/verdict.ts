@@ -71,8 +71,15 @@ export function majority<T>(values: readonly T[], order: readonly T[]): T {
   return [...order].sort((a, b) => count(b) - count(a) || order.indexOf(a) - order.indexOf(b))[0] as T;
 }
 
+/** The seeds that have a result; all of them where none has. A seed that still trains, or failed, has no vote. */
+function voters(runs: readonly JudgedRun[]): readonly JudgedRun[] {
+  const finished = runs.filter((r) => judgeCircuit(r.numbers) !== "no result");
+  return finished.length > 0 ? finished : runs;
+}
+
 /** Judges one mode from its seeds, without comparing it to others. */
-function judgeMode(mode: string, runs: readonly JudgedRun[]): ModeVerdict {
+function judgeMode(mode: string, all: readonly JudgedRun[]): ModeVerdict {
+  const runs = voters(all);
   const numbers = runs.map((r) => r.numbers);
   const circuits = numbers.map(judgeCircuit);
   const circuit = majority(circuits, STRENGTH);
