@@ -1,13 +1,14 @@
 /**
- * Builds the Node addon of this machine into bindings/node, with its loader (index.js) and its types (index.d.ts).
+ * Builds the Node addon of this machine and its types (index.d.ts) into bindings/node, beside the loader.
  * Does nothing when the sources have not changed since the last build.
  */
-import { readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { digest, fresh, stamp } from "./lib/cache.mjs";
 import { asProgram, capture, packageBin, root, run, say } from "./lib/run.mjs";
 
 const folder = join(root, "bindings", "node");
+const fresher = join(folder, ".build");
 const stampFile = join(root, "node_modules", ".cache", "native.stamp");
 const SOURCES = [
   "crates",
@@ -19,18 +20,21 @@ const SOURCES = [
   "Cargo.lock",
 ];
 
-/** The addon lies beside its loader under a name with the platform in it. */
-const addons = () => readdirSync(folder).filter((name) => name.endsWith(".node"));
+/** What the addon depends on. */
+const state = () => digest(SOURCES, `${capture("rustc", ["--version"])} ${process.platform} ${process.arch}`);
 
 export async function buildNative() {
-  const value = digest(SOURCES, `${capture("rustc", ["--version"])} ${process.platform} ${process.arch}`);
-  if (addons().length > 0 && fresh(stampFile, value, [join(folder, "index.js"), join(folder, "index.d.ts")])) return;
+  const built = readdirSync(folder).some((name) => name.endsWith(".node"));
+  if (built && fresh(stampFile, state(), [join(folder, "index.d.ts")])) return;
   say("Building the native addon");
-  const args = ["build", "--platform", "--release", "--strip", "--no-js", "--dts", "index.d.ts", "--no-dts-cache"];
+  mkdirSync(fresher, { recursive: true });
+  const args = ["build", "--platform", "--release", "--strip", "--no-js", "--dts", "index.d.ts", "--no-dts-cache", "--output-dir", fresher];
   const cli = packageBin("@napi-rs/cli", "dist/cli.js");
   await run("native addon", process.execPath, [cli, ...args], { cwd: folder, rerun: "npm run build:native" });
-  // Cargo may have written Cargo.lock: the stamp is taken from what is there now.
-  stamp(stampFile, digest(SOURCES, `${capture("rustc", ["--version"])} ${process.platform} ${process.arch}`));
+  // Moved, not written over: a training run that has the old addon loaded must not see its pages change.
+  for (const name of readdirSync(fresher)) renameSync(join(fresher, name), join(folder, name));
+  // Cargo may have written Cargo.lock, so the stamp is of what is there now.
+  stamp(stampFile, state());
 }
 
 await asProgram(import.meta, buildNative);
