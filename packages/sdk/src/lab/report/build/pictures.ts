@@ -111,6 +111,7 @@ const ABLATIONS: Record<string, string> = {
   neurons_on_readout: "neurons: only read-out directions",
   neurons_off_readout: "neurons: read-out directions removed",
   neurons_only_sums: "neurons: only cos, sin(wₖ(a+b)) kept",
+  neurons_sums_and_linear: "neurons: those and functions of a or b alone kept",
 };
 
 /** Rows in words; the ablations of one frequency each are summed up by the worst and listed in the table. */

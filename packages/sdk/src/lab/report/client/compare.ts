@@ -148,7 +148,7 @@ export function ablationFigure(model: ReportModel): HTMLElement | null {
       }),
     ],
     caption:
-      "Mean cross-entropy over all pairs with one part replaced. Right of the dotted rule (chance, ln p) the model is worse than guessing. Where keeping only the key directions leaves the loss as it was, or lowers it, those directions are the computation.",
+      "Mean cross-entropy over all pairs with one part replaced. Right of the dotted rule (chance, ln p) the model is worse than guessing. Where keeping only the key directions leaves the loss as it was, or lowers it, those directions are the computation. In Li's architecture neurons also cancel functions of a alone and of b alone that the residual stream carries past them; the ablation that keeps these as well shows how much of the loss that explains.",
     numbers: { columns: ["Run and ablation", "Loss"], rows: rows.map((r) => [`${r.title}: ${r.name}`, number(r.loss)]) },
   });
 }
@@ -194,7 +194,7 @@ function planeCaption({ thresholds: t }: ReportModel): string {
 }
 
 function planeChart(model: ReportModel, runs: PlacedRun[]): SVGSVGElement | HTMLElement {
-  const left = Math.min(0, ...runs.map((r) => r.symmetricity ?? 0)) - 0.02;
+  const left = Math.min(0, ...runs.flatMap((r) => [r.symmetricity ?? 0, r.untrainedSymmetricity ?? 0])) - 0.03;
   return chart("Gradient symmetricity against distance irrelevance, one mark a run", {
     width: 640,
     height: 430,

@@ -64,6 +64,11 @@ export function png(raster: Raster, ramp: Ramp): string {
   return canvas.toDataURL("image/png");
 }
 
+/** A lower bound that no shade can tell from 0. */
+function nearZero({ lo, hi }: Raster): boolean {
+  return Math.abs(lo) < (hi - lo) * 1e-4;
+}
+
 /** Words around a heat map. */
 export interface HeatLabels {
   title: string;
@@ -88,7 +93,7 @@ export function heat(raster: Raster, { title, alt, x, y, ramp = "value", bare = 
       : el(
           "div",
           { class: "heat-range" },
-          el("span", {}, number(raster.lo)),
+          el("span", {}, number(nearZero(raster) ? 0 : raster.lo)),
           el("span", { class: `ramp ramp-${ramp}`, "aria-hidden": "true" }),
           el("span", {}, number(raster.hi)),
         ),
