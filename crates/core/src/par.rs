@@ -41,6 +41,19 @@ mod imp {
         pool().map_or(1, |p| p.current_num_threads() as u32)
     }
 
+    /// Calls both, in parallel when there is a pool.
+    pub fn join(f: impl FnOnce() + Send, g: impl FnOnce() + Send) {
+        match pool() {
+            None => {
+                f();
+                g();
+            }
+            Some(pool) => {
+                pool.join(f, g);
+            }
+        }
+    }
+
     /// Calls `f` on every item, in parallel when there is a pool.
     pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(&mut T) + Sync) {
         match pool() {
@@ -71,10 +84,16 @@ mod imp {
         1
     }
 
+    /// Calls one, then the other.
+    pub fn join(f: impl FnOnce() + Send, g: impl FnOnce() + Send) {
+        f();
+        g();
+    }
+
     /// Calls `f` on every item, in order.
     pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(&mut T) + Sync) {
         items.iter_mut().for_each(f);
     }
 }
 
-pub use imp::{for_each, set_threads, threads};
+pub use imp::{for_each, join, set_threads, threads};

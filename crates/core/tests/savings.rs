@@ -124,20 +124,25 @@ fn weights_after(p: &Program, steps: &[usize], data: &(Vec<i32>, Vec<i32>)) -> V
 
 #[test]
 fn do_not_depend_on_threads_or_chunks_and_resume_bit_for_bit() {
-    let c = li("li_ternary");
-    let (p, data) = (program(&c, 8), addition(c.p, 2));
+    for c in [li("li_ternary"), foldable(li("none"))] {
+        check_determinism(&c, &addition(c.p, 1));
+    }
+}
+
+fn check_determinism(c: &Config, data: &(Vec<i32>, Vec<i32>)) {
+    let p = program(c, 8);
     par::set_threads(1).unwrap();
-    let reference = weights_after(&p, &[12], &data);
-    assert_eq!(reference, weights_after(&p, &[1; 12], &data));
+    let reference = weights_after(&p, &[12], data);
+    assert_eq!(reference, weights_after(&p, &[1; 12], data));
     for threads in [2, 3, 5] {
         par::set_threads(threads).unwrap();
-        assert_eq!(reference, weights_after(&p, &[5, 7], &data), "{threads} threads");
+        assert_eq!(reference, weights_after(&p, &[5, 7], data), "{threads} threads");
     }
     par::set_threads(1).unwrap();
-    let mut first = trainer(&p, CONFIG, &data);
+    let mut first = trainer(&p, CONFIG, data);
     let mut out = vec![0.0; 12 * first.columns().len()];
     first.steps(7, &mut out).unwrap();
-    let mut second = trainer(&p, CONFIG, &data);
+    let mut second = trainer(&p, CONFIG, data);
     for kind in 0..3 {
         second.set_state(kind, first.state(kind).unwrap()).unwrap();
     }

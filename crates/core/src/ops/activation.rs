@@ -34,6 +34,18 @@ pub fn backward(f: ActFn, x: &[f32], dy: &[f32], dx: &mut [f32]) {
     }
 }
 
+/// dx = f'(x) dy, where dx holds nothing yet.
+pub fn backward_first(f: ActFn, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    if f == ActFn::Relu {
+        for ((d, &x), &g) in dx.iter_mut().zip(x).zip(dy) {
+            *d = if x > 0.0 { g } else { 0.0 };
+        }
+    } else {
+        dx.fill(0.0);
+        backward(f, x, dy, dx);
+    }
+}
+
 /// y `[N, C]` = f(gate) * up + b.
 pub fn glu_forward(f: ActFn, gate: &[f32], up: &[f32], b: Option<&[f32]>, y: &mut [f32]) {
     forward(f, gate, y);

@@ -26,14 +26,15 @@ impl Norm {
 
     /// Scale of one row, and whether the floor was hit.
     fn row_scale(self, x: &[f32], g: Guard) -> (f32, bool) {
-        let shift = f64::from(self.shift(x));
-        let mut sum = 0.0;
-        for &v in x {
-            let c = f64::from(v) - shift;
-            sum += c * c;
-        }
+        let sum =
+            if self.center { self.squares_about_mean(x) } else { tritlens_kernels::sum_sq(x) };
         let s = ((sum / self.cols as f64) as f32 + g.eps).sqrt();
         if s < g.floor { (g.floor, true) } else { (s, false) }
+    }
+
+    fn squares_about_mean(self, x: &[f32]) -> f64 {
+        let shift = f64::from(self.shift(x));
+        x.iter().map(|&v| (f64::from(v) - shift) * (f64::from(v) - shift)).sum()
     }
 
     /// s `[N, 1]`.
@@ -108,9 +109,11 @@ impl Norm {
         let rows = dy.chunks_exact(self.cols).zip(x.chunks_exact(self.cols));
         for ((dy, x), (&s, ds)) in rows.zip(s.iter().zip(ds)) {
             weighted(dy, w, &mut wdy);
-            let shift = self.shift(x);
-            let sum: f64 =
-                wdy.iter().zip(x).map(|(&g, &v)| f64::from(g) * f64::from(v - shift)).sum();
+            // g.(x - mean) = g.x - mean sum(g)
+            let mut sum = f64::from(tritlens_kernels::dot(&wdy, x));
+            if self.center {
+                sum -= f64::from(self.shift(x)) * tritlens_kernels::sum(&wdy);
+            }
             *ds -= (sum / (f64::from(s) * f64::from(s))) as f32;
         }
     }

@@ -244,6 +244,9 @@ impl<'a> Exec<'a> {
             NodeSpec::Add { input } if self.space(i) == self.space(input[k]) => {
                 dx.copy_from_slice(dy);
             }
+            NodeSpec::Act { input: [x], f } => {
+                ops::activation::backward_first(f, acts.get(x), dy, dx);
+            }
             _ => {
                 dx.fill(0.0);
                 self.backward_input(i, k, acts, dy, dx);

@@ -8,6 +8,7 @@
 
 use tritlens_kernels::{Columns, View, gemm, mix_rows, mix_rows_back};
 
+use crate::par;
 use crate::program::compile::Program;
 use crate::program::exec::Exec;
 use crate::program::plan::Space;
@@ -154,14 +155,22 @@ struct Sizes {
 /// `c[rows, o] = beta c + x[rows, i] w[o, i]^T`, all contiguous.
 fn apply(x: &[f32], w: &[f32], c: &mut [f32], [i, o]: [usize; 2], beta: f32) {
     let rows = x.len() / i;
-    gemm((rows, o, i), 1.0, View::rows(x, i), View::rows(w, i).t(), beta, c, (o, 1));
+    // Two halves, always: where rows are cut may not depend on the number of threads.
+    let half = rows / 2;
+    let (top, bottom) = c.split_at_mut(half * o);
+    let part = |x: &[f32], rows: usize, c: &mut [f32]| {
+        gemm((rows, o, i), 1.0, View::rows(x, i), View::rows(w, i).t(), beta, c, (o, 1));
+    };
+    par::join(|| part(&x[..half * i], half, top), || part(&x[half * i..], rows - half, bottom));
 }
 
 /// dx += dy w and dw += dy^T x.
 fn unapply([x, dy]: [&[f32]; 2], w: &[f32], dx: &mut [f32], dw: &mut [f32], [i, o]: [usize; 2]) {
     let rows = x.len() / i;
-    gemm((rows, i, o), 1.0, View::rows(dy, o), View::rows(w, i), 1.0, dx, (i, 1));
-    gemm((o, i, rows), 1.0, View::rows(dy, o).t(), View::rows(x, i), 1.0, dw, (i, 1));
+    par::join(
+        || gemm((rows, i, o), 1.0, View::rows(dy, o), View::rows(w, i), 1.0, dx, (i, 1)),
+        || gemm((o, i, rows), 1.0, View::rows(dy, o).t(), View::rows(x, i), 1.0, dw, (i, 1)),
+    );
 }
 
 impl Exec<'_> {

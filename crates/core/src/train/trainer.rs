@@ -347,12 +347,9 @@ impl Prepared {
 
     /// Adds the lanes in order, differentiates the shared nodes, and takes the quantisers' derivative.
     fn gather_gradients(&mut self, program: &Program, grad: &mut [f32]) {
-        grad.fill(0.0);
-        self.shared_grad.fill(0.0);
-        for lane in &self.lanes {
-            tritlens_kernels::add(&lane.param_grad, grad);
-            tritlens_kernels::add(&lane.shared_grad, &mut self.shared_grad);
-        }
+        let lanes = &self.lanes;
+        sum_lanes(grad, |l| &lanes[l].param_grad);
+        sum_lanes(&mut self.shared_grad, |l| &lanes[l].shared_grad);
         self.backward_shared(program, grad);
         for place in program.params.places() {
             place.quant.backward(&mut grad[place.range()]);
@@ -377,6 +374,21 @@ impl Prepared {
             }
         }
     }
+}
+
+/// Elements of a sum of lanes that are added up in one piece.
+const SUM_PIECE: usize = 16 * 1024;
+
+/// total = sum over lanes, in lane order, element by element.
+fn sum_lanes<'a>(total: &mut [f32], lane: impl Fn(usize) -> &'a [f32] + Sync) {
+    let mut pieces: Vec<(usize, &mut [f32])> = total.chunks_mut(SUM_PIECE).enumerate().collect();
+    par::for_each(&mut pieces, |(i, piece)| {
+        let range = *i * SUM_PIECE..*i * SUM_PIECE + piece.len();
+        piece.copy_from_slice(&lane(0)[range.clone()]);
+        for l in 1..LANES {
+            tritlens_kernels::add(&lane(l)[range.clone()], piece);
+        }
+    });
 }
 
 /// Examples of a tile, from the elements one example takes.
