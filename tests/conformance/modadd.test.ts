@@ -132,7 +132,7 @@ test("a checkpoint with a missing, unknown or misshapen weight is refused and ch
   expect(model.readParam("unembed.W_U").data).toEqual(other.readParam("unembed.W_U").data);
 });
 
-test("logits(a, b) = logits(b, a) in Li's architecture, not in Nanda's (sheet 6.8)", () => {
+test("logits(a, b) = logits(b, a) in Li's architecture, not in Nanda's", () => {
   const asymmetry = (model: Model): number => {
     const { data } = model.forward([
       [1, 5, p],

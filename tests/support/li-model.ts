@@ -7,7 +7,7 @@ import type { Floats, ModAddActivations, ModAddProbe, ModAddReplacements, ModAdd
 const HEADS = 4;
 const QUANTISED = ["W_Q", "W_K", "W_V", "W_O", "W_in", "W_out"];
 
-/** Quantised and dequantised weights of a mode (sheet 1.2 and 5). */
+/** Quantised and dequantised weights of a mode. */
 export function quantise(mode: string, w: Floats): Float64Array {
   const x = Float64Array.from(w);
   const mean = x.reduce((sum, value) => sum + value, 0) / x.length;

@@ -52,6 +52,7 @@ function addReproduce(program: Command, argv: readonly string[], { out }: Stream
     .option("--quick", "a small modulus that groks in well under a minute")
     .option("--seeds <n>", "seeds a mode", integer)
     .option("--epochs <n>", "most epochs a run", integer)
+    .option("--eval-every <n>", "epochs between evaluations", integer)
     .option("--p <p>", "modulus", integer)
     .option("--fraction <share>", "share of the pairs to train on", real)
     .option("--weight-decay <x>", "weight decay", real)

@@ -12,8 +12,8 @@ const param = (c: TransformerConfig, name: string) => transformerSpec(c).params.
 describe("ready configs", () => {
   it("have the sizes of the papers", () => {
     const count = (c: TransformerConfig) => transformerSpec(c).params.reduce((n, p) => n + p.shape.reduce((a, b) => a * b, 1), 0);
-    expect(count(nandaConfig({ p: 113 }))).toBe(226_816); // sheet 2.1
-    expect(count(liConfig({ p: 113 }))).toBe(225_792); // sheet 1.2
+    expect(count(nandaConfig({ p: 113 }))).toBe(226_816); // Nanda's
+    expect(count(liConfig({ p: 113 }))).toBe(225_792); // Li's
   });
   it("start from the papers' initial weights", () => {
     expect(param(liConfig({ p: 113 }), "blocks.0.mlp.W_out")?.init).toEqual({ kind: "uniform", bound: 1 / Math.sqrt(512) });

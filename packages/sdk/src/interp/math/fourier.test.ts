@@ -16,7 +16,7 @@ function noise(n: number): Float64Array {
 describe.each([3, 5, 8, 59, 112, 113])("p = %i", (p) => {
   const basis = fourierBasis(p);
 
-  test("F F^T is the identity (sheet 6.1)", () => {
+  test("F F^T is the identity", () => {
     const product = multiplyTransposed(basis, basis, p, p, p);
     const worst = product.reduce((top, value, i) => Math.max(top, Math.abs(value - (i % (p + 1) === 0 ? 1 : 0))), 0);
     expect(worst).toBeLessThan(1e-12);

@@ -1,5 +1,5 @@
 /**
- * The ablations of Nanda 2023 (4.4; sheet 2.5): the model runs again with part of it replaced, and the loss says what the part is for. Those that only touch the
+ * The ablations of Nanda 2023 (4.4): the model runs again with part of it replaced, and the loss says what the part is for. Those that only touch the
  * logits need no run. Everything happens at the read-out position; weights are not changed, so quantised models are ablated as they are.
  */
 import { additionLoss } from "../math/cross-entropy.ts";

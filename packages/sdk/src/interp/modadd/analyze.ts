@@ -59,7 +59,7 @@ export function findings(acts: ModAddActivations, options: ModAddOptions = {}): 
  * @param acts - Activations on all p * p inputs.
  * @param options - Key-frequency rule and what to run.
  * @param probe - Runs the model again; without it gradient symmetricity is null and ablations and circles are empty.
- * @returns Every number of the sheet's sections 2.4 to 2.6, 3 and 4.
+ * @returns Every number: spectra, clusters, fits, ablations, progress measures, clock or pizza, phases.
  * @throws TritlensError E_RANGE, E_SHAPE, E_NONFINITE, E_DETACHED, E_NAME for input that does not fit.
  */
 export async function analyzeActivations(acts: ModAddActivations, options: ModAddOptions = {}, probe?: ModAddProbe): Promise<ModAddAnalysis> {

@@ -1,5 +1,5 @@
 /**
- * Attention of the read-out position (Nanda 2023, 4.2; sheet 2.4.3). With x the residual stream of "=", head j scores token v by
+ * Attention of the read-out position (Nanda 2023, 4.2). With x the residual stream of "=", head j scores token v by
  * C_j[v] = x^T W_Q^j^T W_K^j W_E[v], a function on Z_p that is nearly one cosine; attention to a against b is the sigmoid of a score difference.
  */
 import { cosAt, frequencies, powerByFrequency, rowNorms, sinAt, transform } from "../math/fourier.ts";

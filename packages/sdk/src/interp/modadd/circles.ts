@@ -1,5 +1,5 @@
 /**
- * Clock and pizza logits on isolated circles (Zhong et al. 2023, section 4; sheet section 3). The embedding of the numbers is cut down to one frequency (its mean
+ * Clock and pizza logits on isolated circles (Zhong et al. 2023, section 4). The embedding of the numbers is cut down to one frequency (its mean
  * plus its cos and sin parts), the model runs on that, and its logits are compared with each formula: squared correlation over all p^3 entries.
  *
  * The paper keeps two principal components instead. Where two circles have about equal power, components mix them; the Fourier plane does not.

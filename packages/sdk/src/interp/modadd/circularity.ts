@@ -1,4 +1,4 @@
-/** Circularity of the embedding (Zhong et al. 2023; sheet section 3): principal components that are pure cosines of the token. */
+/** Circularity of the embedding (Zhong et al. 2023): principal components that are pure cosines of the token. */
 
 import { type Principal, principalComponents } from "../math/eigen.ts";
 import { cosAt, frequencies, sinAt } from "../math/fourier.ts";

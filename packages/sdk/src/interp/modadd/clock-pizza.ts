@@ -1,4 +1,4 @@
-/** Clock or pizza (Zhong et al. 2023, "The Clock and the Pizza"; sheet section 3): gradient symmetricity and distance irrelevance. */
+/** Clock or pizza (Zhong et al. 2023, "The Clock and the Pizza"): gradient symmetricity and distance irrelevance. */
 import { answer } from "../math/cross-entropy.ts";
 import { lineIndex } from "../math/marginals.ts";
 import { NumpyRandom } from "../math/numpy-random.ts";

@@ -116,7 +116,7 @@ export function collectModAdd(model: Model, options: CollectOptions): ModAddActi
 /**
  * Logits [pair, class] of all pairs, cut to the p number classes, and the weights: enough for `progressMeasures`.
  *
- * A model without positions and without a causal mask computes a symmetric function of (a, b) (sheet 1.2), so it runs on the pairs a <= b only and the rest is
+ * A model without positions and without a causal mask computes a symmetric function of (a, b), so it runs on the pairs a <= b only and the rest is
  * mirrored. `collectModAdd` runs everything, and `symmetric_max_abs` of its analysis shows what that symmetry is worth in f32.
  */
 export function collectLogits(model: Model, options: CollectOptions): LogitActivations {

@@ -1,4 +1,4 @@
-/** Singular values of the embedding beside a random control, and the Gram matrix of its key directions (Li 2024's notebooks; sheet 1.4.4, 1.4.5). */
+/** Singular values of the embedding beside a random control, and the Gram matrix of its key directions (Li 2024's notebooks). */
 import { singularValues } from "../math/eigen.ts";
 import { NumpyRandom } from "../math/numpy-random.ts";
 import { cosine, mean, participation, sumOfSquares } from "../math/statistics.ts";

@@ -1,4 +1,4 @@
-/** Neuron activations with some of their 2-D Fourier terms kept or removed, as arrays to run the model on (sheet 2.5). */
+/** Neuron activations with some of their 2-D Fourier terms kept or removed, as arrays to run the model on. */
 import { filterLine, LINES, type Line, lineIndex, meanOverPairs } from "../math/marginals.ts";
 import { orthonormalRows } from "../math/matrix.ts";
 import type { Prepared } from "./prepare.ts";

@@ -1,4 +1,4 @@
-/** Key frequencies. No paper publishes a threshold (sheet, 7.2), so rule and threshold are parameters and every result declares them. */
+/** Key frequencies. No paper publishes a threshold, so rule and threshold are parameters and every result declares them. */
 import { frequencies, powerByFrequency, rowNorms } from "../math/fourier.ts";
 import { checkFrequencies, checkRule } from "./check.ts";
 import type { KeyFrequencyRule, ModAddOptions } from "./input.ts";

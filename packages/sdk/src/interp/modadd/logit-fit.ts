@@ -1,4 +1,4 @@
-/** Logits as a sum of cosines: L[a, b, c] ~ sum_k alpha_k cos(w_k(a+b-c)) (Nanda 2023, 4.1; sheet 2.4.6). */
+/** Logits as a sum of cosines: L[a, b, c] ~ sum_k alpha_k cos(w_k(a+b-c)) (Nanda 2023, 4.1). */
 
 import { crossEntropyAt } from "../math/cross-entropy.ts";
 import { cosAt, frequencies } from "../math/fourier.ts";

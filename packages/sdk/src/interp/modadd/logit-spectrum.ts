@@ -1,4 +1,4 @@
-/** 2-D Fourier spectrum of the logits over (a, b) (Nanda 2023, 4.1; sheet 2.4.7): a grokked model has only same-frequency 2 x 2 blocks. */
+/** 2-D Fourier spectrum of the logits over (a, b) (Nanda 2023, 4.1): a grokked model has only same-frequency 2 x 2 blocks. */
 import { rowNorms, transform2d } from "../math/fourier.ts";
 import { ratio } from "../math/statistics.ts";
 import type { PreparedLogits } from "./prepare.ts";

@@ -17,7 +17,7 @@ import { clockLogits, clockModel, dense, pizzaLogits } from "./synthetic.test-su
 const p = 31;
 const ks = [4, 9, 13];
 
-describe("a synthetic clock (sheet 6.3)", async () => {
+describe("a synthetic clock", async () => {
   const found = await analyzeActivations(clockModel(p, ks));
 
   test("key frequencies, coefficients and shares are the ones put in", () => {
@@ -92,7 +92,7 @@ test("an even modulus works", async () => {
   expect(found.restricted_loss.all).toBeCloseTo(found.all_loss, 12);
 });
 
-test("white noise has FVE about 8 / (p^2 - 1) a frequency (sheet 6.4)", () => {
+test("white noise has FVE about 8 / (p^2 - 1) a frequency", () => {
   const size = 113;
   const random = new NumpyRandom(1);
   const n = 20;
@@ -109,7 +109,7 @@ test("white noise has FVE about 8 / (p^2 - 1) a frequency (sheet 6.4)", () => {
   expect(summariseNeurons({ fve, total }, 0.85).mean_best_fve).toBeLessThan(2e-3);
 });
 
-test("two perfect circles give circularity 1 on all four components (sheet 6.5)", () => {
+test("two perfect circles give circularity 1 on all four components", () => {
   // Unlike radii: circles of equal power share one eigenvalue, and its components are any mixture.
   const embedding = clockModel(p, [3, 7]).weights.W_E.effective.map((value, i) => (i % 4 < 2 ? 2 : 1) * value);
   const found = circularity(embeddingComponents(embedding, p, 4), p);
@@ -117,7 +117,7 @@ test("two perfect circles give circularity 1 on all four components (sheet 6.5)"
   expect(new Set(found.frequencies)).toEqual(new Set([3, 7]));
 });
 
-describe("clock and pizza (sheet 6.6)", () => {
+describe("clock and pizza", () => {
   test("a clock's correct logit is constant: 0/0 is reported as 0", () => {
     expect(distanceIrrelevance(correctLogits(clockLogits(p, ks, 3), p), p)).toBe(0);
   });

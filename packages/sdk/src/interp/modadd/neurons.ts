@@ -1,5 +1,5 @@
 /**
- * Neuron clusters (Nanda 2023, 4.3; sheet 2.4.4; Li 2024's histogram). FVE_i(k) = sum over the eight non-constant entries of {const, cos_k, sin_k}^2 of the squared
+ * Neuron clusters (Nanda 2023, 4.3; Li 2024's histogram). FVE_i(k) = sum over the eight non-constant entries of {const, cos_k, sin_k}^2 of the squared
  * 2-D Fourier transform of neuron i, over its centred sum of squares. Each frequency counts once (Li's code counts the last one twice, trap B2).
  */
 

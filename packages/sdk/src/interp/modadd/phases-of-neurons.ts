@@ -1,5 +1,5 @@
 /**
- * Phases and mode purity of neurons (Gromov 2023; sheet section 4). In the analytic solution neuron i has inputs cos(w_k a + phi_1), cos(w_k b + phi_2) and output
+ * Phases and mode purity of neurons (Gromov 2023). In the analytic solution neuron i has inputs cos(w_k a + phi_1), cos(w_k b + phi_2) and output
  * weights cos(w_k c + phi_3) with phi_1 + phi_2 = phi_3 mod 2 pi, and phases spread evenly over neurons, so that unwanted terms average out.
  *
  * Gromov's model is a two-layer perceptron on one-hot inputs, whose input weights are the phases. Behind attention there is no single input matrix, so the input

@@ -1,4 +1,4 @@
-/** Progress measures (Nanda 2023, section 5.1; sheet 2.6) of one checkpoint: the cheap path for analysing many along training. */
+/** Progress measures (Nanda 2023, section 5.1) of one checkpoint: the cheap path for analysing many along training. */
 import { additionAccuracy, additionLoss } from "../math/cross-entropy.ts";
 import { rowNorms } from "../math/fourier.ts";
 import { gini } from "../math/statistics.ts";

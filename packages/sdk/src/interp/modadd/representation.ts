@@ -1,5 +1,5 @@
 /**
- * Family-level fits of representations (Chughtai, Chan and Nanda 2023; sheet section 4). For the cyclic group the irreducible representations are rotations by
+ * Family-level fits of representations (Chughtai, Chan and Nanda 2023). For the cyclic group the irreducible representations are rotations by
  * w_k with character 2 cos(w_k t). Which k a model uses differs by seed, so models are compared by how much of them lies in the family at all.
  */
 import { rowNorms, transform } from "../math/fourier.ts";

@@ -1,5 +1,5 @@
 /**
- * Restricted and excluded loss (Nanda 2023, section 5.1; sheet 2.6). P_K projects the logits, as functions of (a, b) with each class by itself, on
+ * Restricted and excluded loss (Nanda 2023, section 5.1). P_K projects the logits, as functions of (a, b) with each class by itself, on
  * u_k = (sqrt 2 / p) cos(w_k(a+b)) and v_k = (sqrt 2 / p) sin(w_k(a+b)), k in K. P_K L depends on (a, b) through s = a+b only, so it is a [s, cls] table.
  */
 import { answer, crossEntropyAt, splitMean } from "../math/cross-entropy.ts";

@@ -1,4 +1,4 @@
-/** Synthetic models whose analysis is known in closed form (sheet, section 6). Test support only: nothing exports it. */
+/** Synthetic models whose analysis is known in closed form. Test support only: nothing exports it. */
 import { answer } from "../math/cross-entropy.ts";
 import { cosAt, mod, sinAt } from "../math/fourier.ts";
 import type { ModAddActivations, ModAddWeight } from "./input.ts";

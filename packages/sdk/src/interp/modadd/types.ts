@@ -324,6 +324,6 @@ export interface ModAddAnalysis {
   key_gram: KeyGram;
   /** Largest |logits(a,b) - logits(b,a)|: 0 to rounding in Li's architecture, not in Nanda's. */
   symmetric_max_abs: number;
-  /** Section 2.5 of the sheet. Without a probe only those that touch nothing but the logits. The first is `none`, the model as it is. */
+  /** Nanda et al. 2023, section 4.4. Without a probe only those that touch nothing but the logits. The first is `none`, the model as it is. */
   ablations: Ablation[];
 }

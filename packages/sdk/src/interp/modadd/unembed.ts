@@ -1,4 +1,4 @@
-/** The neuron-to-logit map W_L = W_U W_out ~ sum_k cos(w_k c) u_k^T + sin(w_k c) v_k^T (Nanda 2023, 4.3; sheet 2.4.5), with the effective W_out. */
+/** The neuron-to-logit map W_L = W_U W_out ~ sum_k cos(w_k c) u_k^T + sin(w_k c) v_k^T (Nanda 2023, 4.3), with the effective W_out. */
 
 import { singularValues } from "../math/eigen.ts";
 import { rowNorms, transform } from "../math/fourier.ts";

@@ -1,6 +1,6 @@
 /**
  * The rules by which numbers become words, all of them and nothing else. Every threshold stands here and is printed under Methods; the papers
- * publish none (sheet 2.4, 7.2), so these are ours and declared. `verdict.test.ts` pins each rule on made-up numbers.
+ * publish none, so these are ours and declared. `verdict.test.ts` pins each rule on made-up numbers.
  */
 
 /** Thresholds. A share is of 1, a loss in units of chance (ln p). */
