@@ -4,6 +4,7 @@
 //! The whole outside surface is [`surface`]: free functions over handles, slices and strings, from which both bindings are made.
 #![forbid(unsafe_code)]
 
+mod arrays;
 pub mod edit;
 pub mod error;
 pub mod formats;

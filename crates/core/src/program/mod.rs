@@ -3,12 +3,15 @@
 //! `spec` is the data, `compile` checks it and infers sizes, `plan` decides which rows each node is computed for and where it lies,
 //! `exec` runs nodes, `run` is the step machine that pauses at sites.
 
+pub mod check;
 pub mod compile;
 pub mod exec;
 pub mod fold;
 pub mod params;
 pub mod plan;
+pub mod roles;
 pub mod run;
+pub mod scratch;
 pub mod spec;
 
 pub use compile::Program;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::error::{CoreError, Result, codes};
 use crate::program::Program;
+use crate::program::check::{check_targets, check_tokens};
 use crate::program::exec::Distinct;
-use crate::program::run::{check_targets, check_tokens};
 
 /// A prepared data set. The loss is the mean over the examples it was made from; `weights` carries their counts.
 #[derive(Debug, Clone)]

@@ -2,8 +2,11 @@
 
 pub mod config;
 pub mod data;
+mod lane;
+mod prepared;
 pub mod trainer;
 
 pub use config::TrainConfig;
 pub use data::Data;
+pub use prepared::LANES;
 pub use trainer::Trainer;
