@@ -52,7 +52,7 @@ describe("series", () => {
 
 describe("phases", () => {
   it("end where a border was never reached", () => {
-    const phases = { memorised: 10, cleanup_start: null, cleanup_end: null, rules: [] };
+    const phases = { memorised: 10, cleanup_start: null, cleanup_end: null, excluded_minimum: null, rules: [] };
     expect(phaseBands(result({ curves: curves(6), phases }))).toEqual([
       { name: "memorises", from: 0, to: 10 },
       { name: "forms the circuit", from: 10, to: 50 },
