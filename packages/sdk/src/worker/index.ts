@@ -19,7 +19,7 @@ import {
   type WorkerWasm,
 } from "./protocol.ts";
 
-export type { CallName, Calls, CodeData, TensorData, WorkerAnalyzeOptions, WorkerModel, WorkerTrainOptions, WorkerWasm } from "./protocol.ts";
+export type { CallName, Calls, CodeData, Opened, TensorData, WorkerAnalyzeOptions, WorkerModel, WorkerTrainOptions, WorkerWasm } from "./protocol.ts";
 
 /** What is needed of a `Worker`: a message port will do as well. */
 export interface WorkerLike {

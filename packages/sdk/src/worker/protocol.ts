@@ -50,10 +50,16 @@ export interface CodeData {
   readonly scale: number;
 }
 
+/** What a worker tells of the core it loaded. */
+export interface Opened {
+  /** Its instruction set. */
+  readonly isa: string;
+}
+
 /** Every call a worker answers, with its argument and its answer. */
 export interface Calls {
   /** Replaces the worker's model. */
-  open(args: WorkerModel & WorkerWasm): { isa: string };
+  open(args: WorkerModel & WorkerWasm): Opened;
   /** Prepares a training run; `next` drives it. */
   train(args: { data: TrainingData | ModularAdditionOptions; options: WorkerTrainOptions }): undefined;
   /** Trains up to the next event. */
