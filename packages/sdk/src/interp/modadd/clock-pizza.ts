@@ -2,7 +2,7 @@
 import { answer } from "../math/cross-entropy.ts";
 import { lineIndex } from "../math/marginals.ts";
 import { NumpyRandom } from "../math/numpy-random.ts";
-import { cosine, maxAbs, mean, ratio, standardDeviation } from "../math/statistics.ts";
+import { dot, maxAbs, mean, ratio, standardDeviation, sumOfSquares } from "../math/statistics.ts";
 import type { Floats, ModAddActivations, ModAddProbe } from "./input.ts";
 import type { ClockPizza } from "./types.ts";
 
@@ -16,6 +16,18 @@ export function gradientTriples(p: number): Triple[] {
 }
 
 /**
+ * Gradients shorter than this count as this long, as in PyTorch's `cosine_similarity`, which the papers' code uses. It matters where the softmax is saturated
+ * (binary weights without a scale): a gradient of 1e-20 has a direction made of rounding, and its cosine becomes 0 instead.
+ */
+const SHORTEST = 1e-8;
+
+/** Cosine of two gradients. */
+function gradientCosine(x: Floats, y: Floats): number {
+  const length = (v: Floats): number => Math.max(Math.sqrt(sumOfSquares(v)), SHORTEST);
+  return dot(x, y) / (length(x) * length(y));
+}
+
+/**
  * Mean over triples of the cosine of dL_c/dE_a and dL_c/dE_b. About 1 for a pizza, but also for untrained models and uniform attention: read it beside
  * distance irrelevance and the untrained baseline.
  *
@@ -23,7 +35,7 @@ export function gradientTriples(p: number): Triple[] {
  */
 export function gradientSymmetricity(gradients: Floats, triples: number, d: number): number {
   const part = (i: number): Floats => gradients.subarray(i * d, (i + 1) * d);
-  return mean(Array.from({ length: triples }, (_, i) => cosine(part(2 * i), part(2 * i + 1))));
+  return mean(Array.from({ length: triples }, (_, i) => gradientCosine(part(2 * i), part(2 * i + 1))));
 }
 
 /**

@@ -143,6 +143,10 @@ describe("clock and pizza", () => {
     expect(gradientSymmetricity(Float64Array.of(1, 2, 2, 4, 1, 0, -3, 0), 2, 2)).toBeCloseTo(0, 12);
   });
 
+  test("a gradient that vanished has no direction", () => {
+    expect(gradientSymmetricity(Float64Array.of(1e-20, 0, 1, 0), 1, 2)).toBeCloseTo(1e-12, 20);
+  });
+
   test("swap symmetry sees one asymmetric logit", () => {
     const logits = clockLogits(p, ks, 1);
     expect(symmetricMaxAbs(logits, p)).toBe(0);
