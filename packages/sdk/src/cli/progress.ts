@@ -1,7 +1,6 @@
 /** Shows an experiment's events. */
 
-import { type ExperimentEvent, judgeCircuit, judged, labMode, type Results, type RunResult } from "../lab/index.ts";
-import { duration } from "../lab/report/index.ts";
+import { duration, type ExperimentEvent, judgeCircuit, judged, labMode, type Results, type RunResult } from "../lab/index.ts";
 import type { Screen } from "./screen.ts";
 import { bar, integer, percent, shortNumber, sparkline, table } from "./text.ts";
 

@@ -9,7 +9,9 @@ import { labMode } from "./modes.ts";
 
 /** What a caller may say about a checkpoint. */
 export interface OpenOptions {
+  /** Modulus. */
   readonly p?: number;
+  /** Mode of the weights. */
   readonly mode?: string;
   /** JSON file with the indices trained on. */
   readonly train?: string;
@@ -17,8 +19,11 @@ export interface OpenOptions {
 
 /** A checkpoint and the pairs it was trained on. */
 export interface OpenedCheckpoint {
+  /** The checkpoint. */
   readonly checkpoint: Checkpoint;
+  /** Modulus. */
   readonly p: number;
+  /** Indices a * p + b trained on. */
   readonly trainIndices: Int32Array;
   /** Name of the mode, for tables: `nanda_fp32` where positions tell Nanda's architecture. */
   readonly mode: string;

@@ -7,7 +7,7 @@ import { TritlensError } from "../core/index.ts";
 import type { ModAddAnalysis, ModAddPictures, ModAddProgress } from "../interp/index.ts";
 import type { Engine, EngineRun, Evaluation } from "./engine.ts";
 import type { ExperimentEvent } from "./events.ts";
-import { reproduce } from "./experiment.ts";
+import { runExperiment } from "./experiment.ts";
 import { readJson, writeJson } from "./folder.ts";
 import type { ReproduceOptions } from "./options.ts";
 import type { Results } from "./results.ts";
@@ -119,7 +119,7 @@ class FakeEngine implements Engine {
 
 async function run(options: ReproduceOptions, engine: Engine): Promise<{ events: ExperimentEvent[]; results: Results }> {
   const events: ExperimentEvent[] = [];
-  const steps = reproduce({ out, epochs: 1000, ...options }, engine);
+  const steps = runExperiment({ out, epochs: 1000, evalEvery: 10, ...options }, engine);
   for (;;) {
     const step = await steps.next();
     if (step.done) return { events, results: step.value };
@@ -233,7 +233,7 @@ describe("trouble", () => {
   });
 
   it("refuses a folder in which another process works", async () => {
-    const first = reproduce({ out, modes: ["fp32"] }, new FakeEngine());
+    const first = runExperiment({ out, modes: ["fp32"], evalEvery: 10 }, new FakeEngine());
     await first.next();
     await expect(run({ modes: ["fp32"] }, new FakeEngine())).rejects.toMatchObject({ code: "E_LOCKED" });
     await first.return(undefined as never);

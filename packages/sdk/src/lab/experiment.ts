@@ -20,12 +20,25 @@ const REPORT_EVERY_MS = 15_000;
 const FIRST_REPORT_MS = 3_000;
 
 /**
- * Runs the experiment of arXiv 2405.17703. Iterate to drive it; leaving the loop stops it. A run that fails is marked and the next one goes on.
+ * Runs the experiment of arXiv 2405.17703. Iterate to drive it; leaving the loop stops it. A run that fails is marked and the next one goes on. Calling
+ * again with the same folder goes on where the last call ended, bit for bit.
  *
+ * @returns Events; the generator's return value is the results.
  * @throws E_RANGE, E_MODE for options that cannot be; E_LOCKED when another process writes to the folder; E_CHECKPOINT when the folder holds another
- * experiment; E_IO when the disk fails; E_ABORTED after `signal` (results so far are written, the same call resumes).
+ * experiment; E_IO when the disk fails; E_ABORTED after `signal` (results so far are written).
+ * @example
+ * ```ts
+ * for await (const event of reproduce({ out: "my-run", quick: true })) {
+ *   if (event.type === "end") console.log(event.results.verdict.headline);
+ * }
+ * ```
  */
-export async function* reproduce(options: ReproduceOptions, engine?: Engine): AsyncGenerator<ExperimentEvent, Results> {
+export function reproduce(options: ReproduceOptions = {}): AsyncGenerator<ExperimentEvent, Results, undefined> {
+  return runExperiment(options);
+}
+
+/** {@link reproduce} on any engine; the SDK's when left out. */
+export async function* runExperiment(options: ReproduceOptions, engine?: Engine): AsyncGenerator<ExperimentEvent, Results, undefined> {
   const plan = planOf(options);
   const out = new OutputFolder(plan.out);
   await out.make();

@@ -4,26 +4,15 @@
  * @module
  */
 export { type OpenedCheckpoint, type OpenOptions, openCheckpoint } from "./checkpoint.ts";
-export type { Engine, EngineRun, Evaluation } from "./engine.ts";
-export type { ExperimentEvent } from "./events.ts";
+export type { EndEvent, ExperimentEvent, ProgressEvent, ReportEvent, RunEndEvent, RunEvent, StageEvent, StartEvent } from "./events.ts";
 export { reproduce } from "./experiment.ts";
 export { DEFAULT_MODES, LAB_MODES, type LabMode, type LabModeInfo, labMode } from "./modes.ts";
 export { judged } from "./numbers.ts";
-export { type Plan, type PlannedRun, planOf, type ReproduceOptions } from "./options.ts";
-export {
-  embedJson,
-  type FinalPictures,
-  finalPictures,
-  type PictureSource,
-  pageHtml,
-  type ReportModel,
-  reportModel,
-  writeReport,
-} from "./report/index.ts";
+export type { ReproduceOptions } from "./options.ts";
+export { duration } from "./report/index.ts";
 export {
   type Curves,
   type EnvironmentInfo,
-  noCurves,
   type ProgressPoint,
   RESULTS_SCHEMA,
   type Results,

@@ -7,7 +7,9 @@ export type LabMode = Mode | "nanda_fp32";
 
 /** How a mode is built and shown. */
 export interface LabModeInfo {
+  /** Name on the command line. */
   readonly id: LabMode;
+  /** Name in tables and figures. */
   readonly title: string;
   /** Name where there is little room. */
   readonly short: string;
@@ -19,6 +21,7 @@ export interface LabModeInfo {
   readonly warmupSteps: number;
   /** Epochs after which a run ends without having grokked, unless told otherwise. Nanda's model takes about 10,000 to grok, Li's 3,000 to 6,000. */
   readonly maxEpochs: number;
+  /** Architecture for a modulus. */
   readonly config: (p: number) => TransformerConfig;
 }
 

@@ -34,6 +34,7 @@ export interface ReproduceOptions {
   readonly dataSeed?: number;
   /** Threads of the core; default all. */
   readonly threads?: number;
+  /** Core to use; native where it loads when left out. */
   readonly backend?: "auto" | "native" | "wasm";
   /** Throws away what an earlier experiment left in the folder. Without it the experiment resumes. */
   readonly fresh?: boolean;

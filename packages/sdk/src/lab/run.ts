@@ -11,7 +11,7 @@ import { type Curves, noCurves, type ProgressPoint, type RunError, type RunResul
 import { grokEpoch, heldFor, snapshotDue, snapshotPlan, thin } from "./schedule.ts";
 
 /** Snapshots that progress measures are computed from, at most: enough for a smooth curve. */
-const MOST_SNAPSHOTS = 40;
+const MOST_SNAPSHOTS = 30;
 
 /** A run that has not begun. */
 export function plannedResult({ mode, seed, maxEpochs }: PlannedRun, folder: RunFolder): RunResult {

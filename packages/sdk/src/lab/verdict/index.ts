@@ -11,5 +11,16 @@ export {
   rulesInWords,
   uniformAttention,
 } from "./rules.ts";
-export { type Comparison, compare, type JudgedRun, judgeModes, type ModeVerdict, majority, type Spread, spread, type Verdict } from "./verdict.ts";
+export {
+  type Comparison,
+  compare,
+  type JudgedRun,
+  judgeModes,
+  type ModeFinding,
+  type ModeVerdict,
+  majority,
+  type Spread,
+  spread,
+  type Verdict,
+} from "./verdict.ts";
 export { headline, verdictOf } from "./words.ts";

@@ -43,20 +43,33 @@ export type ClockOrPizza = "clock" | "pizza" | "neither" | "unknown";
 
 /** The numbers of one run that the rules look at. `null` where a run has none. */
 export interface RunNumbers {
+  /** Where the run stands. */
   status: "done" | "stopped" | "diverged" | "failed" | "running" | "waiting";
+  /** Modulus. */
   p: number;
+  /** First epoch with 99 % test accuracy. */
   grokEpoch: number | null;
   /** False for a lone checkpoint, of which only the end is known. */
   historyKnown: boolean;
+  /** Test accuracy at the end. */
   testAccuracy: number | null;
+  /** Train loss at the end. */
   trainLoss: number | null;
+  /** Key frequencies, most important first. */
   keyFrequencies: number[];
+  /** Share of the centred logits along the key cosines. */
   logitFve: number | null;
+  /** Restricted loss on all pairs. */
   restrictedLoss: number | null;
+  /** Excluded loss on the pairs trained on. */
   excludedLoss: number | null;
+  /** Neurons that are ever active. */
   liveNeurons: number;
+  /** Those that belong to a cluster. */
   clusteredNeurons: number;
+  /** Gradient symmetricity. */
   symmetricity: number | null;
+  /** Distance irrelevance. */
   irrelevance: number | null;
   /** Largest standard deviation of a head's attention over pairs. */
   attentionStd: number | null;
@@ -64,11 +77,17 @@ export interface RunNumbers {
 
 /** Each check of the Fourier circuit, so that a verdict can be argued with. */
 export interface CircuitChecks {
+  /** Answers unseen pairs. */
   grokked: boolean;
+  /** Key cosines are the bulk of the logits. */
   logitsMost: boolean;
+  /** Key cosines are a substantial part of the logits. */
   logitsSome: boolean;
+  /** Key directions alone answer. */
   sufficient: boolean;
+  /** Without them it does not answer. */
   needed: boolean;
+  /** Most live neurons belong to a cluster. */
   clustered: boolean;
 }
 

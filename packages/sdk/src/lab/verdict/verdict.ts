@@ -4,53 +4,89 @@ import { type Circuit, type ClockOrPizza, judgeCircuit, judgeClock, RULES, type 
 
 /** A run's numbers with where they come from. */
 export interface JudgedRun {
+  /** Mode. */
   mode: string;
+  /** Seed. */
   seed: number;
+  /** What the rules look at. */
   numbers: RunNumbers;
 }
 
 /** Mean and spread of a number over seeds. `sd` is the sample standard deviation, null with fewer than two seeds. */
 export interface Spread {
+  /** Mean. */
   mean: number;
+  /** Sample standard deviation; null with fewer than two values. */
   sd: number | null;
+  /** Smallest value. */
   min: number;
+  /** Largest value. */
   max: number;
+  /** Number of values. */
   n: number;
 }
 
 /** The verdict on one mode. */
 export interface ModeVerdict {
+  /** Mode. */
   mode: string;
+  /** The circuit of most of its seeds. */
   circuit: Circuit;
   /** Seeds that carry this verdict, of all seeds with a result. */
   agreeing: number;
+  /** Seeds with a result. */
   seeds: number;
+  /** Clock, pizza or neither, by most of its grokked seeds. */
   clockOrPizza: ClockOrPizza;
+  /** Every grokked seed attends uniformly. */
   uniformAttention: boolean;
   /** False when all that is known is a lone checkpoint. */
   historyKnown: boolean;
   /** Against full precision in the same architecture. */
   comparison: Comparison;
+  /** Test accuracy at the end. */
   testAccuracy: Spread | null;
+  /** Grok epoch of the seeds that grokked. */
   grokEpoch: Spread | null;
+  /** Number of key frequencies. */
   keyFrequencies: Spread | null;
+  /** Share of the logits that the key cosines explain. */
   logitFve: Spread | null;
+  /** Restricted loss, all pairs. */
   restrictedLoss: Spread | null;
+  /** Excluded loss, train pairs. */
   excludedLoss: Spread | null;
+  /** Share of live neurons in clusters. */
   clusteredShare: Spread | null;
+  /** Gradient symmetricity. */
   symmetricity: Spread | null;
+  /** Distance irrelevance. */
   irrelevance: Spread | null;
 }
 
 /** How a mode stands beside full precision. */
 export type Comparison = "reference" | "same family" | "same family, noisier" | "different" | "not grokked" | "no result" | "no reference";
 
+/** One judged sentence on a mode. */
+export interface ModeFinding {
+  /** Mode. */
+  mode: string;
+  /** How it speaks for "the same kind of algorithm". */
+  tone: "good" | "bad" | "mixed" | "none";
+  /** The sentence. */
+  text: string;
+}
+
 /** The whole verdict. */
 export interface Verdict {
+  /** One verdict a mode. */
   modes: ModeVerdict[];
+  /** The answer in a sentence or two. */
   headline: string;
+  /** The answer at more length. */
   paragraphs: string[];
-  findings: { mode: string; tone: "good" | "bad" | "mixed" | "none"; text: string }[];
+  /** One sentence a mode. */
+  findings: ModeFinding[];
 }
 
 /** Weaker claims first: a tie between seeds is settled towards the weaker one. */
