@@ -57,6 +57,7 @@ function addReproduce(program: Command, argv: readonly string[], { out }: Stream
     .option("--fraction <share>", "share of the pairs to train on", real)
     .option("--weight-decay <x>", "weight decay", real)
     .option("--fresh", "throw away what an earlier experiment left in the folder")
+    .option("--render-only", "train nothing: write results and report from the finished runs in the folder")
     .option("--keep-snapshots", "keep the snapshots along training (1 MB each)")
     .addOption(threads())
     .addOption(backend())

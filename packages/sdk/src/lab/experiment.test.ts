@@ -167,6 +167,16 @@ describe("a run", () => {
   });
 });
 
+describe("rendering", () => {
+  it("takes the finished runs as they are and trains nothing", async () => {
+    await run({ modes: ["fp32"], epochs: 50 }, new FakeEngine());
+    const engine = new FakeEngine();
+    const { results } = await run({ modes: ["fp32", "li_ternary"], seeds: 2, renderOnly: true }, engine);
+    expect(engine.opened).toBe(0);
+    expect(results.runs).toMatchObject([{ mode: "fp32", seed: 0, status: "done", epochs: 50 }]);
+  });
+});
+
 describe("stopping and resuming", () => {
   it("after an abort gives the results of an unbroken run", async () => {
     const whole = await run({ modes: ["fp32", "li_ternary"] }, new FakeEngine());

@@ -110,8 +110,9 @@ class Experiment {
 
   async *execute(): AsyncGenerator<ExperimentEvent, Results> {
     await this.#restoreFinished();
+    if (this.#plan.renderOnly) this.#results.runs = this.#results.runs.filter((r) => r.status === "done" || r.status === "diverged");
     yield { type: "start", results: this.#results };
-    for (const [index, planned] of this.#plan.runs.entries()) {
+    for (const [index, planned] of this.#plan.renderOnly ? [] : this.#plan.runs.entries()) {
       const result = this.#results.runs[index] as RunResult;
       if (result.status !== "done" && result.status !== "diverged") yield* this.#run(planned, result, index);
     }
@@ -123,7 +124,7 @@ class Experiment {
 
   async #restoreFinished(): Promise<void> {
     for (const [i, run] of this.#plan.runs.entries()) {
-      const finished = await finishedResult(run, this.#out.run(run.mode.id, run.seed));
+      const finished = await finishedResult(run, this.#out.run(run.mode.id, run.seed), this.#plan.task.p);
       if (finished !== null) this.#results.runs[i] = finished;
     }
   }

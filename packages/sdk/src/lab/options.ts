@@ -38,6 +38,8 @@ export interface ReproduceOptions {
   readonly backend?: "auto" | "native" | "wasm";
   /** Throws away what an earlier experiment left in the folder. Without it the experiment resumes. */
   readonly fresh?: boolean;
+  /** Trains nothing: writes results and report anew from the finished runs in the folder. */
+  readonly renderOnly?: boolean;
   /** Keeps the snapshots that the progress measures were computed from (about 1 MB each). */
   readonly keepSnapshots?: boolean;
   /** Abort ends the experiment after the current step with a checkpoint; running again resumes. */
@@ -61,6 +63,7 @@ export interface Plan {
   readonly runs: readonly PlannedRun[];
   readonly keepSnapshots: boolean;
   readonly fresh: boolean;
+  readonly renderOnly: boolean;
 }
 
 const PAPER = { p: 113, fraction: 0.3, weightDecay: 1, lr: 1e-3, hold: 500, evalEvery: 50 };
@@ -88,6 +91,7 @@ export function planOf(options: ReproduceOptions): Plan {
     runs: Array.from({ length: seeds }, (_, seed) => modes.map((mode) => ({ mode, seed, maxEpochs: epochsOf(options, mode) }))).flat(),
     keepSnapshots: options.keepSnapshots ?? false,
     fresh: options.fresh ?? false,
+    renderOnly: options.renderOnly ?? false,
   };
 }
 
@@ -106,6 +110,8 @@ function trainingOf(options: ReproduceOptions, base: typeof PAPER): TrainingInfo
 }
 
 function epochsOf(options: ReproduceOptions, mode: LabModeInfo): number {
+  // Every finished run is taken as it is, however long it was.
+  if (options.renderOnly) return 0;
   return integer("epochs", options.epochs ?? (options.quick ? QUICK.epochs : mode.maxEpochs), 1, 10_000_000);
 }
 

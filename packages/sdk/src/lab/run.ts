@@ -35,7 +35,7 @@ export function plannedResult({ mode, seed, maxEpochs }: PlannedRun, folder: Run
 }
 
 /** What an earlier session left of a run; null when there is nothing final. Curves, analysis and progress lie in files of their own. */
-export async function finishedResult(run: PlannedRun, folder: RunFolder): Promise<RunResult | null> {
+export async function finishedResult(run: PlannedRun, folder: RunFolder, p: number): Promise<RunResult | null> {
   const state = await readJson<RunState>(folder.file("run.json"));
   if (state === null || (state.status !== "done" && state.status !== "diverged")) return null;
   if (state.status === "done" && state.epochs < run.maxEpochs && !state.held) return null;
@@ -44,7 +44,8 @@ export async function finishedResult(run: PlannedRun, folder: RunFolder): Promis
   if (state.status === "done" && analysis === null) return null;
   const progress = (await readJson<ProgressPoint[]>(folder.file("progress.json"))) ?? [];
   const { held: _, ...rest } = state;
-  return { ...plannedResult(run, folder), ...rest, curves, analysis, progress };
+  const max_epochs = Math.max(run.maxEpochs, state.epochs);
+  return { ...plannedResult(run, folder), ...rest, max_epochs, curves, analysis, progress, phases: phasesOf(curves, p) };
 }
 
 /** run.json: what is small and final. */
@@ -122,10 +123,13 @@ function refresh(result: RunResult, recorder: Recorder, plan: Plan): void {
   result.epochs = Math.max(0, recorder.epoch);
   result.train_seconds = recorder.seconds;
   result.grok_epoch = grokEpoch(result.curves.epoch, result.curves.test_accuracy, plan.training.grok_accuracy);
-  result.phases =
-    result.curves.epoch.length === 0
-      ? null
-      : detectPhases({ ...result.curves, excluded_loss: [], restricted_loss: [], sum_squared_total: [] }, plan.task.p);
+  result.phases = phasesOf(result.curves, plan.task.p);
+}
+
+/** Phases so far; null before the first evaluation. */
+function phasesOf(curves: Curves, p: number): RunResult["phases"] {
+  if (curves.epoch.length === 0) return null;
+  return detectPhases({ ...curves, excluded_loss: [], restricted_loss: [], sum_squared_total: [] }, p);
 }
 
 /** Seconds up to the limit at the pace of the last evaluations. */
