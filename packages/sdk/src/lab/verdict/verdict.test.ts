@@ -156,6 +156,14 @@ describe("the answer in words", () => {
     expect(verdict.modes[1]).toMatchObject({ clockOrPizza: "neither", uniformAttention: true });
   });
 
+  it("compares how long grokking takes", () => {
+    const verdict = verdictOf([run("fp32", { grokEpoch: 6000 }), run("li_binary", { grokEpoch: 2400 }), run("li_ternary", { grokEpoch: 3000 })]);
+    expect(verdict.paragraphs[1]).toBe(
+      "Full precision reaches 99 % test accuracy at epoch 6,000. As multiples of that, the others take: Binary (Li) 0.40 and Ternary (Li) 0.50.",
+    );
+    expect(verdictOf([run("li_binary")]).paragraphs.join()).not.toContain("multiples");
+  });
+
   it("states the spread", () => {
     const text = verdictOf([run("fp32", { grokEpoch: 3000 }), run("fp32", { grokEpoch: 4000, keyFrequencies: [1] }, 1)]).findings[0]?.text;
     expect(text).toBe(

@@ -103,7 +103,7 @@ function verb(group: readonly ModeVerdict[], all: readonly ModeVerdict[], one: s
 }
 
 function paragraphs(modes: readonly ModeVerdict[]): string[] {
-  return [familyParagraph(modes), frequencyParagraph(modes), clockParagraph(modes)].filter((p) => p !== "");
+  return [familyParagraph(modes), speedParagraph(modes), frequencyParagraph(modes), clockParagraph(modes)].filter((p) => p !== "");
 }
 
 function familyParagraph(modes: readonly ModeVerdict[]): string {
@@ -111,6 +111,15 @@ function familyParagraph(modes: readonly ModeVerdict[]): string {
   if (fourier.length === 0) return "";
   const fve = fourier.map((m) => m.logitFve?.mean ?? 0);
   return `In ${fourier.length === modes.length ? (modes.length === 1 ? "the one mode run" : `all ${modes.length} modes`) : `${fourier.length} of ${modes.length} modes`} a handful of frequencies carries the answer: cosines cos(wₖ(a+b−c)) of the key frequencies make up ${range(fve)} of the logits, and taking those directions away raises the loss on the very pairs trained on to at least half of what guessing would cost.`;
+}
+
+/** How long each low-bit mode takes to grok, in units of full precision's time. */
+function speedParagraph(modes: readonly ModeVerdict[]): string {
+  const reference = modes.find((m) => m.mode === "fp32")?.grokEpoch ?? null;
+  const low = modes.filter((m) => info(m.mode)?.family !== "fp32" && m.grokEpoch !== null);
+  if (reference === null || reference.mean === 0 || low.length === 0) return "";
+  const times = low.map((m) => `${title(m)} ${((m.grokEpoch?.mean ?? 0) / reference.mean).toFixed(2)}`);
+  return `Full precision reaches 99 % test accuracy at epoch ${integer(reference.mean)}. As multiples of that, the others take: ${list(times)}.`;
 }
 
 function range(values: readonly number[]): string {

@@ -16,6 +16,10 @@ export function el<K extends keyof HTMLElementTagNameMap>(
 
 /** A paragraph in which `code` spans set in backticks become code elements. */
 export function prose(text: string, attributes: Record<string, string> = {}): HTMLParagraphElement {
-  const parts = text.split("`").map((part, i) => (i % 2 === 1 ? el("code", {}, part) : part));
+  // A number and its percent sign stay on one line.
+  const parts = text
+    .replaceAll(" %", "\u00a0%")
+    .split("`")
+    .map((part, i) => (i % 2 === 1 ? el("code", {}, part) : part));
   return el("p", attributes, ...parts);
 }
