@@ -71,8 +71,8 @@ impl TrainConfig {
             CoreError::new(codes::SPEC, format!("the training configuration is not valid: {e}"))
         })?;
         let half_open = |x: f64| (0.0..1.0).contains(&x);
-        // Far above any use, and low enough that one update from finite numbers stays finite in f32.
-        check("lr", "0 to 1e6", c.lr, (0.0..=1e6).contains(&c.lr))?;
+        // Far above any use; one update from finite numbers then stays finite in f32, so that divergence is caught with the parameters intact.
+        check("lr", "0 to 1e30", c.lr, (0.0..=1e30).contains(&c.lr))?;
         check("beta1", "[0, 1)", c.beta1, half_open(c.beta1))?;
         check("beta2", "[0, 1)", c.beta2, half_open(c.beta2))?;
         check("eps", "above 0, finite", c.eps, c.eps.is_finite() && c.eps > 0.0)?;
