@@ -166,6 +166,13 @@ impl Params {
         }
     }
 
+    /// Turns the flat gradient of the effective matrices into that of the latent ones, in place.
+    pub fn differentiate_quantisers(&self, grad: &mut [f32]) {
+        for place in &self.places {
+            place.quant.backward(&mut grad[place.range()]);
+        }
+    }
+
     /// The effective matrix as `[in, out]`, when it is kept.
     pub fn transposed(&self, index: usize) -> Option<&[f32]> {
         self.transposable.contains(&index).then(|| &self.transposed[self.places[index].range()])

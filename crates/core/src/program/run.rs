@@ -285,9 +285,7 @@ impl Run {
             self.fired = 0;
             self.differentiate(program, arena);
         }
-        for (i, place) in program.params.places().iter().enumerate() {
-            place.quant.backward(&mut self.param_grad[program.params.places()[i].range()]);
-        }
+        program.params.differentiate_quantisers(&mut self.param_grad);
         self.phase = Phase::Done;
         Ok(DONE)
     }

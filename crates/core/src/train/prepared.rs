@@ -95,9 +95,7 @@ impl Prepared {
         sum_lanes(grad, |l| &lanes[l].param_grad);
         sum_lanes(&mut self.shared_grad, |l| &lanes[l].shared_grad);
         self.backward_shared(program, grad);
-        for place in program.params.places() {
-            place.quant.backward(&mut grad[place.range()]);
-        }
+        program.params.differentiate_quantisers(grad);
     }
 
     pub(super) fn backward_shared(&mut self, program: &Program, grad: &mut [f32]) {
