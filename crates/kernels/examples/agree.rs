@@ -24,6 +24,7 @@ const TESTS: [(&str, fn()); 18] = [
     ("count_of_differences", agree::count_of_differences),
     ("packed_f32", agree::packed::packed_f32),
     ("packed_i8", agree::packed::packed_i8),
+    ("bits", agree::packed::bits),
     ("long_rows_of_extremes_do_not_overflow", agree::packed::long_rows_of_extremes_do_not_overflow),
     ("any_bytes_agree", agree::packed::any_bytes_agree),
     ("equals_the_triple_loop", dense::equals_the_triple_loop_for_all_transposes),

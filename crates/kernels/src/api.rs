@@ -243,4 +243,16 @@ api! {
     fn packed_matmul_i8(format: Format, w: &[u8], rows: usize, cols: usize, x: &[i8], m: usize, y: &mut [i32]) {
         packed_shape(format, w.len(), rows, cols, x.len(), m, y.len());
     }
+
+    /// `y[m, rows]` = the products of signs `x[m, cols] . W^T` of two binary matrices, both packed as [`Format::Binary`] (`row_bytes` bytes a
+    /// row), modulo 2^32. Bits of padding must be equal on both sides, as [`crate::pack`] writes them.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    fn binary_matmul_bits(w: &[u8], rows: usize, cols: usize, x: &[u8], m: usize, y: &mut [i32]) {
+        let width = row_bytes(Format::Binary, cols);
+        length("w", w.len(), rows.saturating_mul(width));
+        length("x", x.len(), m.saturating_mul(width));
+        length("y", y.len(), m.saturating_mul(rows));
+    }
 }

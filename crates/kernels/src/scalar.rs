@@ -315,6 +315,26 @@ pub(crate) fn packed_matmul_i8(
     }
 }
 
+/// y[m, rows] = products of signs of two binary matrices: equal bits count +1, differing ones -1.
+pub(crate) fn binary_matmul_bits(
+    w: &[u8],
+    rows: usize,
+    cols: usize,
+    x: &[u8],
+    m: usize,
+    y: &mut [i32],
+) {
+    let width = row_bytes(Format::Binary, cols);
+    for row in 0..rows {
+        let w = &w[row * width..][..width];
+        for i in 0..m {
+            let x = &x[i * width..][..width];
+            let differing: u32 = w.iter().zip(x).map(|(w, x)| (w ^ x).count_ones()).sum();
+            y[i * rows + row] = (cols as i32).wrapping_sub(2 * differing as i32);
+        }
+    }
+}
+
 /// Code of an element of a packed row; the invalid digit 3 of ternary2 reads as 2 - what every vector kernel sees too.
 fn code_at(format: Format, bytes: &[u8], element: usize) -> i32 {
     let (byte, digit) = place(format, element);

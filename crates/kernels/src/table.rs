@@ -68,6 +68,7 @@ type QuantizeBinary = unsafe fn(&[f32], f32, f32, bool, &mut [i8], &mut [f32]);
 type AdamW = unsafe fn(&mut [f32], &[f32], &mut [f32], &mut [f32], &AdamHyper);
 type MatmulF32 = unsafe fn(Format, &[u8], usize, usize, f32, &[f32], usize, &mut [f32]);
 type MatmulI8 = unsafe fn(Format, &[u8], usize, usize, &[i8], usize, &mut [i32]);
+type MatmulBits = unsafe fn(&[u8], usize, usize, &[u8], usize, &mut [i32]);
 
 /// One instruction set's kernels. The pointers are `unsafe` for two reasons: they need the instruction set, which
 /// [`crate::available`] has checked before it hands the table out, and they trust lengths, which the safe methods check.
@@ -98,6 +99,7 @@ pub struct Kernels {
     pub(crate) count_diff: unsafe fn(&[i8], &[i8]) -> u64,
     pub(crate) packed_matmul_f32: MatmulF32,
     pub(crate) packed_matmul_i8: MatmulI8,
+    pub(crate) binary_matmul_bits: MatmulBits,
 }
 
 /// The specification, and the fallback of every other table.
@@ -126,4 +128,5 @@ pub(crate) static SCALAR: Kernels = Kernels {
     count_diff: scalar::count_diff,
     packed_matmul_f32: scalar::packed_matmul_f32,
     packed_matmul_i8: scalar::packed_matmul_i8,
+    binary_matmul_bits: scalar::binary_matmul_bits,
 };

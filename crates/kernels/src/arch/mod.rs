@@ -87,7 +87,7 @@ macro_rules! table {
         /// This instruction set's kernels.
         pub(crate) static TABLE: $crate::table::Kernels = {
             use $crate::generic::{
-                elementwise as e, mix, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
+                bits, elementwise as e, mix, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
             };
             use $crate::pack::Format;
             use $crate::table::{AdamHyper, Columns, Kernels};
@@ -146,6 +146,10 @@ macro_rules! table {
                 packed_matmul_i8: wrap!(
                     $features, pi::packed_matmul_i8::<L, $ri, $mi>,
                     (f: Format, w: &[u8], rows: usize, cols: usize, x: &[i8], m: usize, y: &mut [i32])
+                ),
+                binary_matmul_bits: wrap!(
+                    $features, bits::binary_matmul_bits::<L, $ri, $mi>,
+                    (w: &[u8], rows: usize, cols: usize, x: &[u8], m: usize, y: &mut [i32])
                 ),
             }
         };
