@@ -9,7 +9,7 @@ mod agree;
 mod dense;
 mod host;
 
-const TESTS: [(&str, fn()); 18] = [
+const TESTS: [(&str, fn()); 19] = [
     ("the_expected_tables_run", agree::the_expected_tables_run),
     ("elementwise", agree::elementwise),
     ("reductions", agree::reductions),
