@@ -18,7 +18,15 @@ const PICTURES = [
 
 await asProgram(import.meta, async ([report, folder]) => {
   if (!report || !folder) throw new StepError("which report, and where to?", "node scripts/report-pictures.mjs REPORT.html FOLDER");
-  const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+  const flags = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ];
   const browser = await chromium.launch({ executablePath: await needChromium(), args: flags });
   try {
     const page = await browser.newPage({ viewport: { width: 1280, height: 1500 } });
