@@ -1,6 +1,6 @@
 //! Products with packed weights.
 
-use tritlens_kernels::{Format, available, pack, row_bytes, unpack};
+use tritlens_kernels::{Format, PackedRows, available, pack, row_bytes, unpack};
 
 use super::data::{Bits, DATA, Data, Random, agree};
 
@@ -55,6 +55,38 @@ pub(crate) fn packed_i8() {
                     Bits::default().i32s(&y)
                 });
             }
+        }
+    }
+}
+
+/// A group of columns of a matrix that is packed group by group equals the same columns packed alone.
+#[cfg_attr(test, test)]
+pub(crate) fn rows_with_gaps() {
+    for format in Format::ALL {
+        for (m, cols) in [(1, 64), (3, 100), (9, 64), (9, 300)] {
+            agree(&format!("{format:?} gaps m {m} cols {cols}"), |table| {
+                let mut random = Random(23);
+                let (rows, width) = (7, row_bytes(format, cols));
+                let alone = packed(&mut random, format, rows, cols);
+                let mut data = vec![0x55u8; rows * 3 * width];
+                for row in 0..rows {
+                    data[(3 * row + 1) * width..][..width]
+                        .copy_from_slice(&alone[row * width..][..width]);
+                }
+                // The last row ends with the slice: nothing after it may be needed.
+                let data = &data[width..(3 * rows - 1) * width];
+                let w = PackedRows { format, data, rows, cols, stride: 3 * width };
+                let x: Vec<i8> = (0..m * cols).map(|_| random.next() as i8).collect();
+                let xf = Data::Plain.floats(&mut random, m * cols);
+                let (mut yi, mut yf) = (vec![0; m * rows], vec![0.0; m * rows]);
+                table.packed_rows_i8(w, &x, m, &mut yi);
+                table.packed_rows_f32(w, 0.3, &xf, m, &mut yf);
+                let (mut ei, mut ef) = (vec![0; m * rows], vec![0.0; m * rows]);
+                table.packed_matmul_i8(format, &alone, rows, cols, &x, m, &mut ei);
+                table.packed_matmul_f32(format, &alone, rows, cols, 0.3, &xf, m, &mut ef);
+                assert_eq!((&yi, &yf), (&ei, &ef), "{}", table.name);
+                Bits::default().i32s(&yi).f32(&yf)
+            });
         }
     }
 }

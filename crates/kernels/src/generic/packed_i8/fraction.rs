@@ -89,18 +89,18 @@ unsafe fn rows<L: Lanes, const R: usize>(w: Weights, row: usize, x: *const u8) -
     // SAFETY: vectors below `whole` are whole in each of the R rows, and a last one has at least one block; x has 12 vectors for each of them. The
     // caller knows the rows and has the instruction set.
     unsafe {
-        let ws = starts::<R>(w.row(row), w.width);
+        let ws = starts::<R>(w.row(row), w.stride);
         let mut from = 0;
         while from < whole {
             let to = if whole - from > RUN { from + RUN } else { whole };
-            let found = sums::<L, R>(run::<L, R, true>(ws, x, w.width, from, to));
+            let found = sums::<L, R>(run::<L, R, true>(ws, x, w.stride, from, to));
             for r in 0..R {
                 out[r] = out[r].wrapping_add(found[r]);
             }
             from = to;
         }
         if whole * L::BLOCKS < w.blocks() {
-            let found = sums::<L, R>(run::<L, R, false>(ws, x, w.width, whole, whole + 1));
+            let found = sums::<L, R>(run::<L, R, false>(ws, x, w.stride, whole, whole + 1));
             for r in 0..R {
                 out[r] = out[r].wrapping_add(found[r]);
             }
@@ -114,7 +114,7 @@ unsafe fn rows<L: Lanes, const R: usize>(w: Weights, row: usize, x: *const u8) -
 unsafe fn run<L: Lanes, const R: usize, const WHOLE: bool>(
     ws: [*const u8; R],
     x: *const u8,
-    width: usize,
+    stride: usize,
     from: usize,
     to: usize,
 ) -> [L::T; R] {
@@ -129,7 +129,7 @@ unsafe fn run<L: Lanes, const R: usize, const WHOLE: bool>(
             for r in 0..R {
                 let at = ws[r].add(v * step);
                 states[r] = if WHOLE { L::bload(at) } else { L::bload_block(at) };
-                L::prefetch(at.wrapping_add(ahead(R, width)));
+                L::prefetch(at.wrapping_add(ahead(R, stride)));
             }
             let x = x.add(v * STATES * 2 * step * L::X_BYTES);
             for pair in 0..STATES / 2 {

@@ -18,22 +18,27 @@ mod vector;
 
 use super::digits::{Binary, Digits, Ternary2, Ternary5};
 use crate::lanes::Lanes;
-use crate::pack::{BLOCK, Format, row_bytes};
+use crate::pack::{BLOCK, Format};
+use crate::table::PackedRows;
 
 /// Rows of x from which on it pays to write decoded digits to memory: the decoding is then a small part, and the tiles are wider.
 const PANEL_FROM: usize = 8;
 
 #[inline(always)]
-pub(crate) unsafe fn packed_matmul_i8<L: Lanes, const R: usize, const M: usize>(
-    format: Format,
-    w: &[u8],
-    rows: usize,
-    cols: usize,
+pub(crate) unsafe fn packed_rows_i8<L: Lanes, const R: usize, const M: usize>(
+    w: PackedRows<'_>,
     x: &[i8],
     m: usize,
     y: &mut [i32],
 ) {
-    let w = Weights { start: w.as_ptr(), rows, cols, width: row_bytes(format, cols) };
+    let format = w.format;
+    let w = Weights {
+        start: w.data.as_ptr(),
+        rows: w.rows,
+        cols: w.cols,
+        width: w.width(),
+        stride: w.stride,
+    };
     // SAFETY: lengths as checked by the caller, who has the instruction set.
     unsafe {
         match format {
@@ -47,7 +52,7 @@ pub(crate) unsafe fn packed_matmul_i8<L: Lanes, const R: usize, const M: usize>(
     }
 }
 
-/// Rows of packed weights, one after the other.
+/// Rows of packed weights, as the caller checked them.
 #[derive(Clone, Copy)]
 struct Weights {
     start: *const u8,
@@ -55,6 +60,8 @@ struct Weights {
     cols: usize,
     /// Bytes of a row.
     width: usize,
+    /// Bytes from one row to the next.
+    stride: usize,
 }
 
 impl Weights {
@@ -70,7 +77,7 @@ impl Weights {
     #[inline(always)]
     unsafe fn row(self, row: usize) -> *const u8 {
         // SAFETY: the caller knows that the row exists.
-        unsafe { self.start.add(row * self.width) }
+        unsafe { self.start.add(row * self.stride) }
     }
 }
 
@@ -99,11 +106,11 @@ fn codes<D: Digits>(digits: i32, x_sum: i32) -> i32 {
     D::SCALE.wrapping_mul(digits).wrapping_sub(x_sum)
 }
 
-/// How many bytes in advance a row of `width` bytes is asked for, when `rows` rows are read at once: the rows that come next, and some more for the time
+/// How many bytes in advance a row is asked for, when `rows` rows that begin `stride` bytes apart are read at once: the rows that come next, and some more for the time
 /// that memory takes. Found by measurement with matrices streamed from memory (Zen 5, 37 of 40 GB/s); 2 KiB more or less costs a tenth.
 #[inline(always)]
-fn ahead(rows: usize, width: usize) -> usize {
-    rows * width + if rows > 2 { 3072 } else { 8192 }
+fn ahead(rows: usize, stride: usize) -> usize {
+    rows * stride + if rows > 2 { 3072 } else { 8192 }
 }
 
 /// Where N rows start, `stride` bytes apart. (Not `array::from_fn`: closures that are not inlined lose the instruction set.)

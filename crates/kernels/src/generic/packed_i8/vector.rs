@@ -72,16 +72,16 @@ unsafe fn tile<L: Lanes, D: Digits, const R: usize, const M: usize>(
     // SAFETY: vectors below `whole` are whole in each of the R rows, and a last one has at least one block; prepared rows reach to the end of the
     // last vector. The caller knows the rows and has the instruction set.
     unsafe {
-        let ws = starts::<R>(w.row(row), w.width);
+        let ws = starts::<R>(w.row(row), w.stride);
         let xs = starts::<M>(x.row(i), x.stride);
         let mut from = 0;
         while from < whole {
             let to = if whole - from > RUN { from + RUN } else { whole };
-            add::<L, R, M>(&mut out, run::<L, D, R, M, true>(ws, xs, w.width, from, to));
+            add::<L, R, M>(&mut out, run::<L, D, R, M, true>(ws, xs, w.stride, from, to));
             from = to;
         }
         if whole * L::BLOCKS < w.blocks() {
-            add::<L, R, M>(&mut out, run::<L, D, R, M, false>(ws, xs, w.width, whole, whole + 1));
+            add::<L, R, M>(&mut out, run::<L, D, R, M, false>(ws, xs, w.stride, whole, whole + 1));
         }
     }
     out
@@ -106,14 +106,14 @@ unsafe fn add<L: Lanes, const R: usize, const M: usize>(
 unsafe fn run<L: Lanes, D: Digits, const R: usize, const M: usize, const WHOLE: bool>(
     ws: [*const u8; R],
     xs: [*const u8; M],
-    width: usize,
+    stride: usize,
     from: usize,
     to: usize,
 ) -> [[L::T; R]; M] {
     let digits = D::FORMAT.digits();
     let step = BLOCK * L::BLOCKS;
     let depth = L::DEPTH / D::LARGEST;
-    let ahead = ahead(R, width);
+    let ahead = ahead(R, stride);
     let mut v = from;
     // SAFETY: the caller's vectors; the offsets in x belong to the same vectors. A prefetched address need not exist.
     unsafe {
