@@ -10,6 +10,8 @@ pub mod error;
 pub mod formats;
 pub mod ops;
 pub mod optim;
+pub mod packed;
+mod packed_surface;
 pub mod par;
 pub mod program;
 pub mod quant;

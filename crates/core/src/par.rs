@@ -54,6 +54,21 @@ mod imp {
         }
     }
 
+    /// Calls `f` on every item: the first on the calling thread, which does not wait for one of the pool to wake up.
+    pub fn each<T: Send>(items: Vec<T>, f: impl Fn(T) + Sync) {
+        match pool() {
+            None => items.into_iter().for_each(f),
+            Some(pool) => pool.in_place_scope(|scope| {
+                let (f, mut items) = (&f, items.into_iter());
+                let own = items.next();
+                items.for_each(|item| scope.spawn(move |_| f(item)));
+                if let Some(own) = own {
+                    f(own);
+                }
+            }),
+        }
+    }
+
     /// Calls `f` on every item, in parallel when there is a pool.
     pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(&mut T) + Sync) {
         match pool() {
@@ -91,9 +106,14 @@ mod imp {
     }
 
     /// Calls `f` on every item, in order.
+    pub fn each<T: Send>(items: Vec<T>, f: impl Fn(T) + Sync) {
+        items.into_iter().for_each(f);
+    }
+
+    /// Calls `f` on every item, in order.
     pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(&mut T) + Sync) {
         items.iter_mut().for_each(f);
     }
 }
 
-pub use imp::{for_each, join, set_threads, threads};
+pub use imp::{each, for_each, join, set_threads, threads};

@@ -16,6 +16,7 @@ use crate::program::Run;
 use crate::train::Trainer;
 
 pub use crate::arrays::*;
+pub use crate::packed_surface::*;
 
 struct OpenRun {
     program: Arc<Mutex<Program>>,
@@ -28,7 +29,7 @@ struct OpenTrainer {
     cancel: Arc<AtomicBool>,
 }
 
-type Table<T> = Mutex<BTreeMap<u32, Arc<T>>>;
+pub(crate) type Table<T> = Mutex<BTreeMap<u32, Arc<T>>>;
 static PROGRAMS: Table<Mutex<Program>> = Mutex::new(BTreeMap::new());
 static RUNS: Table<Mutex<OpenRun>> = Mutex::new(BTreeMap::new());
 static TRAINERS: Table<OpenTrainer> = Mutex::new(BTreeMap::new());
@@ -39,25 +40,25 @@ fn table<T>(t: &Table<T>) -> MutexGuard<'_, BTreeMap<u32, Arc<T>>> {
     t.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn insert<T>(t: &Table<T>, value: T) -> u32 {
+pub(crate) fn insert<T>(t: &Table<T>, value: T) -> u32 {
     let handle = NEXT.fetch_add(1, Ordering::Relaxed);
     table(t).insert(handle, Arc::new(value));
     handle
 }
 
-fn find<T>(t: &Table<T>, handle: u32, what: &str) -> Result<Arc<T>> {
+pub(crate) fn find<T>(t: &Table<T>, handle: u32, what: &str) -> Result<Arc<T>> {
     table(t)
         .get(&handle)
         .cloned()
         .ok_or_else(|| CoreError::new(codes::CLOSED, format!("this {what} is closed")))
 }
 
-fn close<T>(t: &Table<T>, handle: u32) {
+pub(crate) fn close<T>(t: &Table<T>, handle: u32) {
     let removed = table(t).remove(&handle);
     drop(removed);
 }
 
-fn lock<'a, T>(m: &'a Mutex<T>, what: &str) -> Result<MutexGuard<'a, T>> {
+pub(crate) fn lock<'a, T>(m: &'a Mutex<T>, what: &str) -> Result<MutexGuard<'a, T>> {
     match m.try_lock() {
         Ok(guard) => Ok(guard),
         Err(TryLockError::WouldBlock) => {
@@ -188,7 +189,7 @@ pub fn param_codes(program: u32, index: u32, out: &mut [i8]) -> Result<f64> {
     })
 }
 
-fn copy<T: Copy>(name: &str, from: &[T], to: &mut [T]) -> Result<()> {
+pub(crate) fn copy<T: Copy>(name: &str, from: &[T], to: &mut [T]) -> Result<()> {
     check_len(&format!("room for {name}"), from.len(), to.len())?;
     to.copy_from_slice(from);
     Ok(())

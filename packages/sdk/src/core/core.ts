@@ -91,6 +91,30 @@ export type TrainerHandle = number & {
   readonly __trainer: unique symbol;
 };
 
+/** An open packed layer. A plain number, branded so that handles cannot be mixed up. */
+export type PackedHandle = number & {
+  /** Brand; exists in types only. */
+  readonly __packed: unique symbol;
+};
+
+/** What `describePacked` tells. */
+export interface PackedInfo {
+  /** `binary`, `ternary2` or `ternary5`. */
+  format: string;
+  /** Outputs. */
+  rows: number;
+  /** Inputs. */
+  cols: number;
+  /** Columns of a group; equal to `cols` when there are no groups. */
+  group: number;
+  /** Bytes of the packed codes. */
+  bytes: number;
+  /** Number of scales: 1, `rows`, or `rows` times the groups. */
+  scales: number;
+  /** Number of shifts: 0, or `rows` times the groups. */
+  shifts: number;
+}
+
 /** `step` and `stepBack` return this when there is nothing left to do. */
 export const DONE = -1;
 
@@ -190,6 +214,41 @@ export interface Core {
   packedMatmul(format: string, packed: Uint8Array, rows: number, cols: number, scale: number, x: Float32Array, m: number, y: Float32Array): void;
   /** y[m, rows] = x[m, cols] . W^T in integers. */
   packedMatmulInt8(format: string, packed: Uint8Array, rows: number, cols: number, x: Int8Array, m: number, y: Int32Array): void;
+  /**
+   * Opens a packed linear layer: each group of `group` columns (0: all) of each row packed as a row of its own, a weight is `scale * code + shift`. `scales` has 1, `rows`
+   * or `rows * groups` numbers, `shifts` none or `rows * groups`. E_SHAPE, E_FORMAT (bytes that are no codes), E_NONFINITE.
+   */
+  openPacked(format: string, rows: number, cols: number, group: number, packed: Uint8Array, scales: Float32Array, shifts: Float32Array): PackedHandle;
+  /** As `openPacked`, from codes [rows, cols] of -1, 0, +1. */
+  openPackedCodes(
+    format: string,
+    rows: number,
+    cols: number,
+    group: number,
+    codes: Int8Array,
+    scales: Float32Array,
+    shifts: Float32Array,
+  ): PackedHandle;
+  /** Opens a layer from another program's bytes: `tq1_0`, `tq2_0`, `q1_0`, `hf` (which takes `scale`), `i2_s`, `i2_s_neon`. */
+  importPacked(layout: string, format: string, rows: number, cols: number, scale: number, bytes: Uint8Array): PackedHandle;
+  /** Writes a layer in another program's layout (`packedBytes` long); returns its scale. E_FORMAT when something would be lost. */
+  exportPacked(layer: PackedHandle, layout: string, out: Uint8Array): number;
+  /** Format, shape and sizes of a packed layer. */
+  describePacked(layer: PackedHandle): PackedInfo;
+  /** Copies the packed bytes. */
+  readPackedBytes(layer: PackedHandle, out: Uint8Array): void;
+  /** Copies the codes [rows, cols]. */
+  readPackedCodes(layer: PackedHandle, out: Int8Array): void;
+  /** Copies the scales (kind 0) or shifts (kind 1). */
+  readPackedScales(layer: PackedHandle, kind: 0 | 1, out: Float32Array): void;
+  /** y[m, rows] = x[m, cols] . W^T; with `int8`, x is quantised row by row first and the products are integers. */
+  packedForward(layer: PackedHandle, x: Float32Array, m: number, int8: boolean, y: Float32Array): void;
+  /** dx[m, cols] = dy[m, rows] . W; the first call packs the transpose. */
+  packedBackward(layer: PackedHandle, dy: Float32Array, m: number, dx: Float32Array): void;
+  /** Forgets a packed layer. */
+  closePacked(layer: PackedHandle): void;
+  /** y[m, rows] = products of signs x . W^T, both packed as `binary`. */
+  binaryMatmul(packed: Uint8Array, rows: number, cols: number, x: Uint8Array, m: number, y: Int32Array): void;
   /** int8 per-token quantisation: codes and scales (max|x| / 127 a row), half to even. */
   quantizeActivations(x: Float32Array, rows: number, cols: number, codes: Int8Array, scales: Float32Array): void;
   /** Codes of a latent matrix under a quantiser; returns the scale (1 for li_binary). */

@@ -3,6 +3,8 @@ export {
   type Core,
   type CoreInfo,
   DONE,
+  type PackedHandle,
+  type PackedInfo,
   type ParamInfo,
   type ProgramHandle,
   type ProgramInfo,
