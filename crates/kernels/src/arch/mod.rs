@@ -4,6 +4,8 @@ use crate::table::Kernels;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod share;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm32;
 #[cfg(target_arch = "x86_64")]
@@ -15,10 +17,10 @@ pub(crate) fn detect() -> Vec<&'static Kernels> {
     x86_64::detect()
 }
 
-/// NEON is part of every aarch64 processor.
+/// The tables this machine can run besides the scalar one, best first.
 #[cfg(target_arch = "aarch64")]
 pub(crate) fn detect() -> Vec<&'static Kernels> {
-    vec![&aarch64::neon::TABLE]
+    aarch64::detect()
 }
 
 /// WebAssembly cannot be asked at run time: a module with SIMD does not load where SIMD is missing, so the build decides.

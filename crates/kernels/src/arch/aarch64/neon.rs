@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | f32 | `fmla` | two to four a cycle |
 //! | packed f32 | `uxtl`, `ushl`, `and`, `scvtf`, `fsub`, `fmla` | decoding, so `M` rows of activations share it |
-//! | packed int8 | `smlal`, `smlal2` into 16 bits | the dot-product instructions are not on every processor |
+//! | packed int8 | `smlal`, `smlal2` into 16 bits | what every processor has; see `neondot.rs` |
 
 #[allow(clippy::wildcard_imports, reason = "dozens of intrinsics, all of one module")]
 use std::arch::aarch64::*;
@@ -12,7 +12,7 @@ use std::arch::aarch64::*;
 use crate::arch::{contract, each, lift, table, wrap};
 use crate::lanes::Lanes;
 
-pub(crate) struct Neon;
+pub(super) struct Neon;
 
 table!("neon", Neon, "neon", f32: 2 x 2, i8: 2 x 2);
 
@@ -20,10 +20,8 @@ impl Lanes for Neon {
     type F = [float32x4_t; 4];
     type I = [int32x4_t; 4];
     type D = [float64x2_t; 4];
-    type B = [uint8x16_t; 2];
     type M = [uint32x4_t; 4];
     type N = [uint64x2_t; 4];
-    type P = [int16x8_t; 4];
 
     lift! { 4:
         add(a: F, b: F) -> F = vaddq_f32;
@@ -46,12 +44,6 @@ impl Lanes for Neon {
         ddiv(a: D, b: D) -> D = vdivq_f64;
         dlt(a: D, b: D) -> N = vcltq_f64;
         dselect(mask: N, yes: D, no: D) -> D = vbslq_f64;
-    }
-    lift! { 2:
-        badd(a: B, b: B) -> B = vaddq_u8;
-        band(a: B, b: B) -> B = vandq_u8;
-        bsub_saturating(a: B, b: B) -> B = vqsubq_u8;
-        bavg(a: B, b: B) -> B = vrhaddq_u8;
     }
 
     contract! {
@@ -132,7 +124,17 @@ impl Lanes for Neon {
             let flips = each!(4, vshlq_n_s32::<31>, a);
             each!(4, vreinterpretq_f32_s32, each!(4, veorq_s32, flips, [minus_one; 4]))
         }
+    }
 
+    type B = [uint8x16_t; 2];
+    type P = [int16x8_t; 4];
+    lift! { 2:
+        badd(a: B, b: B) -> B = vaddq_u8;
+        band(a: B, b: B) -> B = vandq_u8;
+        bsub_saturating(a: B, b: B) -> B = vqsubq_u8;
+        bavg(a: B, b: B) -> B = vrhaddq_u8;
+    }
+    contract! {
         fn bload(from: *const u8) -> Self::B { [vld1q_u8(from), vld1q_u8(from.add(16))] }
         fn bsplat(x: u8) -> Self::B { [vdupq_n_u8(x); 2] }
         fn bshr(a: Self::B, by: u32) -> Self::B { each!(2, vshlq_u8, a, [vdupq_n_s8(-(by as i8)); 2]) }
@@ -164,7 +166,6 @@ impl Lanes for Neon {
             count
         }
     }
-
     const X_BYTES: usize = 1;
     /// A 16-bit sum takes one product a step, at worst 3 * -128 = -384; 85 of them stay above -32768.
     const DOTS: usize = 85;
