@@ -35,7 +35,10 @@ export async function debianStd(target, crates) {
   say(`Compiling the Rust standard library for ${target}`);
   const folder = emptyCrate(cacheDir(`std-${target}`));
   const env = { RUSTC: DEBIAN_RUSTC, RUSTC_BOOTSTRAP: "1", CARGO_TARGET_DIR: join(folder, "target"), RUSTFLAGS: "" };
-  await run(`standard library for ${target}`, DEBIAN_CARGO, ["build", "--release", `-Zbuild-std=${crates}`, "--target", target], { cwd: folder, env });
+  await run(`standard library for ${target}`, DEBIAN_CARGO, ["build", "--release", `-Zbuild-std=${crates}`, "--target", target], {
+    cwd: folder,
+    env,
+  });
   const built = join(folder, "target", target, "release", "deps");
   const lib = libFolder(DEBIAN_RUSTC, target);
   mkdirSync(lib, { recursive: true });
