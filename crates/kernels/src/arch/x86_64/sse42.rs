@@ -6,7 +6,7 @@
 //! | packed f32 | pmovzxbd, psrld, pand, cvtdq2ps, subps, mulps, addps | decoding: 4 operations for 4 products, so `M` rows of activations share it |
 //! | packed int8 | psrlw, pand, pmaddubsw, paddw | 8 operations for 32 products with one row of x, 4 + 4/M with M rows |
 //!
-//! Sixteen registers and two operands an instruction, so the result replaces one of them: hence the small tiles.
+//! Sixteen registers, of which a sum of f32 takes four: a tile of 2 by 1 keeps 8 for sums.
 
 #[allow(clippy::wildcard_imports, reason = "dozens of intrinsics, all of one module")]
 use std::arch::x86_64::*;
@@ -16,7 +16,7 @@ use crate::lanes::Lanes;
 
 pub(super) struct Sse42;
 
-table!("sse42", Sse42, "sse4.2,popcnt", f32: 1 x 2, i8: 2 x 4);
+table!("sse42", Sse42, "sse4.2,popcnt", f32: 2 x 1, i8: 2 x 4);
 
 impl Lanes for Sse42 {
     type F = [__m128; 4];
