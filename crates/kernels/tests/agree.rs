@@ -33,11 +33,11 @@ pub(crate) fn the_expected_tables_run() {
     let mut expected: Vec<&str> = Vec::new();
     #[cfg(target_arch = "x86_64")]
     {
-        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let popcnt = is_x86_feature_detected!("popcnt");
+        let avx2 = popcnt && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         let vnni = is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512vl");
         let bw = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512f");
         let avx512 = avx2 && vnni && bw;
-        let popcnt = is_x86_feature_detected!("popcnt");
         let counts = is_x86_feature_detected!("avx512vpopcntdq");
         expected.extend((avx512 && counts).then_some("avx512"));
         expected.extend(avx512.then_some("avx512vnni"));

@@ -16,7 +16,7 @@ use crate::lanes::Lanes;
 
 pub(super) struct Avx2;
 
-table!("avx2", Avx2, "avx2,fma", f32: 2 x 2, i8: 2 x 4);
+table!("avx2", Avx2, "avx2,fma,popcnt", f32: 2 x 2, i8: 2 x 4);
 
 impl Lanes for Avx2 {
     type F = [__m256; 2];

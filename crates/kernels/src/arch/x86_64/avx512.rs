@@ -16,7 +16,7 @@ use crate::lanes::Lanes;
 
 pub(super) struct Avx512;
 
-table!("avx512", Avx512, "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni,avx512vpopcntdq", f32: 4 x 4, i8: 4 x 4);
+table!("avx512", Avx512, "avx2,fma,popcnt,avx512f,avx512bw,avx512vl,avx512vnni,avx512vpopcntdq", f32: 4 x 4, i8: 4 x 4);
 
 impl Lanes for Avx512 {
     type F = [__m512; 1];

@@ -10,7 +10,7 @@ use crate::lanes::Lanes;
 
 pub(super) struct Avx512Vnni;
 
-table!("avx512vnni", Avx512Vnni, "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni", f32: 4 x 4, i8: 4 x 4);
+table!("avx512vnni", Avx512Vnni, "avx2,fma,popcnt,avx512f,avx512bw,avx512vl,avx512vnni", f32: 4 x 4, i8: 4 x 4);
 
 impl Lanes for Avx512Vnni {
     floats_of!(Avx512);

@@ -17,7 +17,7 @@ use crate::lanes::Lanes;
 
 pub(super) struct AvxVnni;
 
-table!("avxvnni", AvxVnni, "avx2,fma,avxvnni", f32: 2 x 2, i8: 8 x 8);
+table!("avxvnni", AvxVnni, "avx2,fma,popcnt,avxvnni", f32: 2 x 2, i8: 8 x 8);
 
 impl Lanes for AvxVnni {
     floats_of!(Avx2);
