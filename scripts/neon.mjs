@@ -4,7 +4,7 @@
  * run is at least compiled, and where the parts cannot be had this says so in capitals and does not fail: the aarch64 tables are then untested.
  */
 import { join } from "node:path";
-import { aptInstall, canUseDebian, DEBIAN_RUSTC, debianStd, hasTarget } from "./lib/debian-rust.mjs";
+import { aptInstall, canInstall, canUseDebian, DEBIAN_RUSTC, debianStd, hasTarget } from "./lib/debian-rust.mjs";
 import { asProgram, capture, root, run, say, which } from "./lib/run.mjs";
 
 /** What rustup may fetch: static, linked by Rust's own lld. */
@@ -12,6 +12,7 @@ const MUSL = "aarch64-unknown-linux-musl";
 /** What Debian's compiler can be given, with Debian's cross linker. */
 const GNU = "aarch64-unknown-linux-gnu";
 const CROSS_GCC = "aarch64-linux-gnu-gcc";
+const CROSS_PACKAGES = ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"];
 
 /** Processors to emulate, the best table of each, and which tests it runs: all of them, or those whose names contain one of the words. */
 const PROCESSORS = [
@@ -21,7 +22,6 @@ const PROCESSORS = [
 ];
 
 const emulator = () => which("qemu-aarch64-static", "qemu-aarch64");
-const canInstall = () => which("apt-get") !== null && process.getuid?.() === 0;
 const debian = { target: GNU, env: { RUSTC: DEBIAN_RUSTC, RUSTFLAGS: "-C target-feature=+crt-static" }, linker: CROSS_GCC };
 
 /** A compiler for aarch64, or why there is none. */
@@ -30,8 +30,7 @@ async function compiler() {
   const missing = `rustup could not fetch ${MUSL}`;
   if (!canUseDebian()) return missing;
   try {
-    if (!which(CROSS_GCC)) await aptInstall(["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]);
-    if (!hasTarget(DEBIAN_RUSTC, GNU, "test")) await debianStd(GNU, "std,panic_unwind,test");
+    if (!which(CROSS_GCC) || !hasTarget(DEBIAN_RUSTC, GNU, "test")) await debianStd(GNU, "std,panic_unwind,test", CROSS_PACKAGES);
     return debian;
   } catch (error) {
     return `${missing}, and with Debian's compiler: ${error.message}`;

@@ -19,8 +19,11 @@ const holds = (folder, crate) => existsSync(folder) && readdirSync(folder).some(
 /** Whether a compiler runs and has `crate` (std, test) of the standard library for a target. */
 export const hasTarget = (rustc, target, crate = "std") => capture(rustc, ["--version"]) !== null && holds(libFolder(rustc, target), crate);
 
-/** Whether Debian's packages are installed or could be. */
-export const canUseDebian = () => existsSync(LIBRARY) || (which("apt-get") !== null && process.getuid?.() === 0);
+/** Whether Debian packages can be installed: it takes Debian, and root. */
+export const canInstall = () => which("apt-get") !== null && process.getuid?.() === 0;
+
+/** Whether Debian's compiler is there or could be. */
+export const canUseDebian = () => existsSync(LIBRARY) || canInstall();
 
 /** Installs Debian packages; needs root. */
 export async function aptInstall(packages) {
@@ -29,9 +32,10 @@ export async function aptInstall(packages) {
   await run("apt-get install", "apt-get", args, { env: { DEBIAN_FRONTEND: "noninteractive" } });
 }
 
-/** Compiles the library for a target (one to two minutes), with `crates` as `-Zbuild-std` names them. */
-export async function debianStd(target, crates) {
-  if (!existsSync(LIBRARY)) await aptInstall(PACKAGES);
+/** Compiles the library for a target (one to two minutes), with `crates` as `-Zbuild-std` names them; `packages` are what else linking takes. */
+export async function debianStd(target, crates, packages) {
+  const needed = [...PACKAGES, ...packages];
+  if (capture("dpkg", ["-s", ...needed]) === null) await aptInstall(needed);
   say(`Compiling the Rust standard library for ${target}`);
   const folder = emptyCrate(cacheDir(`std-${target}`));
   const env = { RUSTC: DEBIAN_RUSTC, RUSTC_BOOTSTRAP: "1", CARGO_TARGET_DIR: join(folder, "target"), RUSTFLAGS: "" };

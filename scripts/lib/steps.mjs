@@ -129,7 +129,7 @@ export const TEST_STEPS = [
 ];
 
 export const LAST_STEPS = [
-  ["kernels on NEON", () => neonTests(countCargo)],
+  ["kernels on aarch64", () => neonTests(countCargo)],
   node("examples", [join(root, "scripts", "run-examples.mjs")], "node scripts/run-examples.mjs"),
   node("package sizes", [join(root, "scripts", "size.mjs")], "npm run size"),
 ];
