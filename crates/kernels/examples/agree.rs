@@ -9,7 +9,7 @@ mod agree;
 mod dense;
 mod host;
 
-const TESTS: [(&str, fn()); 20] = [
+const TESTS: [(&str, fn()); 25] = [
     ("the_expected_tables_run", agree::the_expected_tables_run),
     ("elementwise", agree::elementwise),
     ("reductions", agree::reductions),
@@ -28,6 +28,11 @@ const TESTS: [(&str, fn()); 20] = [
     ("rows_with_gaps", agree::packed::rows_with_gaps),
     ("long_rows_of_extremes_do_not_overflow", agree::packed::long_rows_of_extremes_do_not_overflow),
     ("any_bytes_agree", agree::packed::any_bytes_agree),
+    ("empty_and_single_products", agree::edges::empty_and_single_products),
+    ("no_rows", agree::edges::no_rows),
+    ("bytes_at_every_place", agree::edges::bytes_at_every_place),
+    ("scales_that_are_no_numbers", agree::edges::scales_that_are_no_numbers),
+    ("rows_of_one_value", agree::edges::rows_of_one_value),
     ("equals_the_triple_loop", dense::equals_the_triple_loop_for_all_transposes),
     ("beta_zero_does_not_read_the_result", dense::beta_zero_does_not_read_the_result),
 ];

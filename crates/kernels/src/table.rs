@@ -101,7 +101,8 @@ type MatmulBits = unsafe fn(&[u8], usize, usize, &[u8], usize, &mut [i32]);
 /// [`crate::available`] has checked before it hands the table out, and they trust lengths, which the safe methods check.
 #[derive(Clone, Copy)]
 pub struct Kernels {
-    /// `scalar`, `avx2`, `avx512`, `neon` or `simd128`.
+    /// `scalar`; on x86-64 `sse42`, `avx2`, `avxvnni`, `avx512vnni` or `avx512`; on aarch64 `neon`, `neondot` or `neoni8mm`; in WebAssembly
+    /// `simd128`.
     pub name: &'static str,
     pub(crate) add: Binary,
     pub(crate) axpy: ScaledBinary,

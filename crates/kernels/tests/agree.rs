@@ -6,6 +6,8 @@ use tritlens_kernels::{AdamHyper, Columns, available, isa};
 
 #[path = "agree/data.rs"]
 mod data;
+#[path = "agree/edges.rs"]
+pub(crate) mod edges;
 #[path = "agree/packed.rs"]
 pub(crate) mod packed;
 
@@ -31,15 +33,26 @@ pub(crate) fn the_expected_tables_run() {
     let mut expected: Vec<&str> = Vec::new();
     #[cfg(target_arch = "x86_64")]
     {
-        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let popcnt = is_x86_feature_detected!("popcnt");
+        let avx2 = popcnt && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         let vnni = is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512vl");
         let bw = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512f");
-        let popcount = is_x86_feature_detected!("avx512vpopcntdq");
-        expected.extend((avx2 && vnni && bw && popcount).then_some("avx512"));
+        let avx512 = avx2 && vnni && bw;
+        let counts = is_x86_feature_detected!("avx512vpopcntdq");
+        expected.extend((avx512 && counts).then_some("avx512"));
+        expected.extend(avx512.then_some("avx512vnni"));
+        expected.extend((avx2 && is_x86_feature_detected!("avxvnni")).then_some("avxvnni"));
         expected.extend(avx2.then_some("avx2"));
+        expected.extend((is_x86_feature_detected!("sse4.2") && popcnt).then_some("sse42"));
     }
     #[cfg(target_arch = "aarch64")]
-    expected.push("neon");
+    {
+        let dot = std::arch::is_aarch64_feature_detected!("dotprod");
+        let i8mm = std::arch::is_aarch64_feature_detected!("i8mm");
+        expected.extend((dot && i8mm).then_some("neoni8mm"));
+        expected.extend(dot.then_some("neondot"));
+        expected.push("neon");
+    }
     #[cfg(target_arch = "wasm32")]
     expected.push("simd128");
     expected.push("scalar");

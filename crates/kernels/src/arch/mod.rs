@@ -4,6 +4,8 @@ use crate::table::Kernels;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod share;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm32;
 #[cfg(target_arch = "x86_64")]
@@ -15,10 +17,10 @@ pub(crate) fn detect() -> Vec<&'static Kernels> {
     x86_64::detect()
 }
 
-/// NEON is part of every aarch64 processor.
+/// The tables this machine can run besides the scalar one, best first.
 #[cfg(target_arch = "aarch64")]
 pub(crate) fn detect() -> Vec<&'static Kernels> {
-    vec![&aarch64::neon::TABLE]
+    aarch64::detect()
 }
 
 /// WebAssembly cannot be asked at run time: a module with SIMD does not load where SIMD is missing, so the build decides.
@@ -80,17 +82,21 @@ macro_rules! wrap {
     }};
 }
 
-/// An instruction set's table: every generic body, wrapped. The tile sizes say how many rows of packed weights and rows of activations have
-/// their sums in registers at once.
+/// An instruction set's table: every generic body, wrapped. Floats, bytes and bits may come from different instruction sets. The tile sizes say how many rows
+/// of packed weights and rows of activations have their sums in registers at once, `vector` and (for binary weights, whose sums
+/// are in three parts) `binary` how many rows of weights with a single row of activations.
 macro_rules! table {
-    ($name:literal, $lanes:ty, $features:literal, f32: $rf:literal x $mf:literal, i8: $ri:literal x $mi:literal) => {
+    (
+        $name:literal, floats: $floats:ty, bytes: $bytes:ty, bits: $bits:ty, $features:literal,
+        f32: $rf:literal x $mf:literal, vector: $v:literal, binary: $vb:literal, i8: $ri:literal x $mi:literal, signs: $rs:literal x $ms:literal
+    ) => {
         /// This instruction set's kernels.
         pub(crate) static TABLE: $crate::table::Kernels = {
             use $crate::generic::{
-                bits, elementwise as e, mix, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
+                bits as b, elementwise as e, mix, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
             };
             use $crate::table::{AdamHyper, Columns, Kernels, PackedRows};
-            type L = $lanes;
+            type L = $floats;
             Kernels {
                 name: $name,
                 add: wrap!($features, e::add::<L>, (x: &[f32], y: &mut [f32])),
@@ -143,11 +149,11 @@ macro_rules! table {
                     (w: PackedRows<'_>, scale: f32, x: &[f32], m: usize, y: &mut [f32])
                 ),
                 packed_rows_i8: wrap!(
-                    $features, pi::packed_rows_i8::<L, $ri, $mi>,
+                    $features, pi::packed_rows_i8::<$bytes, $v, $vb, $ri, $mi>,
                     (w: PackedRows<'_>, x: &[i8], m: usize, y: &mut [i32])
                 ),
                 binary_matmul_bits: wrap!(
-                    $features, bits::binary_matmul_bits::<L, $ri, $mi>,
+                    $features, b::binary_matmul_bits::<$bits, $rs, $ms>,
                     (w: &[u8], rows: usize, cols: usize, x: &[u8], m: usize, y: &mut [i32])
                 ),
             }

@@ -9,7 +9,7 @@
 export interface CoreInfo {
   /** Version of the Rust core. */
   version: string;
-  /** Instruction set whose kernels are in use: `scalar`, `avx2`, `avx512`, `neon` or `simd128`. */
+  /** Instruction set whose kernels are in use: `scalar`, `simd128` in WebAssembly, and natively names such as `avx2` and `neon`. */
   isa: string;
   /** Every instruction set this machine and build can run, best first. */
   isas: string[];
