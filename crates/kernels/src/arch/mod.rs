@@ -62,6 +62,7 @@ macro_rules! lift {
 macro_rules! contract {
     ($(fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? { $($body:tt)* })+) => {
         $(#[inline(always)]
+        #[allow(unused_unsafe, reason = "some instruction sets have only safe functions for what others do with pointers")]
         unsafe fn $name($($arg: $ty),*) $(-> $ret)? {
             // SAFETY: the caller has the instruction set, and the elements that the trait names behind a pointer.
             unsafe { $($body)* }
