@@ -8,7 +8,9 @@ pub const MAX_THREADS: u32 = 256;
 #[cfg(not(target_arch = "wasm32"))]
 mod imp {
     use super::{CoreError, MAX_THREADS, Result, codes};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::sync::{Arc, RwLock};
+    use std::time::{Duration, Instant};
 
     static POOL: RwLock<Option<Arc<rayon::ThreadPool>>> = RwLock::new(None);
 
@@ -54,19 +56,57 @@ mod imp {
         }
     }
 
-    /// Calls `f` on every item: the first on the calling thread, which does not wait for one of the pool to wake up.
+    /// Calls `f` on every item: the first on the calling thread, which does not wait for one of the pool to wake up. For work of microseconds, called again
+    /// and again: threads of the pool stay awake for a while after it, and the end is waited for without sleeping.
     pub fn each<T: Send>(items: Vec<T>, f: impl Fn(T) + Sync) {
-        match pool() {
-            None => items.into_iter().for_each(f),
-            Some(pool) => pool.in_place_scope(|scope| {
-                let (f, mut items) = (&f, items.into_iter());
-                let own = items.next();
-                items.for_each(|item| scope.spawn(move |_| f(item)));
-                if let Some(own) = own {
-                    f(own);
-                }
-            }),
+        let Some(pool) = pool() else { return items.into_iter().for_each(f) };
+        let open = AtomicUsize::new(items.len().saturating_sub(1));
+        let (f, open) = (&f, &open);
+        pool.in_place_scope(|scope| {
+            let mut items = items.into_iter();
+            let own = items.next();
+            items.for_each(|item| {
+                scope.spawn(move |_| {
+                    f(item);
+                    open.fetch_sub(1, Ordering::Release);
+                });
+            });
+            if let Some(own) = own {
+                f(own);
+            }
+            // The scope would put this thread to sleep, and waking it takes longer than the other parts do.
+            let began = Instant::now();
+            while open.load(Ordering::Acquire) > 0 && began.elapsed() < AWAKE {
+                std::hint::spin_loop();
+            }
+        });
+        keep_awake(&pool);
+    }
+
+    /// How long threads of the pool look for work before they sleep. Waking one takes some ten microseconds, as long as a product does.
+    const AWAKE: Duration = Duration::from_micros(200);
+
+    /// Whether threads are being kept awake, and calls of `each` so far.
+    static WATCHED: AtomicBool = AtomicBool::new(false);
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+    /// Has every thread of the pool look for work until nothing came for [`AWAKE`].
+    fn keep_awake(pool: &rayon::ThreadPool) {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        if WATCHED.swap(true, Ordering::Relaxed) {
+            return;
         }
+        pool.spawn_broadcast(|_| {
+            let (mut seen, mut since) = (CALLS.load(Ordering::Relaxed), Instant::now());
+            while since.elapsed() < AWAKE {
+                rayon::yield_now();
+                let calls = CALLS.load(Ordering::Relaxed);
+                if calls != seen {
+                    (seen, since) = (calls, Instant::now());
+                }
+            }
+            WATCHED.store(false, Ordering::Relaxed);
+        });
     }
 
     /// Calls `f` on every item, in parallel when there is a pool.
