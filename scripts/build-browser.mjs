@@ -18,6 +18,7 @@ export async function buildBrowser() {
   const everything = PARTS.map((file) => `export * from "./${file}";`).join("\n");
   await build({ ...shared, stdin: { contents: everything, resolveDir: dist }, outfile: join(out, "tritlens.js") });
   await build({ ...shared, entryPoints: [join(dist, "worker", "entry.js")], outfile: join(out, "entry.js") });
+  await build({ ...shared, entryPoints: [join(dist, "core", "pool", "follower-entry.js")], outfile: join(out, "follower-entry.js") });
   copyFileSync(join(root, "bindings", "wasm", "pkg", "tritlens_wasm_bg.wasm"), join(out, "tritlens_wasm_bg.wasm"));
 }
 

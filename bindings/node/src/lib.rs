@@ -6,6 +6,7 @@
 
 mod arrays;
 mod guard;
+pub mod lanes;
 pub mod tasks;
 
 use arrays::{Float32Array, Int8Array, Int32Array, Uint8Array};

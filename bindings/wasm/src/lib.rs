@@ -1,10 +1,14 @@
 //! The surface of `tritlens-core` as WebAssembly: one function here for each one of `tritlens_core::surface`, nothing decided twice.
 //!
+//! The feature `train` (on by default) has the trainer; a build without it is for inference and hooks alone.
+//!
 //! Two things differ from the Node addon. Run arenas live in this module's memory (`arenas.rs`), and a panic cannot be caught: it ends the
 //! instance, and the hook set in [`start`] keeps its message for [`panic_message`], which the SDK's adapter asks before it gives the instance up.
 
 mod arenas;
 mod panics;
+#[cfg(feature = "train")]
+mod training;
 
 use tritlens_core::error::CoreError;
 use tritlens_core::surface;
@@ -166,72 +170,6 @@ pub fn read_param_grad(run: u32, param: u32, out: &mut [f32]) -> Result<()> {
 #[wasm_bindgen(js_name = closeRun)]
 pub fn close_run(run: u32) -> Result<()> {
     arenas::close(run).map_err(to_js)
-}
-
-/// Opens a trainer on a program; `config` is JSON.
-#[wasm_bindgen(js_name = openTrainer)]
-pub fn open_trainer(program: u32, config: &str) -> Result<u32> {
-    surface::open_trainer(program, config).map_err(to_js)
-}
-
-/// The columns `train_steps` writes per step, as JSON.
-#[wasm_bindgen(js_name = describeTrainer)]
-pub fn describe_trainer(trainer: u32) -> Result<String> {
-    surface::describe_trainer(trainer).map_err(to_js)
-}
-
-/// Sets data set `which` (0 is trained on).
-#[wasm_bindgen(js_name = setData)]
-pub fn set_data(trainer: u32, which: u32, tokens: &[i32], targets: &[i32]) -> Result<()> {
-    surface::set_data(trainer, which, tokens, targets).map_err(to_js)
-}
-
-/// Takes up to `n` steps; `out` receives the columns of `describe_trainer` for each step.
-#[wasm_bindgen(js_name = trainSteps)]
-pub fn train_steps(trainer: u32, n: u32, out: &mut [f64]) -> Result<u32> {
-    surface::train_steps(trainer, n, out).map_err(to_js)
-}
-
-/// Mean loss and accuracy on data set `which`.
-#[wasm_bindgen]
-pub fn evaluate(trainer: u32, which: u32) -> Result<Vec<f64>> {
-    surface::evaluate(trainer, which).map(|(loss, accuracy)| vec![loss, accuracy]).map_err(to_js)
-}
-
-/// Steps taken so far.
-#[wasm_bindgen(js_name = trainerStep)]
-pub fn trainer_step(trainer: u32) -> Result<f64> {
-    surface::trainer_step(trainer).map_err(to_js)
-}
-
-/// Reads flat optimiser state: 0 parameters, 1 first moments, 2 second moments.
-#[wasm_bindgen(js_name = readTrainerState)]
-pub fn read_trainer_state(trainer: u32, kind: u32, out: &mut [f32]) -> Result<()> {
-    surface::read_trainer_state(trainer, kind, out).map_err(to_js)
-}
-
-/// Replaces flat optimiser state.
-#[wasm_bindgen(js_name = writeTrainerState)]
-pub fn write_trainer_state(trainer: u32, kind: u32, data: &[f32]) -> Result<()> {
-    surface::write_trainer_state(trainer, kind, data).map_err(to_js)
-}
-
-/// Says how many steps were taken, after a resume.
-#[wasm_bindgen(js_name = setTrainerStep)]
-pub fn set_trainer_step(trainer: u32, step: f64) -> Result<()> {
-    surface::set_trainer_step(trainer, step).map_err(to_js)
-}
-
-/// Makes a running `train_steps` end after its current step.
-#[wasm_bindgen(js_name = cancelTrainer)]
-pub fn cancel_trainer(trainer: u32) -> Result<()> {
-    surface::cancel_trainer(trainer).map_err(to_js)
-}
-
-/// Forgets a trainer.
-#[wasm_bindgen(js_name = closeTrainer)]
-pub fn close_trainer(trainer: u32) -> Result<()> {
-    surface::close_trainer(trainer).map_err(to_js)
 }
 
 /// Bytes a packed matrix takes.

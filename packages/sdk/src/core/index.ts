@@ -3,6 +3,7 @@ export {
   type Core,
   type CoreInfo,
   DONE,
+  type Parallel,
   type ParamInfo,
   type ProgramHandle,
   type ProgramInfo,

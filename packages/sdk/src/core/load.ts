@@ -1,8 +1,9 @@
 /** Finds and loads a core: native first in Node, WebAssembly everywhere else. */
 import { platform } from "#platform";
-import type { Core } from "./core.ts";
+import type { Core, Parallel } from "./core.ts";
 import { TritlensError } from "./errors.ts";
-import { type WasmBinding, wasmCore } from "./wasm.ts";
+import { type Instance, instantiate } from "./instantiate.ts";
+import { pooledCore } from "./pool/pool.ts";
 
 /** Which core, and where the WASM module comes from. */
 export interface LoadOptions {
@@ -14,9 +15,17 @@ export interface LoadOptions {
   readonly wasmBinary?: BufferSource;
   /** A compiled WASM module, for example one posted to a worker. */
   readonly wasmModule?: WebAssembly.Module;
+  /**
+   * How WebAssembly uses more than one thread: `workers` shares steps out over instances in workers, `none` never does. `auto` takes what is there.
+   * `TRITLENS_PARALLEL` sets the default in Node. Results have the same bits either way.
+   */
+  readonly parallel?: "auto" | Parallel;
+  /** Threads, as {@link Core.setThreads} sets them; 1 when left out. */
+  readonly threads?: number;
 }
 
-const loaded = new Map<"native" | "wasm", Promise<Core>>();
+const loaded = new Map<string, Promise<Core>>();
+let instance: Promise<Instance> | undefined;
 let first: Core | undefined;
 
 /**
@@ -32,6 +41,7 @@ let first: Core | undefined;
 export async function loadCore(options: LoadOptions = {}): Promise<Core> {
   const wanted = options.backend ?? platform.env("TRITLENS_BACKEND") ?? "auto";
   const core = await load(wanted, options);
+  if (options.threads !== undefined) core.setThreads(options.threads);
   first ??= core;
   return core;
 }
@@ -45,11 +55,11 @@ export function defaultCore(): Core {
 async function load(wanted: string, options: LoadOptions): Promise<Core> {
   switch (wanted) {
     case "wasm":
-      return once("wasm", () => loadWasm(options));
+      return wasm(options);
     case "native":
       return once("native", async () => loadNative());
     case "auto":
-      return platform.name === "node" ? nativeOrWasm(options) : once("wasm", () => loadWasm(options));
+      return platform.name === "node" ? nativeOrWasm(options) : wasm(options);
     default:
       throw new TritlensError("E_BACKEND", `unknown backend "${wanted}"`, { expected: "auto, native or wasm", found: wanted });
   }
@@ -59,18 +69,19 @@ async function nativeOrWasm(options: LoadOptions): Promise<Core> {
   try {
     return await once("native", async () => loadNative());
   } catch (error) {
-    if (!loaded.has("wasm")) platform.notice(`tritlens: ${firstLine(error)}; using WebAssembly`);
-    return once("wasm", () => loadWasm(options));
+    const parallel = parallelOf(options);
+    if (!loaded.has(`wasm ${parallel}`)) platform.notice(`tritlens: ${firstLine(error)}; using WebAssembly`);
+    return wasm(options);
   }
 }
 
 /** A load that failed may be tried again. */
-function once(backend: "native" | "wasm", start: () => Promise<Core>): Promise<Core> {
-  const known = loaded.get(backend);
+function once(key: string, start: () => Promise<Core>): Promise<Core> {
+  const known = loaded.get(key);
   if (known) return known;
   const promise = start();
-  loaded.set(backend, promise);
-  promise.catch(() => loaded.delete(backend));
+  loaded.set(key, promise);
+  promise.catch(() => loaded.delete(key));
   return promise;
 }
 
@@ -82,12 +93,41 @@ function loadNative(): Core {
   }
 }
 
-async function loadWasm(options: LoadOptions): Promise<Core> {
+/** What is asked for, or the best that this place has. */
+function parallelOf(options: LoadOptions): Parallel {
+  const wanted = options.parallel ?? platform.env("TRITLENS_PARALLEL") ?? "auto";
+  switch (wanted) {
+    case "workers":
+    case "none":
+      return wanted;
+    case "auto":
+      return platform.hasWorkers() ? "workers" : "none";
+    default:
+      throw new TritlensError("E_BACKEND", `unknown way to use threads "${wanted}"`, { expected: "auto, workers or none", found: wanted });
+  }
+}
+
+function wasm(options: LoadOptions): Promise<Core> {
+  const parallel = parallelOf(options);
+  return once(`wasm ${parallel}`, async () => {
+    const { core, module } = await oneInstance(options);
+    if (parallel === "none") return core;
+    return pooledCore(core, { module, spawn: () => platform.spawnFollower(), notice: (line) => platform.notice(line) });
+  });
+}
+
+/** The generated package holds one instance a thread, whatever is built around it. */
+function oneInstance(options: LoadOptions): Promise<Instance> {
+  instance ??= loadWasm(options);
+  instance.catch(() => {
+    instance = undefined;
+  });
+  return instance;
+}
+
+async function loadWasm(options: LoadOptions): Promise<Instance> {
   try {
-    const source = options.wasmModule ?? options.wasmBinary ?? options.wasmUrl ?? (await platform.wasmBytes());
-    const module = await import("@tritlens/wasm");
-    const { memory } = await module.default(source === undefined ? undefined : { module_or_path: source });
-    return wasmCore(module as unknown as WasmBinding, memory);
+    return await instantiate(options.wasmModule ?? options.wasmBinary ?? options.wasmUrl ?? (await platform.wasmBytes()));
   } catch (cause) {
     throw new TritlensError("E_BACKEND", `the WebAssembly core did not load (${firstLine(cause)})`, { cause });
   }

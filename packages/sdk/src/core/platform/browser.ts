@@ -1,5 +1,6 @@
 /** The platform in a browser tab or worker: no addon, no files. */
 import { TritlensError } from "../errors.ts";
+import { spawnWebWorker } from "../pool/spawn-web.ts";
 import type { Platform } from "./types.ts";
 
 function refuse(what: string): never {
@@ -13,6 +14,9 @@ export const platform: Platform = {
   notice: (line) => console.info(line),
   loadNative: () => refuse("the native core"),
   wasmBytes: async () => undefined,
+  // Workers inside of workers are missing in some browsers.
+  hasWorkers: () => typeof Worker === "function",
+  spawnFollower: spawnWebWorker,
   readFile: async () => refuse("reading a file"),
   writeFileAtomic: async () => refuse("writing a file"),
   lockFolder: async () => refuse("locking a folder"),
