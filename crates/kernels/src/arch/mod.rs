@@ -5,7 +5,7 @@ use crate::table::Kernels;
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-mod wasm32;
+pub(crate) mod wasm32;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
