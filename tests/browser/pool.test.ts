@@ -26,7 +26,7 @@ interface Found {
 async function inNode(mode: Mode, parallel: "workers" | "none", threads: number): Promise<Found> {
   const core = await loadCore({ backend: "wasm", parallel, threads });
   using model = Model.fromConfig(liConfig({ p: P, mode }), { core, seed: SEED });
-  const found: Found = { weights: "", losses: [], evaluations: [], parallel: core.info().parallel, threads: core.info().threads };
+  const found: Found = { weights: "", losses: [], evaluations: [], parallel: core.info().parallel, threads: 0 };
   for await (const event of train(model, modularAddition({ p: P }), { steps: STEPS, log: 1, evalEvery: 2 })) {
     found.losses.push(event.loss);
     if (event.evaluation) found.evaluations.push(...Object.values(event.evaluation));
@@ -34,6 +34,8 @@ async function inNode(mode: Mode, parallel: "workers" | "none", threads: number)
   const hash = createHash("sha256");
   for (const [name, { data }] of model.stateDict()) hash.update(name).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   found.weights = hash.digest("hex");
+  // Fewer if a worker was lost.
+  found.threads = core.info().threads;
   core.setThreads(1);
   return found;
 }

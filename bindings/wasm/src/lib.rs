@@ -34,6 +34,12 @@ pub fn panic_message() -> Option<String> {
     panics::message()
 }
 
+/// The compiled module this instance was made from: workers make theirs from it.
+#[wasm_bindgen(js_name = compiledModule)]
+pub fn compiled_module() -> wasm_bindgen::JsValue {
+    wasm_bindgen::module()
+}
+
 /// Version, instruction sets and threads, as JSON.
 #[wasm_bindgen]
 pub fn info() -> Result<String> {

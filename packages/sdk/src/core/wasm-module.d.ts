@@ -3,10 +3,6 @@
  * the rest, and the conformance suite proves that it is there.
  */
 declare module "@tritlens/wasm" {
-  const init: {
-    (options: { module_or_path?: unknown } | undefined): Promise<{ memory: WebAssembly.Memory }>;
-    /** The module the instance was made from; set by the first call. */
-    readonly __wbindgen_wasm_module: WebAssembly.Module;
-  };
+  const init: (options: { module_or_path?: unknown } | undefined) => Promise<{ memory: WebAssembly.Memory }>;
   export default init;
 }

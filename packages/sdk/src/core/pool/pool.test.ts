@@ -87,7 +87,7 @@ function pool({ slow = true, broken = [] as number[] } = {}) {
   const ports: MessagePort[] = [];
   let spawned = 0;
   const core = pooledCore(counting(log, "leader", slow), {
-    module: {} as WebAssembly.Module,
+    module: () => ({}) as WebAssembly.Module,
     notice: (line) => notices.push(line),
     spawn: () => {
       const number = ++spawned;

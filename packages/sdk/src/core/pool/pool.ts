@@ -15,7 +15,7 @@ const WORTH_SHARING = 2;
 /** What a pool needs from its surroundings. */
 export interface PoolOptions {
   /** The compiled module, which followers instantiate. */
-  readonly module: WebAssembly.Module;
+  readonly module: () => WebAssembly.Module;
   /** Starts a follower. */
   readonly spawn: () => Line;
   /** Says why the pool became smaller. */
@@ -254,7 +254,7 @@ class Pool {
   #ready(known: Known, trainer: TrainerHandle): Helper[] {
     const wanted = Math.min(this.#threads, known.lanes) - 1;
     try {
-      while (this.#helpers.length < wanted) this.#helpers.push(new Helper(this.#options.spawn(), this.#options.module));
+      while (this.#helpers.length < wanted) this.#helpers.push(new Helper(this.#options.spawn(), this.#options.module()));
     } catch (error) {
       this.#options.notice(
         `tritlens: no more workers (${error instanceof Error ? error.message : error}); training goes on with ${this.#helpers.length + 1}`,
