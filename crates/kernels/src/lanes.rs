@@ -107,6 +107,9 @@ pub(crate) trait Lanes {
     /// The sum of all partial sums, modulo 2^32.
     unsafe fn psum(sum: Self::P) -> i32;
 
+    /// Rows whose weighted gradients are taken together (2 or 4): as many as have their sums in registers.
+    const MIX_ROWS: usize = 4;
+
     /// How many of 64 bytes differ.
     unsafe fn diff(a: *const i8, b: *const i8) -> u32;
 }
