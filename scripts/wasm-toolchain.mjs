@@ -7,7 +7,7 @@
  *
  * Everything lands outside of the clone (see lib/cache.mjs), so that a second run, of any clone, finds it and does nothing.
  */
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { cacheDir } from "./lib/cache.mjs";
 import { asProgram, capture, root, run, StepError, say, which, windows } from "./lib/run.mjs";
@@ -38,20 +38,49 @@ async function rustcForWasm() {
   return DEBIAN_RUSTC;
 }
 
+/**
+ * A sysroot whose standard library has atomics, for the build with shared memory; null, with the reason said, where it cannot be had. It needs the library's
+ * sources with vendored crates, which Debian's packages have; -Zbuild-std is an unstable flag, which RUSTC_BOOTSTRAP lets a stable compiler take.
+ */
+async function atomicsSysroot() {
+  if (!existsSync(DEBIAN_RUSTC) || !existsSync(DEBIAN_LIBRARY)) {
+    if (!which("apt-get") || process.getuid?.() !== 0) {
+      console.log(`  no threads build: it needs the sources of the Rust library that Debian's ${DEBIAN_PACKAGES.join(" ")} bring`);
+      return null;
+    }
+    await aptInstall("the sources of the Rust library are missing");
+  }
+  const version = capture(DEBIAN_RUSTC, ["--version"])?.replace(/\W+/g, "-") ?? "unknown";
+  const folder = cacheDir(`wasm-atomics-${version}`);
+  const sysroot = join(folder, "sysroot");
+  const lib = join(sysroot, "lib", "rustlib", TARGET, "lib");
+  if (hasCore(lib)) return sysroot;
+  await buildStd(folder, lib, "-C target-feature=+atomics,+bulk-memory,+mutable-globals -C embed-bitcode=yes");
+  return sysroot;
+}
+
+/** Compiles the standard library with `rustflags` in `folder` and copies it to `lib`. */
+async function buildStd(folder, lib, rustflags) {
+  say(`Compiling the Rust standard library for ${TARGET}${rustflags ? " with atomics" : ""}`);
+  const crate = emptyCrate(join(folder, "crate"));
+  // A library left by an interrupted build would come along.
+  rmSync(join(crate, "target"), { recursive: true, force: true });
+  const env = { RUSTC: DEBIAN_RUSTC, RUSTC_BOOTSTRAP: "1", CARGO_TARGET_DIR: join(crate, "target"), RUSTFLAGS: rustflags };
+  const args = ["build", "--release", "-Zbuild-std=std,panic_abort", "--target", TARGET];
+  await run("wasm standard library", DEBIAN_CARGO, args, { cwd: crate, env });
+  const built = join(crate, "target", TARGET, "release", "deps");
+  mkdirSync(lib, { recursive: true });
+  const libraries = readdirSync(built).filter((file) => file.endsWith(".rlib") && !file.startsWith("libempty"));
+  for (const name of libraries) cpSync(join(built, name), join(lib, name));
+}
+
 /** Installs Debian's compiler for browsers and compiles its standard library for WASM (about a minute and a half, once a machine). */
 async function debianFallback() {
   const missing = `the Rust target ${TARGET} is missing and could not be fetched; install it with: rustup target add ${TARGET}`;
   if (!which("apt-get")) throw new StepError(`wasm toolchain: ${missing}`);
   if (!existsSync(DEBIAN_LIBRARY)) await aptInstall(missing);
-  say(`Compiling the Rust standard library for ${TARGET}`);
-  const folder = emptyCrate(cacheDir("wasm-std"));
-  const env = { RUSTC: DEBIAN_RUSTC, RUSTC_BOOTSTRAP: "1", CARGO_TARGET_DIR: join(folder, "target"), RUSTFLAGS: "" };
-  const args = ["build", "--release", "-Zbuild-std=std,panic_abort", "--target", TARGET];
-  await run("wasm standard library", DEBIAN_CARGO, args, { cwd: folder, env });
-  const built = join(folder, "target", TARGET, "release", "deps");
   const lib = libFolder(DEBIAN_RUSTC);
-  mkdirSync(lib, { recursive: true });
-  for (const name of readdirSync(built).filter((file) => file.endsWith(".rlib"))) cpSync(join(built, name), join(lib, name));
+  await buildStd(cacheDir("wasm-std"), lib, "");
   if (!hasTarget(DEBIAN_RUSTC)) throw new StepError(`wasm toolchain: no standard library in ${lib} after building it`);
 }
 
@@ -102,6 +131,23 @@ export async function wasmEnvironment() {
   const rustc = await rustcForWasm();
   const folders = [await cargoTool("wasm-bindgen-cli", "wasm-bindgen", bindgenVersion()), await cargoTool("wasm-pack", "wasm-pack", WASM_PACK)];
   return { PATH: [...folders, process.env.PATH].join(delimiter), ...(rustc ? { RUSTC: rustc } : {}) };
+}
+
+/** What the linker is told for memory that instances share; the exports are those from which wasm-bindgen makes each thread its own stack and locals. */
+const SHARED_MEMORY = [
+  "--shared-memory",
+  "--import-memory",
+  "--max-memory=2147483648",
+  ...["__wasm_init_tls", "__tls_size", "__tls_align", "__tls_base", "__heap_base"].map((name) => `--export=${name}`),
+];
+
+/** As {@link wasmEnvironment}, for the build with threads; null where it cannot be made. */
+export async function threadsEnvironment() {
+  const sysroot = await atomicsSysroot();
+  if (!sysroot) return null;
+  const features = "-C target-feature=+simd128,+atomics,+bulk-memory,+mutable-globals";
+  const flags = [`--sysroot ${sysroot}`, features, ...SHARED_MEMORY.map((flag) => `-C link-arg=${flag}`)];
+  return { ...(await wasmEnvironment()), RUSTC: DEBIAN_RUSTC, RUSTFLAGS: flags.join(" ") };
 }
 
 await asProgram(import.meta, async () => {

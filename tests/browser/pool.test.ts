@@ -1,9 +1,8 @@
 /**
- * Training on several WebAssembly instances, in threads of Node and in Web Workers of Chromium: the same weights bit for bit as on one, whatever the number
- * of workers, and also when workers are lost on the way.
+ * Training on several threads of WebAssembly, with memory that is shared and without, in Node and in Chromium: the same weights bit for bit as on one thread.
  */
 import { createHash } from "node:crypto";
-import { loadCore, Model, modularAddition, train } from "tritlens";
+import { loadCore, Model, modularAddition, type Parallel, train } from "tritlens";
 import { liConfig } from "tritlens/models";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Browser, startBrowser } from "./chromium.ts";
@@ -23,7 +22,7 @@ interface Found {
   threads: number;
 }
 
-async function inNode(mode: Mode, parallel: "workers" | "none", threads: number): Promise<Found> {
+async function inNode(mode: Mode, parallel: Parallel, threads: number): Promise<Found> {
   const core = await loadCore({ backend: "wasm", parallel, threads });
   using model = Model.fromConfig(liConfig({ p: P, mode }), { core, seed: SEED });
   const found: Found = { weights: "", losses: [], evaluations: [], parallel: core.info().parallel, threads: 0 };
@@ -41,12 +40,14 @@ async function inNode(mode: Mode, parallel: "workers" | "none", threads: number)
 }
 
 let browser: Browser;
+let isolated: Browser;
 beforeAll(async () => {
   browser = await startBrowser();
+  isolated = await startBrowser({ isolated: true });
 });
-afterAll(() => browser?.close());
+afterAll(() => Promise.all([browser?.close(), isolated?.close()]));
 
-async function inChromium(mode: Mode, threads: number): Promise<Omit<Found, "evaluations">> {
+async function inChromium(browser: Browser, mode: Mode, threads: number): Promise<Omit<Found, "evaluations">> {
   const { page, errors } = await browser.open("/tests/browser/pages/blank.html");
   const found = await page.evaluate(
     async ({ mode, p, steps, seed, threads }) => {
@@ -82,12 +83,21 @@ describe.each(MODES)("%s", (mode) => {
     expect(alone).toMatchObject({ parallel: "none", threads: 1 });
   });
 
-  it.each([1, 2, 3, 4, 6])("has the same bits with %i threads of Node", async (threads) => {
+  it.each([1, 2, 3, 4, 6])("has the same bits with %i workers of Node", async (threads) => {
     expect(await inNode(mode, "workers", threads)).toEqual({ ...alone, parallel: "workers", threads });
+  });
+
+  it.each([1, 2, 3, 6, 2])("has the same bits with %i threads of Node over shared memory", async (threads) => {
+    expect(await inNode(mode, "threads", threads)).toEqual({ ...alone, parallel: "threads", threads });
   });
 
   it.each([1, 2, 4])("has the same bits with %i workers of Chromium", async (threads) => {
     const { evaluations: _, ...expected } = alone;
-    expect(await inChromium(mode, threads)).toEqual({ ...expected, parallel: "workers", threads });
+    expect(await inChromium(browser, mode, threads)).toEqual({ ...expected, parallel: "workers", threads });
+  });
+
+  it.each([2, 3, 4])("has the same bits with %i threads of Chromium over shared memory", async (threads) => {
+    const { evaluations: _, ...expected } = alone;
+    expect(await inChromium(isolated, mode, threads)).toEqual({ ...expected, parallel: "threads", threads });
   });
 });

@@ -40,6 +40,13 @@ pub fn compiled_module() -> wasm_bindgen::JsValue {
     wasm_bindgen::module()
 }
 
+/// Lends this thread to the pool that `setThreads` made, until that pool is given up; false when it wants none.
+#[cfg(target_feature = "atomics")]
+#[wasm_bindgen(js_name = runThread)]
+pub fn run_thread() -> bool {
+    tritlens_core::par::run_thread()
+}
+
 /// Version, instruction sets and threads, as JSON.
 #[wasm_bindgen]
 pub fn info() -> Result<String> {

@@ -3,13 +3,21 @@ import type { TritlensError } from "./errors.ts";
 import type { LoadOptions } from "./load.ts";
 import { type WasmBinding, wasmCore } from "./wasm.ts";
 
-const fake = vi.hoisted(() => ({ env: undefined as string | undefined, notices: [] as string[], native: true, wasm: true, workers: true }));
+const fake = vi.hoisted(() => ({
+  env: undefined as string | undefined,
+  notices: [] as string[],
+  native: true,
+  wasm: true,
+  workers: true,
+  shared: false,
+}));
 
 vi.mock("#platform", () => ({
   platform: {
     name: "node",
     env: (name: string) => (name === "TRITLENS_BACKEND" ? fake.env : undefined),
     hasWorkers: () => fake.workers,
+    canShareMemory: () => fake.shared,
     notice: (line: string) => fake.notices.push(line),
     loadNative: () => {
       if (!fake.native) throw new Error("Cannot find module '@tritlens/native'\nRequire stack: ...");
@@ -25,6 +33,12 @@ vi.mock("@tritlens/wasm", () => ({
   },
   info: () => "{}",
   setThreads: () => 1,
+  compiledModule: () => ({}),
+}));
+vi.mock("@tritlens/wasm/threads", () => ({
+  default: async () => ({ memory: new WebAssembly.Memory({ initial: 1 }) }),
+  info: () => "{}",
+  compiledModule: () => ({}),
 }));
 
 /** A fresh copy of the loader, which keeps what it loaded. */
@@ -34,7 +48,7 @@ async function loader(): Promise<typeof import("./load.ts")> {
 }
 
 beforeEach(() => {
-  Object.assign(fake, { env: undefined, notices: [], native: true, wasm: true, workers: true });
+  Object.assign(fake, { env: undefined, notices: [], native: true, wasm: true, workers: true, shared: false });
 });
 
 describe("loadCore", () => {
@@ -78,8 +92,16 @@ describe("loadCore", () => {
     expect(await info({ threads: 3 })).toMatchObject({ parallel: "workers", threads: 3 });
     await expect(info({ parallel: "fibres" as never })).rejects.toThrow(/E_BACKEND.*fibres/);
     fake.workers = false;
+    expect((await (await loader()).loadCore({ backend: "wasm" })).info()).toMatchObject({ parallel: "none" });
+  });
+  it("takes threads where memory can be shared and more than one is asked for, unless a module is given", async () => {
+    fake.shared = true;
+    const { loadCore } = await loader();
+    expect((await loadCore({ backend: "wasm" })).info()).toMatchObject({ parallel: "workers", threads: 1 });
+    expect((await loadCore({ backend: "wasm", threads: 2 })).info()).toMatchObject({ parallel: "threads", threads: 2 });
+    expect((await loadCore({ backend: "wasm", parallel: "workers" })).info()).toMatchObject({ parallel: "workers" });
     const other = await loader();
-    expect((await other.loadCore({ backend: "wasm" })).info()).toMatchObject({ parallel: "none" });
+    expect((await other.loadCore({ backend: "wasm", wasmUrl: "here.wasm", threads: 2 })).info()).toMatchObject({ parallel: "workers" });
   });
 });
 

@@ -2,8 +2,9 @@
 import { platform } from "#platform";
 import type { Core, Parallel } from "./core.ts";
 import { TritlensError } from "./errors.ts";
-import { type Instance, instantiate } from "./instantiate.ts";
+import { type Instance, instantiate, instantiateShared } from "./instantiate.ts";
 import { pooledCore } from "./pool/pool.ts";
+import { threadedCore } from "./threads/threads.ts";
 
 /** Which core, and where the WASM module comes from. */
 export interface LoadOptions {
@@ -16,8 +17,9 @@ export interface LoadOptions {
   /** A compiled WASM module, for example one posted to a worker. */
   readonly wasmModule?: WebAssembly.Module;
   /**
-   * How WebAssembly uses more than one thread: `workers` shares steps out over instances in workers, `none` never does. `auto` takes what is there.
-   * `TRITLENS_PARALLEL` sets the default in Node. Results have the same bits either way.
+   * How WebAssembly uses more than one thread: `threads` over shared memory (Node; a worker of a cross-origin isolated page), `workers` by sharing steps out
+   * over instances in workers, `none` never. `auto` takes the first of these that there is; `threads` only when more than one is asked for here and no module
+   * is given. `TRITLENS_PARALLEL` sets the default in Node. Results have the same bits either way.
    */
   readonly parallel?: "auto" | Parallel;
   /** Threads, as {@link Core.setThreads} sets them; 1 when left out. */
@@ -69,8 +71,7 @@ async function nativeOrWasm(options: LoadOptions): Promise<Core> {
   try {
     return await once("native", async () => loadNative());
   } catch (error) {
-    const parallel = parallelOf(options);
-    if (!loaded.has(`wasm ${parallel}`)) platform.notice(`tritlens: ${firstLine(error)}; using WebAssembly`);
+    if (!loaded.has(`wasm ${parallelOf(options)}`)) platform.notice(`tritlens: ${firstLine(error)}; using WebAssembly`);
     return wasm(options);
   }
 }
@@ -93,27 +94,43 @@ function loadNative(): Core {
   }
 }
 
-/** What is asked for, or the best that this place has. */
-function parallelOf(options: LoadOptions): Parallel {
+/** What is asked for; `auto` where that is left to us. */
+function parallelOf(options: LoadOptions): "auto" | Parallel {
   const wanted = options.parallel ?? platform.env("TRITLENS_PARALLEL") ?? "auto";
-  switch (wanted) {
-    case "workers":
-    case "none":
-      return wanted;
-    case "auto":
-      return platform.hasWorkers() ? "workers" : "none";
-    default:
-      throw new TritlensError("E_BACKEND", `unknown way to use threads "${wanted}"`, { expected: "auto, workers or none", found: wanted });
+  if (wanted === "auto" || wanted === "threads" || wanted === "workers" || wanted === "none") return wanted;
+  throw new TritlensError("E_BACKEND", `unknown way to use threads "${wanted}"`, { expected: "auto, threads, workers or none", found: wanted });
+}
+
+async function wasm(options: LoadOptions): Promise<Core> {
+  const parallel = parallelOf(options);
+  if (parallel === "threads") return once("wasm threads", () => withThreads());
+  if (parallel !== "auto") return once(`wasm ${parallel}`, () => withoutSharing(options, parallel));
+  const shared = await sharedIfWanted(options);
+  if (shared) return shared;
+  const there = platform.hasWorkers() ? "workers" : "none";
+  return once(`wasm ${there}`, () => withoutSharing(options, there));
+}
+
+/** The build with threads, where it is of use: one thread has nothing of it, and a module that is given is of the build without. */
+async function sharedIfWanted({ threads = 1, wasmModule, wasmBinary, wasmUrl }: LoadOptions): Promise<Core | undefined> {
+  const given = wasmModule ?? wasmBinary ?? wasmUrl;
+  if (threads < 2 || given !== undefined || !platform.canShareMemory()) return undefined;
+  return once("wasm threads", () => withThreads()).catch(() => undefined);
+}
+
+async function withThreads(): Promise<Core> {
+  try {
+    const { core, module, memory } = await instantiateShared(await platform.wasmBytes("threads"));
+    return threadedCore(core, { module, memory, spawn: () => platform.spawnThread(), notice: (line) => platform.notice(line) });
+  } catch (cause) {
+    throw new TritlensError("E_BACKEND", `the WebAssembly core with threads did not load (${firstLine(cause)})`, { cause });
   }
 }
 
-function wasm(options: LoadOptions): Promise<Core> {
-  const parallel = parallelOf(options);
-  return once(`wasm ${parallel}`, async () => {
-    const { core, module } = await oneInstance(options);
-    if (parallel === "none") return core;
-    return pooledCore(core, { module, spawn: () => platform.spawnFollower(), notice: (line) => platform.notice(line) });
-  });
+async function withoutSharing(options: LoadOptions, parallel: "workers" | "none"): Promise<Core> {
+  const { core, module } = await oneInstance(options);
+  if (parallel === "none") return core;
+  return pooledCore(core, { module, spawn: () => platform.spawnFollower(), notice: (line) => platform.notice(line) });
 }
 
 /** The generated package holds one instance a thread, whatever is built around it. */
@@ -127,7 +144,7 @@ function oneInstance(options: LoadOptions): Promise<Instance> {
 
 async function loadWasm(options: LoadOptions): Promise<Instance> {
   try {
-    return await instantiate(options.wasmModule ?? options.wasmBinary ?? options.wasmUrl ?? (await platform.wasmBytes()));
+    return await instantiate(options.wasmModule ?? options.wasmBinary ?? options.wasmUrl ?? (await platform.wasmBytes("wasm")));
   } catch (cause) {
     throw new TritlensError("E_BACKEND", `the WebAssembly core did not load (${firstLine(cause)})`, { cause });
   }

@@ -21,8 +21,7 @@ export function workerService(): Answers {
   return {
     async open({ wasmUrl, wasmModule, parallel, threads, ...wanted }) {
       const source = { ...(wasmUrl ? { wasmUrl } : {}), ...(wasmModule ? { wasmModule } : {}) };
-      const core = await loadCore({ ...source, ...(parallel ? { parallel } : {}) });
-      if (threads !== undefined || core.backend === "wasm") core.setThreads(threads ?? defaultThreads());
+      const core = await loadCore({ ...source, ...(parallel ? { parallel } : {}), threads: threads ?? defaultThreads() });
       const next = Model.fromConfig(wanted.config, { core, seed: wanted.seed ?? 0 });
       model?.dispose();
       [model, made] = [next, wanted];

@@ -17,12 +17,16 @@ export interface Platform {
   notice(line: string): void;
   /** The native core. Throws when the addon is missing or does not fit this machine. */
   loadNative(): Core;
-  /** Bytes of the packaged WASM module, or undefined when the module's own URL is to be fetched. */
-  wasmBytes(): Promise<Uint8Array | undefined>;
+  /** Bytes of a packaged WASM module, or undefined when the module's own URL is to be fetched. */
+  wasmBytes(build: "wasm" | "threads"): Promise<Uint8Array | undefined>;
   /** Whether workers can be started here. */
   hasWorkers(): boolean;
   /** Starts a worker that computes lanes for a leader (core/pool). */
   spawnFollower(): Line;
+  /** Whether memory can be shared with workers, and this thread may wait for them. */
+  canShareMemory(): boolean;
+  /** Starts a worker that becomes a thread of the build with shared memory (core/threads). */
+  spawnThread(): Line;
   readFile(path: string): Promise<Uint8Array>;
   writeFileAtomic(path: string, bytes: Uint8Array): Promise<void>;
   lockFolder(folder: string): Promise<FolderLock>;
