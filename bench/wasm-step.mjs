@@ -8,6 +8,7 @@ const { train } = modularAddition({ p });
 
 async function side(parallel, threads, mode) {
   const core = await loadCore({ backend: "wasm", parallel });
+  core.setThreads(threads);
   const model = Model.fromConfig(liConfig({ p, mode }), { core, seed: 3 });
   const trainer = core.openTrainer(model.program, JSON.stringify(CONFIG));
   core.setData(trainer, 0, train.tokens.data, train.targets);
@@ -26,6 +27,8 @@ for (const mode of ["fp32", "li_ternary"])
   for (const [parallel, threads] of [
     ["none", 1],
     ["workers", 2],
+    ["threads", 1],
+    ["threads", 2],
   ])
     sides.push(await side(parallel, threads, mode));
 for (let round = 0; round < 9; round++)

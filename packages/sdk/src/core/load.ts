@@ -29,6 +29,7 @@ export interface LoadOptions {
 const loaded = new Map<string, Promise<Core>>();
 let instance: Promise<Instance> | undefined;
 let first: Core | undefined;
+let noticed = false;
 
 /**
  * Loads a core. Calls share one core a backend, and the first one loaded becomes the default of `Model.fromConfig`.
@@ -71,7 +72,8 @@ async function nativeOrWasm(options: LoadOptions): Promise<Core> {
   try {
     return await once("native", async () => loadNative());
   } catch (error) {
-    if (!loaded.has(`wasm ${parallelOf(options)}`)) platform.notice(`tritlens: ${firstLine(error)}; using WebAssembly`);
+    if (!noticed) platform.notice(`tritlens: ${firstLine(error)}; using WebAssembly`);
+    noticed = true;
     return wasm(options);
   }
 }
