@@ -9,7 +9,7 @@ import { asProgram, root, StepError } from "./lib/run.mjs";
 
 /** Who owns an arena is the one difference: native passes it to every step, WASM says where it lies. */
 const ARENA_FUNCTIONS = ["step", "loss", "seedGrad", "stepBack"];
-const ONLY_WASM = ["arenaPtr", "panicMessage", "start", "initSync", "default"];
+const ONLY_WASM = ["arenaPtr", "lanePtr", "compiledModule", "panicMessage", "start", "initSync", "default"];
 /** The native adapter holds the arenas, so `Core` has one function for a pair of ours. */
 const CORE_NAMES = { arenaLen: "arena" };
 

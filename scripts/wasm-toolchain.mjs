@@ -10,7 +10,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { cacheDir } from "./lib/cache.mjs";
-import { canUseDebian, DEBIAN_RUSTC, debianStd, hasTarget } from "./lib/debian-rust.mjs";
+import { buildStd, canUseDebian, DEBIAN_RUSTC, debianStd, hasTarget, holds, installDebianRust } from "./lib/debian-rust.mjs";
 import { asProgram, capture, root, run, StepError, say, which, windows } from "./lib/run.mjs";
 
 const TARGET = "wasm32-unknown-unknown";
@@ -29,6 +29,27 @@ async function rustcForWasm() {
   if (hasTarget(DEBIAN_RUSTC, TARGET)) return DEBIAN_RUSTC;
   await debianFallback();
   return DEBIAN_RUSTC;
+}
+
+/**
+ * A sysroot whose standard library has atomics, for the build with shared memory; null, with the reason said, where it cannot be had. It needs the library's
+ * sources with vendored crates, which Debian's packages have; -Zbuild-std is an unstable flag, which RUSTC_BOOTSTRAP lets a stable compiler take.
+ */
+async function atomicsSysroot() {
+  if (!canUseDebian()) {
+    console.log("  no threads build: it needs the sources of the Rust library, which Debian's packages bring (as root)");
+    return null;
+  }
+  await installDebianRust(DEBIAN_LINKER);
+  const version = capture(DEBIAN_RUSTC, ["--version"])?.replace(/\W+/g, "-") ?? "unknown";
+  const folder = cacheDir(`wasm-atomics-${version}`);
+  const sysroot = join(folder, "sysroot");
+  const lib = join(sysroot, "lib", "rustlib", TARGET, "lib");
+  if (holds(lib, "std")) return sysroot;
+  say(`Compiling the Rust standard library for ${TARGET} with atomics`);
+  const flags = "-C target-feature=+atomics,+bulk-memory,+mutable-globals -C embed-bitcode=yes";
+  await buildStd(TARGET, "std,panic_abort", { folder: join(folder, "crate"), lib, flags });
+  return sysroot;
 }
 
 /** Gives Debian's compiler a standard library for WASM (about a minute and a half, once a machine). */
@@ -67,6 +88,23 @@ export async function wasmEnvironment() {
   const rustc = await rustcForWasm();
   const folders = [await cargoTool("wasm-bindgen-cli", "wasm-bindgen", bindgenVersion()), await cargoTool("wasm-pack", "wasm-pack", WASM_PACK)];
   return { PATH: [...folders, process.env.PATH].join(delimiter), ...(rustc ? { RUSTC: rustc } : {}) };
+}
+
+/** What the linker is told for memory that instances share; the exports are those from which wasm-bindgen makes each thread its own stack and locals. */
+const SHARED_MEMORY = [
+  "--shared-memory",
+  "--import-memory",
+  "--max-memory=2147483648",
+  ...["__wasm_init_tls", "__tls_size", "__tls_align", "__tls_base", "__heap_base"].map((name) => `--export=${name}`),
+];
+
+/** As {@link wasmEnvironment}, for the build with threads; null where it cannot be made. */
+export async function threadsEnvironment() {
+  const sysroot = await atomicsSysroot();
+  if (!sysroot) return null;
+  const features = "-C target-feature=+simd128,+atomics,+bulk-memory,+mutable-globals";
+  const flags = [`--sysroot ${sysroot}`, features, ...SHARED_MEMORY.map((flag) => `-C link-arg=${flag}`)];
+  return { ...(await wasmEnvironment()), RUSTC: DEBIAN_RUSTC, RUSTFLAGS: flags.join(" ") };
 }
 
 await asProgram(import.meta, async () => {

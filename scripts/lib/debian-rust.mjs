@@ -2,7 +2,7 @@
  * A standard library for a target that rustup cannot fetch: Debian's compiler for browsers comes with the library's sources and their vendored
  * crates, which are compiled here once a machine and put into that compiler's sysroot.
  */
-import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cacheDir } from "./cache.mjs";
 import { capture, run, StepError, say, which } from "./run.mjs";
@@ -14,7 +14,9 @@ const DEBIAN_CARGO = "/usr/bin/cargo";
 const LIBRARY = "/usr/lib/rustlib/src/rust/library";
 
 const libFolder = (rustc, target) => join(capture(rustc, ["--print", "sysroot"]) ?? "", "lib", "rustlib", target, "lib");
-const holds = (folder, crate) => existsSync(folder) && readdirSync(folder).some((name) => name.startsWith(`lib${crate}-`) && name.endsWith(".rlib"));
+/** Whether a folder holds a crate of the standard library. */
+export const holds = (folder, crate) =>
+  existsSync(folder) && readdirSync(folder).some((name) => name.startsWith(`lib${crate}-`) && name.endsWith(".rlib"));
 
 /** Whether a compiler runs and has `crate` (std, test) of the standard library for a target. */
 export const hasTarget = (rustc, target, crate = "std") => capture(rustc, ["--version"]) !== null && holds(libFolder(rustc, target), crate);
@@ -32,22 +34,33 @@ export async function aptInstall(packages) {
   await run("apt-get install", "apt-get", args, { env: { DEBIAN_FRONTEND: "noninteractive" } });
 }
 
-/** Compiles the library for a target (one to two minutes), with `crates` as `-Zbuild-std` names them; `packages` are what else linking takes. */
-export async function debianStd(target, crates, packages) {
+/** Installs the compiler, the library's sources and what else linking takes, where one of them is missing. */
+export async function installDebianRust(packages) {
   const needed = [...PACKAGES, ...packages];
   if (capture("dpkg", ["-s", ...needed]) === null) await aptInstall(needed);
+}
+
+/** Compiles the library for a target (one to two minutes) into the compiler's own sysroot; `crates` as `-Zbuild-std` names them, `packages` are what else linking takes. */
+export async function debianStd(target, crates, packages) {
+  await installDebianRust(packages);
   say(`Compiling the Rust standard library for ${target}`);
-  const folder = emptyCrate(cacheDir(`std-${target}`));
-  const env = { RUSTC: DEBIAN_RUSTC, RUSTC_BOOTSTRAP: "1", CARGO_TARGET_DIR: join(folder, "target"), RUSTFLAGS: "" };
-  await run(`standard library for ${target}`, DEBIAN_CARGO, ["build", "--release", `-Zbuild-std=${crates}`, "--target", target], {
-    cwd: folder,
-    env,
-  });
-  const built = join(folder, "target", target, "release", "deps");
   const lib = libFolder(DEBIAN_RUSTC, target);
-  mkdirSync(lib, { recursive: true });
-  for (const name of readdirSync(built).filter((file) => file.endsWith(".rlib"))) cpSync(join(built, name), join(lib, name));
+  await buildStd(target, crates, { folder: cacheDir(`std-${target}`), lib, flags: "" });
   if (!hasTarget(DEBIAN_RUSTC, target)) throw new StepError(`no standard library in ${lib} after building it`);
+}
+
+/** Compiles the library's `crates` for a target with rustc's `flags`, in `folder`, and copies it to `lib`. */
+export async function buildStd(target, crates, { folder, lib, flags }) {
+  const crate = emptyCrate(folder);
+  // A library left by an interrupted build would come along.
+  rmSync(join(crate, "target"), { recursive: true, force: true });
+  const env = { RUSTC: DEBIAN_RUSTC, RUSTC_BOOTSTRAP: "1", CARGO_TARGET_DIR: join(crate, "target"), RUSTFLAGS: flags };
+  const args = ["build", "--release", `-Zbuild-std=${crates}`, "--target", target];
+  await run(`standard library for ${target}`, DEBIAN_CARGO, args, { cwd: crate, env });
+  const built = join(crate, "target", target, "release", "deps");
+  mkdirSync(lib, { recursive: true });
+  const libraries = readdirSync(built).filter((file) => file.endsWith(".rlib") && !file.startsWith("libempty"));
+  for (const name of libraries) cpSync(join(built, name), join(lib, name));
 }
 
 /** A crate with nothing in it, whose dependencies (those of the standard library) come from the vendored sources. */

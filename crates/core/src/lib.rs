@@ -11,7 +11,6 @@ pub mod formats;
 pub mod ops;
 pub mod optim;
 pub mod packed;
-mod packed_surface;
 pub mod par;
 pub mod program;
 pub mod quant;

@@ -5,7 +5,7 @@ use crate::error::{CoreError, Result, codes};
 /// Most threads one may ask for.
 pub const MAX_THREADS: u32 = 256;
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
 mod imp {
     use super::{CoreError, MAX_THREADS, Result, codes};
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,9 +26,12 @@ mod imp {
     }
 
     fn build(n: u32) -> Result<Arc<rayon::ThreadPool>> {
-        rayon::ThreadPoolBuilder::new()
+        let builder = rayon::ThreadPoolBuilder::new()
             .num_threads(n as usize)
-            .thread_name(|i| format!("tritlens-{i}"))
+            .thread_name(|i| format!("tritlens-{i}"));
+        #[cfg(target_arch = "wasm32")]
+        let builder = builder.spawn_handler(super::workers::wait_for_a_worker);
+        builder
             .build()
             .map(Arc::new)
             .map_err(|e| CoreError::new(codes::MEMORY, format!("cannot start {n} threads: {e}")))
@@ -121,11 +124,11 @@ mod imp {
     }
 }
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", not(target_feature = "atomics")))]
 mod imp {
     use super::{CoreError, MAX_THREADS, Result, codes};
 
-    /// WebAssembly runs on one thread, whatever is asked for.
+    /// WebAssembly without shared memory runs on one thread, whatever is asked for.
     pub fn set_threads(n: u32) -> Result<u32> {
         if n == 0 || n > MAX_THREADS {
             return Err(CoreError::new(codes::RANGE, "number of threads out of range")
@@ -156,4 +159,28 @@ mod imp {
     }
 }
 
+/// Threads of WebAssembly are workers that JavaScript starts: each has its own instance over the same memory and offers itself to a pool that was built.
+#[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
+mod workers {
+    use std::collections::VecDeque;
+    use std::io;
+    use std::sync::{Mutex, PoisonError};
+
+    static WAITING: Mutex<VecDeque<rayon::ThreadBuilder>> = Mutex::new(VecDeque::new());
+
+    /// Takes note of a thread that a pool wants.
+    pub(super) fn wait_for_a_worker(thread: rayon::ThreadBuilder) -> io::Result<()> {
+        WAITING.lock().unwrap_or_else(PoisonError::into_inner).push_back(thread);
+        Ok(())
+    }
+
+    /// Runs as one of the threads that are waited for, until its pool is given up; false when none is.
+    pub fn run_thread() -> bool {
+        let waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        waiting.map(rayon::ThreadBuilder::run).is_some()
+    }
+}
+
 pub use imp::{each, for_each, join, set_threads, threads};
+#[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
+pub use workers::run_thread;

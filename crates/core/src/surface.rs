@@ -3,6 +3,9 @@
 //!
 //! Handles are looked up in tables; each object has its own lock that is only ever tried, never waited for: an object in use gives `E_BUSY`.
 
+mod lanes;
+mod packed;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -13,10 +16,11 @@ use crate::error::{CoreError, Result, check_len, codes};
 use crate::par;
 use crate::program::Program;
 use crate::program::Run;
-use crate::train::Trainer;
+use crate::train::{LANES, Trainer};
 
 pub use crate::arrays::*;
-pub use crate::packed_surface::*;
+pub use lanes::*;
+pub use packed::*;
 
 struct OpenRun {
     program: Arc<Mutex<Program>>,
@@ -29,7 +33,7 @@ struct OpenTrainer {
     cancel: Arc<AtomicBool>,
 }
 
-pub(crate) type Table<T> = Mutex<BTreeMap<u32, Arc<T>>>;
+type Table<T> = Mutex<BTreeMap<u32, Arc<T>>>;
 static PROGRAMS: Table<Mutex<Program>> = Mutex::new(BTreeMap::new());
 static RUNS: Table<Mutex<OpenRun>> = Mutex::new(BTreeMap::new());
 static TRAINERS: Table<OpenTrainer> = Mutex::new(BTreeMap::new());
@@ -40,25 +44,25 @@ fn table<T>(t: &Table<T>) -> MutexGuard<'_, BTreeMap<u32, Arc<T>>> {
     t.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(crate) fn insert<T>(t: &Table<T>, value: T) -> u32 {
+fn insert<T>(t: &Table<T>, value: T) -> u32 {
     let handle = NEXT.fetch_add(1, Ordering::Relaxed);
     table(t).insert(handle, Arc::new(value));
     handle
 }
 
-pub(crate) fn find<T>(t: &Table<T>, handle: u32, what: &str) -> Result<Arc<T>> {
+fn find<T>(t: &Table<T>, handle: u32, what: &str) -> Result<Arc<T>> {
     table(t)
         .get(&handle)
         .cloned()
         .ok_or_else(|| CoreError::new(codes::CLOSED, format!("this {what} is closed")))
 }
 
-pub(crate) fn close<T>(t: &Table<T>, handle: u32) {
+fn close<T>(t: &Table<T>, handle: u32) {
     let removed = table(t).remove(&handle);
     drop(removed);
 }
 
-pub(crate) fn lock<'a, T>(m: &'a Mutex<T>, what: &str) -> Result<MutexGuard<'a, T>> {
+fn lock<'a, T>(m: &'a Mutex<T>, what: &str) -> Result<MutexGuard<'a, T>> {
     match m.try_lock() {
         Ok(guard) => Ok(guard),
         Err(TryLockError::WouldBlock) => {
@@ -189,7 +193,7 @@ pub fn param_codes(program: u32, index: u32, out: &mut [i8]) -> Result<f64> {
     })
 }
 
-pub(crate) fn copy<T: Copy>(name: &str, from: &[T], to: &mut [T]) -> Result<()> {
+fn copy<T: Copy>(name: &str, from: &[T], to: &mut [T]) -> Result<()> {
     check_len(&format!("room for {name}"), from.len(), to.len())?;
     to.copy_from_slice(from);
     Ok(())
@@ -280,7 +284,7 @@ pub fn open_trainer(program: u32, config: &str) -> Result<u32> {
 
 /// Names of the numbers a step gives: JSON.
 pub fn describe_trainer(trainer: u32) -> Result<String> {
-    with_trainer(trainer, |t| Ok(json!({"columns": t.columns()}).to_string()))
+    with_trainer(trainer, |t| Ok(json!({"columns": t.columns(), "lanes": LANES}).to_string()))
 }
 
 /// Sets a data set.

@@ -8,8 +8,10 @@ mod agree;
 #[path = "../tests/dense.rs"]
 mod dense;
 mod host;
+#[path = "../tests/quads.rs"]
+mod quads;
 
-const TESTS: [(&str, fn()); 25] = [
+const TESTS: [(&str, fn()); 29] = [
     ("the_expected_tables_run", agree::the_expected_tables_run),
     ("elementwise", agree::elementwise),
     ("reductions", agree::reductions),
@@ -35,9 +37,15 @@ const TESTS: [(&str, fn()); 25] = [
     ("rows_of_one_value", agree::edges::rows_of_one_value),
     ("equals_the_triple_loop", dense::equals_the_triple_loop_for_all_transposes),
     ("beta_zero_does_not_read_the_result", dense::beta_zero_does_not_read_the_result),
+    ("quads_lose_nothing", quads::nothing_is_lost),
+    ("quads_are_exact", quads::products_are_exact),
+    ("quads_do_not_overflow", quads::fields_do_not_overflow),
+    ("quads_refuse_what_is_no_code", quads::what_is_no_code_is_refused),
 ];
 
 fn main() {
+    // A panic ends WebAssembly without a word of its own.
+    std::panic::set_hook(Box::new(|info| host::say(&info.to_string())));
     for (name, test) in TESTS {
         test();
         host::say(&format!("{name} ... ok"));

@@ -83,6 +83,9 @@ pub(crate) trait Lanes {
     /// +1 where the lowest bit is set, else -1.
     unsafe fn sign(a: Self::I) -> Self::F;
 
+    /// Rows whose weighted gradients are taken together (2 or 4): as many as have their sums in registers.
+    const MIX_ROWS: usize = 4;
+
     /// How many of 64 bytes differ.
     unsafe fn diff(a: *const i8, b: *const i8) -> u32;
 }

@@ -24,6 +24,7 @@ mod lanes;
 pub mod layouts;
 mod math;
 mod pack;
+pub mod quads;
 mod scalar;
 mod table;
 

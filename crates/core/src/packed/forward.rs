@@ -4,8 +4,8 @@
 
 use tritlens_kernels::{self as k, PackedRows};
 
-use super::PackedLinear;
-use crate::error::{CoreError, Result, check_len, codes};
+use super::{PackedLinear, Quads};
+use crate::error::{CoreError, Result, check_len, codes, zeros};
 use crate::par;
 
 /// How activations enter the product.
@@ -52,6 +52,9 @@ impl PackedLinear {
         if m == 0 {
             return Ok(());
         }
+        if how == Activations::Int8 {
+            self.prepare_quads()?;
+        }
         let mut scratch = std::mem::take(&mut self.scratch);
         let result = match how {
             Activations::Int8 => self.forward_int8(x, m, &mut scratch, y),
@@ -70,7 +73,7 @@ impl PackedLinear {
         let sums = room(&mut s.sums, m * rows)?;
         for g in 0..self.shape.groups() {
             let part = columns(codes, cols, g * group, group, m, &mut s.part)?;
-            product(self.group(g), part, m, sums, k::packed_rows_i8);
+            self.integer_products(g, part, m, sums);
             for i in 0..m {
                 let total = self.has_shifts().then(|| row_sum(&part[i * group..][..group]));
                 let (y, sums) = (&mut y[i * rows..][..rows], &sums[i * rows..][..rows]);
@@ -78,6 +81,31 @@ impl PackedLinear {
             }
         }
         Ok(())
+    }
+
+    /// Lays the codes out as WebAssembly's products want them (2 bits a code, beside the packed ones, which other calls need): without it a product there
+    /// spends most of its time on decoding. Groups are products of their own and stay as they are.
+    fn prepare_quads(&mut self) -> Result<()> {
+        if !cfg!(target_arch = "wasm32") || self.quads.is_some() || self.shape.groups() > 1 {
+            return Ok(());
+        }
+        let (rows, cols) = (self.shape.rows, self.shape.cols);
+        let mut bytes = zeros(k::quads::bytes(rows, cols))?;
+        let mut sums = zeros(rows)?;
+        k::quads::repack(self.format, &self.bytes, rows, cols, &mut bytes, &mut sums)
+            .map_err(|e| CoreError::new(codes::FORMAT, e.to_string()))?;
+        self.quads = Some(Quads { bytes, sums });
+        Ok(())
+    }
+
+    fn integer_products(&self, g: usize, x: &[i8], m: usize, y: &mut [i32]) {
+        match &self.quads {
+            Some(q) => {
+                let (rows, cols) = (self.shape.rows, self.shape.cols);
+                k::quads::matmul_i8((&q.bytes, &q.sums), rows, cols, x, m, y);
+            }
+            None => product(self.group(g), x, m, y, k::packed_rows_i8),
+        }
     }
 
     fn forward_f32(&self, x: &[f32], m: usize, s: &mut Scratch, y: &mut [f32]) -> Result<()> {

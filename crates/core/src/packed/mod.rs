@@ -63,6 +63,12 @@ impl PackedShape {
     }
 }
 
+/// Codes in `kernels::quads`' layout, and the sum of each row.
+struct Quads {
+    bytes: Vec<u8>,
+    sums: Vec<i32>,
+}
+
 /// A linear layer with packed weights.
 pub struct PackedLinear {
     format: Format,
@@ -73,6 +79,8 @@ pub struct PackedLinear {
     /// None, or `rows * groups`.
     shifts: Vec<f32>,
     transposed: Option<Vec<u8>>,
+    /// The codes as WebAssembly's products want them, made at the first one.
+    quads: Option<Quads>,
     scratch: forward::Scratch,
 }
 
@@ -105,7 +113,7 @@ impl PackedLinear {
         }
         check_codes(format, shape, &bytes)?;
         let scratch = forward::Scratch::default();
-        Ok(Self { format, shape, bytes, scales, shifts, transposed: None, scratch })
+        Ok(Self { format, shape, bytes, scales, shifts, transposed: None, quads: None, scratch })
     }
 
     /// Packs codes `[rows, cols]`.

@@ -8,6 +8,17 @@ use crate::program::plan::Plan;
 use crate::program::scratch::Scratch;
 use crate::train::data::Data;
 
+/// What a lane's numbers are good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// Nothing: they are of an earlier step.
+    Nothing,
+    /// Loss and hits.
+    Loss,
+    /// Loss and gradients.
+    Gradient,
+}
+
 /// One part of a step: its own arenas and gradients.
 pub(super) struct Lane {
     pub(super) tile: Vec<f32>,
@@ -21,6 +32,8 @@ pub(super) struct Lane {
     /// Sum of weighted losses and number of right answers (merged examples counted as often as they stand for).
     pub(super) loss: f64,
     pub(super) hits: f64,
+    /// For steps whose lanes are computed apart (`trainer/shard.rs`).
+    pub(super) holds: Holds,
 }
 
 impl Lane {
@@ -38,6 +51,7 @@ impl Lane {
             written: vec![false; plan.nodes.len()],
             loss: 0.0,
             hits: 0.0,
+            holds: Holds::Nothing,
         })
     }
 
@@ -45,6 +59,7 @@ impl Lane {
         self.shared_grad.fill(0.0);
         self.param_grad.fill(0.0);
         (self.loss, self.hits) = (0.0, 0.0);
+        self.holds = Holds::Nothing;
     }
 }
 

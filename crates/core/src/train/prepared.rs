@@ -1,5 +1,7 @@
 //! A data set cut into tiles and lanes, with the memory to run it: forward and backward over all of it, without the optimiser.
 
+use std::ops::Range;
+
 use crate::error::{Result, zeros};
 use crate::par;
 use crate::program::Program;
@@ -62,10 +64,12 @@ impl Prepared {
     pub(super) fn for_each_tile(
         &mut self,
         program: &Program,
+        lanes: Range<usize>,
         f: impl Fn(&mut Lane, TileJob<'_>) + Sync,
     ) {
         let (plan, data, shared) = (&self.plan, &self.data, &self.shared[..]);
-        let mut jobs: Vec<(usize, &mut Lane)> = self.lanes.iter_mut().enumerate().collect();
+        let all = self.lanes.iter_mut().enumerate();
+        let mut jobs: Vec<(usize, &mut Lane)> = all.skip(lanes.start).take(lanes.len()).collect();
         par::for_each(&mut jobs, |(l, lane)| {
             lane.clear();
             for (lo, hi) in tiles(data.examples(), plan.examples, *l) {
@@ -74,16 +78,16 @@ impl Prepared {
         });
     }
 
-    pub(super) fn lanes_forward_backward(&mut self, program: &Program) {
-        self.for_each_tile(program, |lane, job| {
+    pub(super) fn lanes_forward_backward(&mut self, program: &Program, lanes: Range<usize>) {
+        self.for_each_tile(program, lanes, |lane, job| {
             job.forward(lane);
             job.loss(lane, true);
             job.backward(lane);
         });
     }
 
-    pub(super) fn lanes_forward(&mut self, program: &Program) {
-        self.for_each_tile(program, |lane, job| {
+    pub(super) fn lanes_forward(&mut self, program: &Program, lanes: Range<usize>) {
+        self.for_each_tile(program, lanes, |lane, job| {
             job.forward(lane);
             job.loss(lane, false);
         });

@@ -3,6 +3,8 @@
 //! A step cuts the examples into tiles whose activations fit into the cache, deals the tiles to a fixed number of lanes, and gives each lane
 //! its own gradient; lanes run on any number of threads and are added in lane order, so the result does not depend on the threads.
 
+mod shard;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +16,7 @@ use crate::program::{NodeSpec, Params, Program};
 use crate::quant::Quant;
 use crate::train::config::TrainConfig;
 use crate::train::data::Data;
-use crate::train::prepared::Prepared;
+use crate::train::prepared::{LANES, Prepared};
 
 /// Trains a program on a data set.
 pub struct Trainer {
@@ -118,6 +120,7 @@ impl Trainer {
         check_len("state", target.len(), data.len())?;
         target.copy_from_slice(data);
         self.codes.clear();
+        self.forget_lanes();
         Ok(())
     }
 
@@ -161,7 +164,7 @@ impl Trainer {
         self.program.params.refresh();
         self.remember_codes();
         set.forward_shared(&self.program);
-        set.lanes_forward_backward(&self.program);
+        set.lanes_forward_backward(&self.program, 0..LANES);
         set.gather_gradients(&self.program, &mut self.grad);
         let loss = set.lanes.iter().map(|l| l.loss).sum::<f64>();
         self.check_finite(loss)?;
@@ -229,7 +232,7 @@ impl Trainer {
             return Err(CoreError::new(codes::RANGE, format!("data set {which} was not set")));
         };
         set.forward_shared(&self.program);
-        set.lanes_forward(&self.program);
+        set.lanes_forward(&self.program, 0..LANES);
         let loss = set.lanes.iter().map(|l| l.loss).sum();
         let hits: f64 = set.lanes.iter().map(|l| l.hits).sum();
         Ok((loss, hits / set.data.total as f64))

@@ -7,7 +7,7 @@ mod aarch64;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod share;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-mod wasm32;
+pub(crate) mod wasm32;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 

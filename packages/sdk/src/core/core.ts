@@ -13,9 +13,17 @@ export interface CoreInfo {
   isa: string;
   /** Every instruction set this machine and build can run, best first. */
   isas: string[];
-  /** Threads of the core's pool (1 in WebAssembly). */
+  /** Threads in use. */
   threads: number;
+  /**
+   * What more than one thread would be: `threads` (a pool that shares memory: native, and WebAssembly where the page is cross-origin isolated), `workers`
+   * (instances that hand gradients over), `none`.
+   */
+  parallel: Parallel;
 }
+
+/** How a core can use several threads. */
+export type Parallel = "threads" | "workers" | "none";
 
 /** One parameter of a compiled program. Matrices of linear layers are stored `[out, in]`, row-major. */
 export interface ParamInfo {
@@ -73,6 +81,8 @@ export interface RunInfo {
 export interface TrainerInfo {
   /** `loss`, `lr`, and `flips.NAME` for every quantised parameter. */
   columns: string[];
+  /** Parts every step is cut into, and the most threads it can use. */
+  lanes: number;
 }
 
 /** A compiled program. A plain number, branded so that handles cannot be mixed up. */
@@ -125,7 +135,7 @@ export interface Core {
 
   /** Version, instruction sets and threads. */
   info(): CoreInfo;
-  /** Sets the size of the thread pool; returns what is in force (always 1 in WebAssembly). */
+  /** Sets the number of threads; returns what is in force (1 where `info().parallel` is `none`). E_RANGE outside of 1 to 256. */
   setThreads(threads: number): number;
 
   /** Compiles a Spec (JSON, see spec/spec.ts) into a program. */
@@ -199,6 +209,28 @@ export interface Core {
   cancelTrainer(trainer: TrainerHandle): void;
   /** Forgets a trainer. */
   closeTrainer(trainer: TrainerHandle): void;
+
+  /**
+   * A step shared out over several instances that hold the same program, data and parameters: each calls `runLanes` for some of the lanes, one of them
+   * gathers what the others computed (`writeLane`, `writeLaneSums`) and ends the step. The result has the same bits as `trainSteps`.
+   *
+   * `laneLen` tells the elements of a lane's gradient: of the parameters (part 0), of the shared activations (part 1).
+   */
+  laneLen(trainer: TrainerHandle, part: number): number;
+  /** Computes lanes `first` to `first + count` of data set `which`, with gradients (`backward`, set 0 alone) or only losses. */
+  runLanes(trainer: TrainerHandle, which: number, first: number, count: number, backward: boolean): void;
+  /** Copies part of a lane's gradient into `out`. */
+  readLane(trainer: TrainerHandle, lane: number, part: number, out: Float32Array): void;
+  /** Replaces part of a lane's gradient. */
+  writeLane(trainer: TrainerHandle, lane: number, part: number, data: Float32Array): void;
+  /** Reads a lane's loss and hits. */
+  readLaneSums(trainer: TrainerHandle, which: number, lane: number, out: Float64Array): void;
+  /** Replaces a lane's loss and hits, and says that it is complete (`backward`: its gradient, too). */
+  writeLaneSums(trainer: TrainerHandle, which: number, lane: number, sums: Float64Array, backward: boolean): void;
+  /** Ends a step whose lanes are complete; `out` receives `columns` numbers. E_SHAPE when a lane is missing, E_NONFINITE as `trainSteps`. */
+  finishStep(trainer: TrainerHandle, out: Float64Array): void;
+  /** Mean loss and accuracy on a data set whose lanes are complete. */
+  finishEvaluation(trainer: TrainerHandle, which: number): [loss: number, accuracy: number];
 
   /** Bytes a packed matrix of [rows, cols] takes in a format: `binary`, `ternary2`, `ternary5`, `hf`, `tq1_0`, `tq2_0`, `q8_0`, `q4_0`, `q1_0`, `q2_0`, `i2_s`. */
   packedBytes(format: string, rows: number, cols: number): number;

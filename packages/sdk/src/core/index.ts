@@ -5,6 +5,7 @@ export {
   DONE,
   type PackedHandle,
   type PackedInfo,
+  type Parallel,
   type ParamInfo,
   type ProgramHandle,
   type ProgramInfo,

@@ -19,6 +19,7 @@ export interface NativeBinding extends Functions {
   closeRun(run: number): void;
   trainSteps(trainer: number, n: number, out: Float64Array): Promise<number>;
   evaluate(trainer: number, which: number): Promise<[number, number]>;
+  finishEvaluation(trainer: number, which: number): number[];
 }
 
 function guard<T>(call: () => T): T {
@@ -50,7 +51,7 @@ export function nativeCore(binding: NativeBinding): Core {
   return {
     backend: "native",
     ...sharedCalls(binding, guard),
-    info: () => guard(() => JSON.parse(binding.info()) as CoreInfo),
+    info: () => guard(() => ({ ...(JSON.parse(binding.info()) as CoreInfo), parallel: "threads" })),
     describe: (program) => guard(() => JSON.parse(binding.describe(program)) as ProgramInfo),
     describeRun: (run) => guard(() => JSON.parse(binding.describeRun(run)) as RunInfo),
     describePacked: (layer) => guard(() => JSON.parse(binding.describePacked(layer)) as PackedInfo),
@@ -84,6 +85,7 @@ export function nativeCore(binding: NativeBinding): Core {
     },
     trainSteps: (trainer: TrainerHandle, n, out) => guardAsync(() => binding.trainSteps(trainer, n, out)),
     evaluate: (trainer: TrainerHandle, which) => guardAsync(() => binding.evaluate(trainer, which)),
+    finishEvaluation: (trainer, which) => guard(() => binding.finishEvaluation(trainer, which)) as [number, number],
   };
 }
 

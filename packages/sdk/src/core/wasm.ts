@@ -23,6 +23,9 @@ export interface WasmBinding extends Functions {
   closeRun(run: number): void;
   trainSteps(trainer: number, n: number, out: Float64Array): number;
   evaluate(trainer: number, which: number): ArrayLike<number>;
+  finishEvaluation(trainer: number, which: number): ArrayLike<number>;
+  laneLen(trainer: number, part: number): number;
+  lanePtr(trainer: number, lane: number, part: number): number;
   panicMessage(): string | undefined;
 }
 
@@ -37,10 +40,14 @@ export function wasmCore(binding: WasmBinding, memory: WebAssembly.Memory): Core
     views.set(run, view);
     return view;
   };
+  const shared = sharedCalls(binding, guard);
+  /** A lane's gradient where it lies: reading and writing it there saves the copies that a call's arguments would make. */
+  const lane = (trainer: number, index: number, part: number): Float32Array =>
+    guard(() => new Float32Array(memory.buffer, binding.lanePtr(trainer, index, part), binding.laneLen(trainer, part)));
   return {
     backend: "wasm",
-    ...sharedCalls(binding, guard),
-    info: () => guard(() => JSON.parse(binding.info()) as CoreInfo),
+    ...shared,
+    info: () => guard(() => ({ ...(JSON.parse(binding.info()) as CoreInfo), parallel: "none" })),
     describe: (program) => guard(() => JSON.parse(binding.describe(program)) as ProgramInfo),
     describeRun: (run) => guard(() => JSON.parse(binding.describeRun(run)) as RunInfo),
     describePacked: (layer) => guard(() => JSON.parse(binding.describePacked(layer)) as PackedInfo),
@@ -60,6 +67,21 @@ export function wasmCore(binding: WasmBinding, memory: WebAssembly.Memory): Core
     async evaluate(trainer, which) {
       const [loss, accuracy] = Array.from(guard(() => binding.evaluate(trainer, which)));
       return [loss as number, accuracy as number];
+    },
+    finishEvaluation(trainer, which) {
+      const [loss, accuracy] = Array.from(guard(() => binding.finishEvaluation(trainer, which)));
+      return [loss as number, accuracy as number];
+    },
+    // Another length, or a transferred array, is for the core to name.
+    readLane(trainer, index, part, out) {
+      const from = lane(trainer, index, part);
+      if (from.length === out.length && out.length > 0) out.set(from);
+      else shared.readLane(trainer, index, part, out);
+    },
+    writeLane(trainer, index, part, data) {
+      const to = lane(trainer, index, part);
+      if (to.length === data.length && data.length > 0) to.set(data);
+      else shared.writeLane(trainer, index, part, data);
     },
   };
 }

@@ -32,6 +32,9 @@ impl Lanes for Simd128 {
     type M = [v128; 4];
     type N = [v128; 4];
 
+    /// A sum takes 4 of 15 registers.
+    const MIX_ROWS: usize = 2;
+
     lift! { 4:
         add(a: F, b: F) -> F = f32x4_add;
         sub(a: F, b: F) -> F = f32x4_sub;

@@ -5,10 +5,10 @@ use std::sync::Mutex;
 
 use tritlens_kernels::Format;
 
+use super::{Table, close, copy, find, insert, lock};
 use crate::error::{CoreError, Result, codes};
 use crate::formats;
 use crate::packed::{Activations, PackedLinear, PackedShape};
-use crate::surface::{Table, close, copy, find, insert, lock};
 
 static LAYERS: Table<Mutex<PackedLinear>> = Table::new(std::collections::BTreeMap::new());
 
