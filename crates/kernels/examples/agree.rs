@@ -9,9 +9,11 @@ mod agree;
 mod dense;
 mod host;
 
-const TESTS: [(&str, fn()); 18] = [
+const TESTS: [(&str, fn()); 20] = [
     ("the_expected_tables_run", agree::the_expected_tables_run),
     ("elementwise", agree::elementwise),
+    ("smooth_activations", agree::smooth_activations),
+    ("norms", agree::norms),
     ("reductions", agree::reductions),
     ("mixed_rows", agree::mixed_rows),
     ("every_alignment", agree::every_alignment),
