@@ -135,9 +135,9 @@ pub(crate) fn norm_apply_back_s(
     }
 }
 
-/// Term i of the sum in [`norm_apply_back_s`].
+/// Term i of the sum in [`norm_apply_back_s`]. The product is one of f32: where it overflows, so has the network, and that must stay visible.
 pub(crate) fn back_s_term(x: &[f32], shift: f32, w: Option<&[f32]>, dy: &[f32], i: usize) -> f64 {
-    f64::from(weighted(dy, w, i)) * f64::from(x[i] - shift)
+    f64::from(weighted(dy, w, i) * (x[i] - shift))
 }
 
 /// What is taken from ds.

@@ -17,6 +17,10 @@ pub const LANES: usize = 4;
 /// slower, because the library rearranges operands once a product, and 16 MiB was slower again.
 const TILE_BYTES: usize = 4096 * 1024;
 
+/// Positions a tile should have at least, whatever it takes: the library rearranges a layer's weights once a product, which fewer rows do not pay for
+/// (benches/lm_step.rs, 16 sequences of 128: 264 ms with tiles of 128 positions, 240 with 256, 230 with 512).
+const TILE_POSITIONS: usize = 512;
+
 /// A data set with its plan and the memory to run it.
 pub(super) struct Prepared {
     pub(super) data: Data,
@@ -52,7 +56,7 @@ impl Prepared {
             (true, _) => Mode::Savings { examples },
         };
         let one = Plan::new(program, mode, 1, data.seq, rows)?;
-        let tile = tile_examples(one.tile_len).min(examples.div_ceil(LANES));
+        let tile = tile_examples(one.tile_len, data.seq).min(examples.div_ceil(LANES));
         let plan = Plan::new(program, mode, tile, data.seq, rows)?;
         let lanes =
             (0..LANES).map(|_| Lane::new(program, &plan, &data, train)).collect::<Result<_>>()?;
@@ -171,9 +175,9 @@ fn sum_lanes<'a>(total: &mut [f32], lane: impl Fn(usize) -> &'a [f32] + Sync) {
     });
 }
 
-/// Examples of a tile, from the elements one example takes.
-fn tile_examples(per_example: usize) -> usize {
-    (TILE_BYTES / (8 * per_example.max(1))).clamp(1, 1024)
+/// Examples of a tile, from the elements and positions one example takes.
+fn tile_examples(per_example: usize, seq: usize) -> usize {
+    (TILE_BYTES / (8 * per_example.max(1))).max(TILE_POSITIONS / seq).clamp(1, 1024)
 }
 
 /// The tiles of lane `lane`: a contiguous quarter of the examples, cut into pieces of at most `size`.

@@ -188,11 +188,9 @@ pub(crate) unsafe fn norm_apply_back_s<L: Lanes>(
             let shift = shift::<L>(x, n);
             let mut sums = [L::dsplat(0.0); 2];
             for i in (0..whole).step_by(W) {
-                let g = L::widen(weighted::<L>(dy, w, i));
-                let c = L::widen(L::sub(L::load(x.as_ptr().add(i)), L::splat(shift)));
-                for half in 0..2 {
-                    sums[half] = L::dadd(sums[half], L::dmul(g[half], c[half]));
-                }
+                let c = L::sub(L::load(x.as_ptr().add(i)), L::splat(shift));
+                let [low, high] = L::widen(L::mul(weighted::<L>(dy, w, i), c));
+                sums = [L::dadd(sums[0], low), L::dadd(sums[1], high)];
             }
             (shift, lanes64::<L>(sums))
         };
