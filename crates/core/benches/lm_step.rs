@@ -1,4 +1,4 @@
-//! Time of one mini-batch training step of a small language model (4 layers, d_model 256, 8 heads, context 128, vocabulary 1024, d_mlp 1024, LayerNorm,
+//! Time of one mini-batch training step of a small language model (4 layers, `d_model` 256, 8 heads, context 128, vocabulary 1024, `d_mlp` 1024, `LayerNorm`,
 //! GPT-2's activation; 16 sequences a step), in milliseconds.
 //! `cargo bench -p tritlens-core --bench lm_step [-- THREADS STEPS CASE]`, CASE being `none`, `ternary` or `int8`; checks that the loss falls.
 #[path = "../tests/support/mod.rs"]

@@ -9,7 +9,7 @@
 use crate::math::exp_f32;
 
 /// 2 sqrt(2 / pi), and that times the cubic coefficient 0.044715 of the tanh approximation (D. Hendrycks and K. Gimpel, arXiv 1606.08415).
-pub(crate) const TWICE_LINEAR: f32 = 1.595_769_1;
+pub(crate) const TWICE_LINEAR: f32 = 1.595_769;
 pub(crate) const TWICE_CUBIC: f32 = 0.071_354_814;
 /// Slope of the cubic term: three times [`TWICE_CUBIC`].
 pub(crate) const TWICE_CUBIC_SLOPE: f32 = 0.214_064_44;

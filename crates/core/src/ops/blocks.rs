@@ -53,7 +53,7 @@ impl Blocks {
     }
 
     /// Elements of a pattern.
-    pub fn len(self) -> usize {
+    pub fn elements(self) -> usize {
         self.iter().map(|b| b.rows * b.keys).sum()
     }
 }
@@ -79,7 +79,7 @@ impl Head {
 
     /// This head's part of the patterns of all examples.
     pub fn pattern(self) -> std::ops::Range<usize> {
-        let len = self.blocks().len();
+        let len = self.blocks().elements();
         let at = (self.e * self.d.heads + self.h) * len;
         at..at + len
     }
@@ -202,7 +202,7 @@ mod tests {
             causal.iter().map(place).collect::<Vec<_>>(),
             [(0, 64, 64, 0), (64, 64, 128, 4096), (128, 22, 150, 12_288)]
         );
-        assert_eq!(Blocks { seq: 150, causal: true }.len(), 12_288 + 22 * 150);
-        assert_eq!(Blocks { seq: 150, causal: false }.len(), 150 * 150);
+        assert_eq!(Blocks { seq: 150, causal: true }.elements(), 12_288 + 22 * 150);
+        assert_eq!(Blocks { seq: 150, causal: false }.elements(), 150 * 150);
     }
 }

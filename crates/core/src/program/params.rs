@@ -149,7 +149,9 @@ impl Params {
     pub fn keep_transposed(&mut self, matrices: Vec<usize>) -> Result<()> {
         self.transposed = zeros(self.latent.len())?;
         self.transposable = vec![false; self.places.len()];
-        matrices.into_iter().for_each(|i| self.transposable[i] = true);
+        for i in matrices {
+            self.transposable[i] = true;
+        }
         self.stale = true;
         Ok(())
     }

@@ -204,7 +204,7 @@ fn choose_roles(
 /// Elements that the pattern of one head over one example takes in blocks.
 fn pattern_len(program: &Program, scores: usize, seq: usize) -> usize {
     let causal = matches!(program.spec.nodes[scores], NodeSpec::Scores { causal: true, .. });
-    Blocks { seq, causal }.len()
+    Blocks { seq, causal }.elements()
 }
 
 impl Program {

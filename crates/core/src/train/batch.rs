@@ -38,7 +38,7 @@ impl Batch {
             weights: vec![0.0; outputs],
             counts: vec![1; size],
             total: 0,
-            index: all.index(0..positions).to_vec(),
+            index: all.distinct_rows(0..positions).to_vec(),
             distinct: crate::program::exec::Distinct::default(),
         };
         let order = (0..all.examples() as u32).collect();

@@ -80,7 +80,7 @@ impl Data {
     }
 
     /// Distinct rows of a range of positions; empty where they were not looked for.
-    pub fn index(&self, positions: std::ops::Range<usize>) -> &[u32] {
+    pub fn distinct_rows(&self, positions: std::ops::Range<usize>) -> &[u32] {
         if self.index.is_empty() { &[] } else { &self.index[positions] }
     }
 

@@ -68,7 +68,7 @@ impl<'a> TileJob<'a> {
         let batch = Batch {
             examples: self.hi - self.lo,
             tokens: &self.data.tokens[positions.clone()],
-            index: self.data.index(positions),
+            index: self.data.distinct_rows(positions),
         };
         Exec {
             program: self.program,

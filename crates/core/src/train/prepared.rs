@@ -18,7 +18,7 @@ pub const LANES: usize = 4;
 const TILE_BYTES: usize = 4096 * 1024;
 
 /// Positions a tile should have at least, whatever it takes: the library rearranges a layer's weights once a product, which fewer rows do not pay for
-/// (benches/lm_step.rs, 16 sequences of 128: 264 ms with tiles of 128 positions, 240 with 256, 230 with 512).
+/// (`benches/lm_step.rs`, 16 sequences of 128: 264 ms with tiles of 128 positions, 240 with 256, 230 with 512).
 const TILE_POSITIONS: usize = 512;
 
 /// A data set with its plan and the memory to run it.
