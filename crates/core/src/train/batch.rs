@@ -129,7 +129,9 @@ mod tests {
         let all = set();
         let tokens = |seed: u64, steps: &[u64]| {
             let mut batch = Batch::new(&all, 3, seed).unwrap();
-            steps.iter().for_each(|&step| batch.choose(&all, step));
+            for &step in steps {
+                batch.choose(&all, step);
+            }
             batch.data.tokens
         };
         assert_eq!(tokens(7, &[0, 1, 2, 3, 4]), tokens(7, &[9, 4]));
