@@ -19,7 +19,7 @@ const CHECKED_STEPS = 3;
  * How far the first losses may lie apart. Dense sums differ in their last bits, which a few steps carry on; with trits a latent weight within such a bit of a
  * threshold takes another code, and with int8 activations so does an activation: each is one rounding among millions.
  */
-const TOLERANCE = { fp32: 1e-5, ternary: 1e-4, int8: 1e-3 };
+const TOLERANCE = { fp32: 2e-6, ternary: 1e-4, int8: 1e-3 };
 
 const ours = (mode, threads) =>
   startSide(`native ${threads}T`, process.execPath, [
