@@ -46,13 +46,21 @@ function handOver(from: TrainerHandle, to: TrainerHandle, which: number, lanes: 
 }
 
 describe("shared steps", () => {
-  it("have the bits of whole ones", async () => {
+  it.each([{}, { batchSize: 16, batchSeed: 5 }])("have the bits of whole ones, %o", async (batches) => {
+    const config = JSON.stringify({ ...JSON.parse(CONFIG), ...batches });
+    for (const trainer of trainers) core.closeTrainer(trainer);
+    trainers = models.map((model) => {
+      const trainer = core.openTrainer(model.program, config);
+      core.setData(trainer, 0, train.tokens.data, train.targets);
+      return trainer;
+    });
     const [alone, leader, helper] = trainers as [TrainerHandle, TrainerHandle, TrainerHandle];
     const [expected, found] = [new Float64Array(STEPS * columns()), new Float64Array(STEPS * columns())];
     expect(await core.trainSteps(alone, STEPS, expected)).toBe(STEPS);
     const state = new Float32Array(core.describe((models[0] as Model).program).paramLength);
     for (let step = 0; step < STEPS; step++) {
       const own = step % 3;
+      core.setTrainerStep(helper, core.trainerStep(leader));
       core.runLanes(leader, 0, 0, own, true);
       core.runLanes(helper, 0, own, 4 - own, true);
       handOver(

@@ -211,11 +211,19 @@ describe("checkpoints", () => {
     const model = smallLi("ternary", 6);
     const reported: TrainEvent[] = [];
     const run = async (): Promise<void> => {
-      // More steps than any machine takes before the abort.
-      for await (const e of train(model, data, { steps: 1e6, evalEvery: 100, log: 100, checkpoint: { path }, signal: controller.signal, chunkMs: 1 }))
+      for await (const e of train(model, data, {
+        steps: 1e6,
+        evalEvery: 100,
+        log: 100,
+        checkpoint: { path },
+        signal: controller.signal,
+        chunkMs: 1,
+      })) {
         reported.push(e);
+        // A few chunks later, however fast the machine is.
+        if (e.step === 200) setTimeout(() => controller.abort(), 2);
+      }
     };
-    setTimeout(() => controller.abort(), 40);
     await expect(run()).rejects.toMatchObject({ name: "AbortError" });
     const saved = await loadCheckpoint(path);
     expect(saved.training?.pending.firstStep).toBe(reported.at(-1)?.step);

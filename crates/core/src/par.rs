@@ -61,7 +61,7 @@ mod imp {
 
     /// Calls `f` on every item: the first on the calling thread, which does not wait for one of the pool to wake up. For work of microseconds, called again
     /// and again: threads of the pool stay awake for a while after it, and the end is waited for without sleeping.
-    pub fn each<T: Send>(items: Vec<T>, f: impl Fn(T) + Sync) {
+    pub fn spread<T: Send>(items: Vec<T>, f: impl Fn(T) + Sync) {
         let Some(pool) = pool() else { return items.into_iter().for_each(f) };
         let open = AtomicUsize::new(items.len().saturating_sub(1));
         let (f, open) = (&f, &open);
@@ -89,7 +89,7 @@ mod imp {
     /// How long threads of the pool look for work before they sleep. Waking one takes some ten microseconds, as long as a product does.
     const AWAKE: Duration = Duration::from_micros(200);
 
-    /// Whether threads are being kept awake, and calls of `each` so far.
+    /// Whether threads are being kept awake, and calls of `spread` so far.
     static WATCHED: AtomicBool = AtomicBool::new(false);
     static CALLS: AtomicUsize = AtomicUsize::new(0);
 
@@ -110,17 +110,6 @@ mod imp {
             }
             WATCHED.store(false, Ordering::Relaxed);
         });
-    }
-
-    /// Calls `f` on every item, in parallel when there is a pool.
-    pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(&mut T) + Sync) {
-        match pool() {
-            None => items.iter_mut().for_each(f),
-            Some(pool) => pool.install(|| {
-                use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
-                items.par_iter_mut().for_each(&f);
-            }),
-        }
     }
 }
 
@@ -149,13 +138,8 @@ mod imp {
     }
 
     /// Calls `f` on every item, in order.
-    pub fn each<T: Send>(items: Vec<T>, f: impl Fn(T) + Sync) {
+    pub fn spread<T: Send>(items: Vec<T>, f: impl Fn(T) + Sync) {
         items.into_iter().for_each(f);
-    }
-
-    /// Calls `f` on every item, in order.
-    pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(&mut T) + Sync) {
-        items.iter_mut().for_each(f);
     }
 }
 
@@ -181,6 +165,74 @@ mod workers {
     }
 }
 
-pub use imp::{each, for_each, join, set_threads, threads};
+pub use imp::{join, set_threads, spread, threads};
 #[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
 pub use workers::run_thread;
+
+/// Calls `f` on every item and its index, in parallel when there is a pool. Like everything here it halves what there is to do until one part is
+/// left: where parts lie does not depend on the number of threads, and nothing is allocated.
+pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync) {
+    each(0, items, &f);
+}
+
+fn each<T: Send>(at: usize, items: &mut [T], f: &(impl Fn(usize, &mut T) + Sync)) {
+    match items {
+        [] => {}
+        [item] => f(at, item),
+        _ => {
+            let middle = items.len() / 2;
+            let (low, high) = items.split_at_mut(middle);
+            join(|| each(at, low, f), || each(at + middle, high, f));
+        }
+    }
+}
+
+/// Calls `f` on pieces of `x` of at most `len` elements and on the index of their first element, in parallel when there is a pool.
+pub fn for_each_piece(x: &mut [f32], len: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
+    for_each_piece_of_three([x, &mut [], &mut []], len, |at, [x, _, _]| f(at, x));
+}
+
+/// The same on three vectors side by side; the second and third are as long as the first, or empty.
+pub fn for_each_piece_of_three(
+    x: [&mut [f32]; 3],
+    len: usize,
+    f: impl Fn(usize, [&mut [f32]; 3]) + Sync,
+) {
+    pieces(0, x, len.max(1), &f);
+}
+
+fn pieces(at: usize, x: [&mut [f32]; 3], len: usize, f: &(impl Fn(usize, [&mut [f32]; 3]) + Sync)) {
+    let whole = x[0].len();
+    if whole <= len {
+        return f(at, x);
+    }
+    let middle = (whole / len).div_ceil(2) * len;
+    let [a, b, c] = x.map(|x| x.split_at_mut(middle.min(x.len())));
+    join(|| pieces(at, [a.0, b.0, c.0], len, f), || pieces(at + middle, [a.1, b.1, c.1], len, f));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn visits_every_element_once_in_pieces_that_do_not_depend_on_threads() {
+        for threads in [1, 3] {
+            set_threads(threads).unwrap();
+            for len in [0, 1, 7, 8, 9, 15, 64, 100] {
+                let (mut x, mut y, mut z) = (vec![0.0; len], vec![0.0; len], vec![0.0; len]);
+                for_each_piece_of_three([&mut x, &mut y, &mut z], 8, |at, [x, y, z]| {
+                    assert!(at.is_multiple_of(8) && x.len() <= 8 && y.len() == x.len());
+                    x.iter_mut().enumerate().for_each(|(i, x)| *x += (at + i) as f32);
+                    y.iter_mut().chain(z).for_each(|y| *y += 1.0);
+                });
+                assert!(x.iter().enumerate().all(|(i, &x)| x == i as f32));
+                assert!(y.iter().chain(&z).all(|&y| y == 1.0));
+                let mut items: Vec<usize> = vec![0; len];
+                for_each(&mut items, |i, item| *item += i + 1);
+                assert!(items.iter().enumerate().all(|(i, &item)| item == i + 1));
+            }
+        }
+        set_threads(1).unwrap();
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! `examples/agree.rs` runs the same functions where there is no test harness, which is how WebAssembly is tested.
 
-use tritlens_kernels::{AdamHyper, Columns, available, isa};
+use tritlens_kernels::{AdamHyper, Columns, NormRows, available, isa};
 
 #[path = "agree/data.rs"]
 mod data;
@@ -81,6 +81,57 @@ pub(crate) fn elementwise() {
         let mut dx = data.floats(random, len);
         table.relu_back(&x, &y, &mut dx);
         results.f32(&dx)
+    });
+}
+
+#[cfg_attr(test, test)]
+pub(crate) fn smooth_activations() {
+    for_all("smooth activations", |table, data, len, random| {
+        let x: Vec<f32> = data.floats(random, len).iter().map(|x| x * 6.0).collect();
+        let dy = data.floats(random, len);
+        let mut results = Bits::default();
+        for kernel in 0..6 {
+            let mut out = data.floats(random, len);
+            match kernel {
+                0 => table.gelu(&x, &mut out),
+                1 => table.gelu_back(&x, &dy, &mut out),
+                2 => table.gelu_new(&x, &mut out),
+                3 => table.gelu_new_back(&x, &dy, &mut out),
+                4 => table.silu(&x, &mut out),
+                _ => table.silu_back(&x, &dy, &mut out),
+            }
+            results = results.f32(&out);
+        }
+        results
+    });
+}
+
+/// With and without gain and bias, centring and a floor that some rows hit.
+#[cfg_attr(test, test)]
+pub(crate) fn norms() {
+    for_all("norms", |table, data, cols, random| {
+        let (cols, rows) = (cols.max(1), 3);
+        let (x, dy) = (data.floats(random, rows * cols), data.floats(random, rows * cols));
+        let (w, b) = (data.floats(random, cols), data.floats(random, cols));
+        let mut results = Bits::default();
+        for case in 0..4 {
+            let n =
+                NormRows { cols, center: case % 2 == 0, eps: 1e-5, floor: [0.0, 0.5][case / 2] };
+            let (w, b) = (Some(&w[..]).filter(|_| case > 0), Some(&b[..]).filter(|_| case > 1));
+            let mut s = vec![f32::NAN; rows];
+            table.norm_scale(&x, n, &mut s);
+            let mut y = vec![f32::NAN; rows * cols];
+            table.norm_apply(&x, &s, w, b, n, &mut y);
+            let mut dx = data.floats(random, rows * cols);
+            table.norm_apply_back_x(&s, w, &dy, n, &mut dx);
+            let mut ds = data.floats(random, rows);
+            table.norm_apply_back_s(&x, &s, w, &dy, n, &mut ds);
+            table.norm_scale_back(&x, &ds, n, &mut dx);
+            let mut dw = data.floats(random, cols);
+            table.norm_apply_back_w(&x, &s, &dy, n, &mut dw);
+            results = results.f32(&s).f32(&y).f32(&dx).f32(&ds).f32(&dw);
+        }
+        results
     });
 }
 

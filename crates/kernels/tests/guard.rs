@@ -6,13 +6,15 @@
 mod pages;
 
 use pages::{Guarded, Side, announce, signal_of_reading};
-use tritlens_kernels::{AdamHyper, Columns, Format, Kernels, View, available, gemm, row_bytes};
+use tritlens_kernels::{
+    AdamHyper, Columns, Format, Kernels, NormRows, View, available, gemm, row_bytes,
+};
 
 /// One call of a kernel with slices of `len` elements, or with rows of them.
 type Call = fn(&Kernels, Side, usize);
 
 /// Every kernel of a table.
-const CALLS: [(&str, Call); 24] = [
+const CALLS: [(&str, Call); 36] = [
     ("add", |t, at, n| t.add(&at.floats(n), &mut at.floats(n))),
     ("axpy", |t, at, n| t.axpy(0.5, &at.floats(n), &mut at.floats(n))),
     ("scale_add", |t, at, n| t.scale_add(0.5, &at.floats(n), &mut at.floats(n))),
@@ -35,6 +37,47 @@ const CALLS: [(&str, Call); 24] = [
     ("max_abs", |t, at, n| ignore(t.max_abs(&at.floats(n)))),
     ("relu", |t, at, n| t.relu(&at.floats(n), &mut at.floats(n))),
     ("relu_back", |t, at, n| t.relu_back(&at.floats(n), &at.floats(n), &mut at.floats(n))),
+    ("gelu", |t, at, n| t.gelu(&at.floats(n), &mut at.floats(n))),
+    ("gelu_back", |t, at, n| t.gelu_back(&at.floats(n), &at.floats(n), &mut at.floats(n))),
+    ("gelu_new", |t, at, n| t.gelu_new(&at.floats(n), &mut at.floats(n))),
+    ("gelu_new_back", |t, at, n| t.gelu_new_back(&at.floats(n), &at.floats(n), &mut at.floats(n))),
+    ("silu", |t, at, n| t.silu(&at.floats(n), &mut at.floats(n))),
+    ("silu_back", |t, at, n| t.silu_back(&at.floats(n), &at.floats(n), &mut at.floats(n))),
+    ("norm_scale", |t, at, n| {
+        each_norm(n, |norm, rows| t.norm_scale(&at.floats(rows * n), norm, &mut at.floats(rows)));
+    }),
+    ("norm_scale_back", |t, at, n| {
+        each_norm(n, |norm, rows| {
+            let (x, ds) = (at.floats(rows * n), at.floats(rows));
+            t.norm_scale_back(&x, &ds, norm, &mut at.floats(rows * n));
+        });
+    }),
+    ("norm_apply", |t, at, n| {
+        each_norm(n, |norm, rows| {
+            let (x, s, w) = (at.floats(rows * n), at.floats(rows), at.floats(n));
+            t.norm_apply(&x, &s, Some(&w), Some(&at.floats(n)), norm, &mut at.floats(rows * n));
+            t.norm_apply(&x, &s, None, None, norm, &mut at.floats(rows * n));
+        });
+    }),
+    ("norm_apply_back_x", |t, at, n| {
+        each_norm(n, |norm, rows| {
+            let (s, w, dy) = (at.floats(rows), at.floats(n), at.floats(rows * n));
+            t.norm_apply_back_x(&s, Some(&w), &dy, norm, &mut at.floats(rows * n));
+        });
+    }),
+    ("norm_apply_back_s", |t, at, n| {
+        each_norm(n, |norm, rows| {
+            let (x, s, w) = (at.floats(rows * n), at.floats(rows), at.floats(n));
+            let dy = at.floats(rows * n);
+            t.norm_apply_back_s(&x, &s, Some(&w), &dy, norm, &mut at.floats(rows));
+        });
+    }),
+    ("norm_apply_back_w", |t, at, n| {
+        each_norm(n, |norm, rows| {
+            let (x, s, dy) = (at.floats(rows * n), at.floats(rows), at.floats(rows * n));
+            t.norm_apply_back_w(&x, &s, &dy, norm, &mut at.floats(n));
+        });
+    }),
     ("softmax_rows", |t, at, n| {
         for rows in ROW_COUNTS {
             t.softmax_rows(&at.floats(rows * n), n.max(1), &mut at.floats(rows * n));
@@ -95,6 +138,13 @@ const ROWS: [u32; 6] = [2, 0, 1, 2, 2, 1];
 const ROW_COUNTS: [usize; 2] = [1, 3];
 
 fn ignore<T>(_: T) {}
+
+/// Norms of rows of `n` columns, with the mean taken off and without.
+fn each_norm(n: usize, mut call: impl FnMut(NormRows, usize)) {
+    for (center, rows) in [false, true].into_iter().zip(ROW_COUNTS).filter(|_| n > 0) {
+        call(NormRows { cols: n, center, eps: 1e-5, floor: 0.0 }, rows);
+    }
+}
 
 /// The last `n` columns, so that the last row's end is the end of the data.
 fn last_columns(data: &[f32], n: usize) -> Columns<'_> {

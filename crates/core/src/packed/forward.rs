@@ -216,12 +216,12 @@ pub(super) fn product<X: Copy + Sync, Y: Copy + Default + Send>(
     if m >= MANY {
         let part = m.div_ceil(threads).next_multiple_of(4);
         let parts = x.chunks(part * w.cols).zip(y.chunks_mut(part * w.rows)).collect();
-        return par::each(parts, |(x, y): (&[X], &mut [Y])| f(w, x, x.len() / w.cols, y));
+        return par::spread(parts, |(x, y): (&[X], &mut [Y])| f(w, x, x.len() / w.cols, y));
     }
     let part = w.rows.div_ceil(threads).next_multiple_of(4);
     if m == 1 {
         let parts = y.chunks_mut(part).enumerate().collect();
-        return par::each(parts, |(i, y): (usize, &mut [Y])| {
+        return par::spread(parts, |(i, y): (usize, &mut [Y])| {
             f(rows_from(w, i * part, y.len()), x, 1, y);
         });
     }
@@ -242,7 +242,7 @@ fn split_rows<X: Copy + Sync, Y: Copy + Default + Send>(
         .map(|first| (first, vec![Y::default(); m * part.min(w.rows - first)]))
         .collect();
     let parts = buffers.iter_mut().collect();
-    par::each(parts, |(first, out): &mut (usize, Vec<Y>)| {
+    par::spread(parts, |(first, out): &mut (usize, Vec<Y>)| {
         f(rows_from(w, *first, out.len() / m), x, m, out);
     });
     for (first, out) in &buffers {

@@ -96,7 +96,8 @@ macro_rules! table {
             use $crate::generic::{
                 bits as b, elementwise as e, mix, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
             };
-            use $crate::table::{AdamHyper, Columns, Kernels, PackedRows};
+            use $crate::generic::{activation as act, norm};
+            use $crate::table::{AdamHyper, Columns, Kernels, NormRows, PackedRows};
             type L = $floats;
             Kernels {
                 name: $name,
@@ -119,6 +120,33 @@ macro_rules! table {
                 max_abs: wrap!($features, r::max_abs::<L>, (x: &[f32]) -> f32),
                 relu: wrap!($features, e::relu::<L>, (x: &[f32], y: &mut [f32])),
                 relu_back: wrap!($features, e::relu_back::<L>, (y: &[f32], dy: &[f32], dx: &mut [f32])),
+                gelu: wrap!($features, act::gelu::<L>, (x: &[f32], y: &mut [f32])),
+                gelu_back: wrap!($features, act::gelu_back::<L>, (x: &[f32], dy: &[f32], dx: &mut [f32])),
+                gelu_new: wrap!($features, act::gelu_new::<L>, (x: &[f32], y: &mut [f32])),
+                gelu_new_back: wrap!($features, act::gelu_new_back::<L>, (x: &[f32], dy: &[f32], dx: &mut [f32])),
+                silu: wrap!($features, act::silu::<L>, (x: &[f32], y: &mut [f32])),
+                silu_back: wrap!($features, act::silu_back::<L>, (x: &[f32], dy: &[f32], dx: &mut [f32])),
+                norm_scale: wrap!($features, norm::norm_scale::<L>, (x: &[f32], n: NormRows, s: &mut [f32])),
+                norm_scale_back: wrap!(
+                    $features, norm::norm_scale_back::<L>,
+                    (x: &[f32], ds: &[f32], n: NormRows, dx: &mut [f32])
+                ),
+                norm_apply: wrap!(
+                    $features, norm::norm_apply::<L>,
+                    (x: &[f32], s: &[f32], w: Option<&[f32]>, b: Option<&[f32]>, n: NormRows, y: &mut [f32])
+                ),
+                norm_apply_back_x: wrap!(
+                    $features, norm::norm_apply_back_x::<L>,
+                    (s: &[f32], w: Option<&[f32]>, dy: &[f32], n: NormRows, dx: &mut [f32])
+                ),
+                norm_apply_back_s: wrap!(
+                    $features, norm::norm_apply_back_s::<L>,
+                    (x: &[f32], s: &[f32], w: Option<&[f32]>, dy: &[f32], n: NormRows, ds: &mut [f32])
+                ),
+                norm_apply_back_w: wrap!(
+                    $features, norm::norm_apply_back_w::<L>,
+                    (x: &[f32], s: &[f32], dy: &[f32], n: NormRows, dw: &mut [f32])
+                ),
                 softmax_rows: wrap!($features, s::softmax_rows::<L>, (x: &[f32], cols: usize, y: &mut [f32])),
                 softmax_back_rows: wrap!(
                     $features, s::softmax_back_rows::<L>,

@@ -35,10 +35,11 @@ impl Trainer {
                 .expected("data set 0", which));
         }
         self.program.params.refresh();
+        let step = self.step;
         let set = self.sets.get_mut(&which).ok_or_else(|| not_set(which))?;
         set.forward_shared(&self.program);
         let holds = if backward {
-            set.lanes_forward_backward(&self.program, lanes.clone());
+            set.lanes_forward_backward(&self.program, lanes.clone(), step);
             Holds::Gradient
         } else {
             set.lanes_forward(&self.program, lanes.clone());

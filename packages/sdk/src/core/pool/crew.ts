@@ -18,6 +18,8 @@ export interface Ask extends Share {
   readonly trainer: number;
   readonly which: number;
   readonly backward: boolean;
+  /** Steps taken so far. */
+  readonly step: number;
   /** The present parameters and their number; sent when the follower has others. */
   readonly params: () => Float32Array;
   readonly version: number;
@@ -56,12 +58,12 @@ export class Helper {
   }
 
   /** Lets it compute lanes. */
-  async run({ trainer, which, first, count, backward, params, version }: Ask): Promise<readonly LaneResult[]> {
+  async run({ trainer, which, first, count, backward, step, params, version }: Ask): Promise<readonly LaneResult[]> {
     if (this.#end) throw this.#end;
     const id = this.#next++;
     const fresh = this.#versions.get(trainer) === version ? undefined : this.#copy(params());
     const spare = backward ? this.#spare.lanes : [];
-    const request: ToFollower = { kind: "run", id, trainer, which, first, count, backward, spare, ...(fresh ? { params: fresh } : {}) };
+    const request: ToFollower = { kind: "run", id, trainer, which, first, count, backward, step, spare, ...(fresh ? { params: fresh } : {}) };
     // What is sent away is gone from here.
     this.#spare = { lanes: backward ? [] : this.#spare.lanes, ...(fresh || !this.#spare.params ? {} : { params: this.#spare.params }) };
     this.#line.hold(true);

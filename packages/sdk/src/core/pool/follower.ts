@@ -68,10 +68,11 @@ class Follower {
     this.#open.delete(message.trainer);
   }
 
-  #run({ id, trainer: of, which, first, count, backward, params, spare }: RunRequest): FromFollower {
+  #run({ id, trainer: of, which, first, count, backward, step, params, spare }: RunRequest): FromFollower {
     const core = this.#started();
     const { trainer } = this.#trainer(of);
     if (params) core.writeTrainerState(trainer, 0, params);
+    core.setTrainerStep(trainer, step);
     core.runLanes(trainer, which, first, count, backward);
     const lanes = Array.from({ length: count }, (_, i) => readLane(core, trainer, which, first + i, backward, spare[i]));
     return { id, lanes, ...(params ? { params } : {}) };

@@ -17,6 +17,8 @@ export interface RunRequest {
   readonly first: number;
   readonly count: number;
   readonly backward: boolean;
+  /** Steps taken so far: which mini-batch it is depends on it. */
+  readonly step: number;
   /** The parameters, when they changed since the request before; comes back for the next time. */
   readonly params?: Float32Array<ArrayBuffer>;
   /** Results of an earlier request, whose memory is written to again. */

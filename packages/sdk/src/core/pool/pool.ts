@@ -208,8 +208,9 @@ class Pool {
     const helpers = this.#ready(known, trainer);
     const [own, ...shares] = deal(known.lanes, helpers.length + 1) as [Share, ...Share[]];
     const { version } = known;
+    const step = this.#base.trainerStep(trainer);
     const params = (): Float32Array => this.#params(known, trainer);
-    const answers = helpers.map((helper, i) => this.#ask(helper, { ...(shares[i] as Share), trainer, which, backward, params, version }));
+    const answers = helpers.map((helper, i) => this.#ask(helper, { ...(shares[i] as Share), trainer, which, backward, step, params, version }));
     const run = ({ first, count }: Share): void => this.#base.runLanes(trainer, which, first, count, backward);
     run(own);
     for (const [i, lanes] of (await Promise.all(answers)).entries()) {
