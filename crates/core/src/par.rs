@@ -59,6 +59,14 @@ mod imp {
         }
     }
 
+    /// Calls `f` on a thread of the pool, when there is one: what is shared out inside of it need not wake anybody.
+    pub fn inside<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+        match pool() {
+            None => f(),
+            Some(pool) => pool.install(f),
+        }
+    }
+
     /// Calls `f` on every item: the first on the calling thread, which does not wait for one of the pool to wake up. For work of microseconds, called again
     /// and again: threads of the pool stay awake for a while after it, and the end is waited for without sleeping.
     pub fn spread<T: Send>(items: Vec<T>, f: impl Fn(T) + Sync) {
@@ -137,6 +145,11 @@ mod imp {
         g();
     }
 
+    /// Calls `f`.
+    pub fn inside<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+        f()
+    }
+
     /// Calls `f` on every item, in order.
     pub fn spread<T: Send>(items: Vec<T>, f: impl Fn(T) + Sync) {
         items.into_iter().for_each(f);
@@ -165,7 +178,7 @@ mod workers {
     }
 }
 
-pub use imp::{join, set_threads, spread, threads};
+pub use imp::{inside, join, set_threads, spread, threads};
 #[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
 pub use workers::run_thread;
 
