@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! for each block of rows of x that fits the second-level cache:
-//!     for each PANEL rows of w: decode; for each M rows of x, each R rows of the panel: sums in registers
+//!     for each PANEL rows of w, each run of their columns: decode; for each M rows of x, each R rows of the panel: sums in registers
 //! ```
 //! Departures, and why:
 //! 1. Decoding costs about ten operations for each four products of one column; shared by hundreds of columns it vanishes.
 //! 2. A tile of R by M keeps its sums in registers and loads R + M vectors for R * M products: the multipliers are the bound, not the loads.
-//! 3. A panel and M rows of x lie in the first-level cache, a block of x in the second.
+//! 3. A panel and M rows of x lie in the first-level cache, a block of x in the second. Longer rows are cut into runs of columns, whose sums are added up in y.
 //! 4. Sums of 16 bits are emptied every `DEPTH / 3` steps (3, not 2: a broken file may hold the invalid digit).
 
 use super::super::digits::Digits;
@@ -18,6 +18,8 @@ use crate::pack::BLOCK;
 
 /// Most rows of w in a panel.
 const PANEL: usize = 8;
+/// Most bytes of a row of a panel: with the panel's other rows and M rows of x they make 36 KiB.
+const RUN: usize = 3072;
 /// Bytes of prepared activations in a block.
 const X_BLOCK: usize = 384 * 1024;
 /// The largest digit there is.
@@ -31,25 +33,53 @@ pub(super) unsafe fn product<L: Bytes, D: Digits, const R: usize, const M: usize
     y: &mut [i32],
 ) {
     let units = Units { blocks: w.blocks(), digits: D::FORMAT.digits() };
-    let steps = units.vectors::<L>() * units.digits;
-    let width = steps * BLOCK * L::BLOCKS;
+    let vectors = units.vectors::<L>();
+    let step = units.digits * BLOCK * L::BLOCKS;
+    // Runs of equal length, as few as there can be.
+    let run = vectors.div_ceil((vectors * step).div_ceil(RUN).max(1)).max(1);
     let block = (X_BLOCK / x.stride.max(1)).max(1).next_multiple_of(M);
     let rows = PANEL / R * R;
-    let mut panel = vec![0u8; rows * width];
+    let mut panel = vec![0u8; rows * run * step];
     for first in (0..m).step_by(block) {
         let last = if m - first > block { first + block } else { m };
         for row in (0..w.rows).step_by(rows) {
             let count = if w.rows - row > rows { rows } else { w.rows - row };
-            // SAFETY: rows row..row+count and first..last exist, the panel has room for `count` rows of `width` bytes; the caller has the
-            // instruction set.
-            unsafe {
-                for r in 0..count {
-                    decode::<L, D>(w.row(row + r), units, panel.as_mut_ptr().add(r * width));
+            let y = &mut y[row..];
+            begin::<D>(x, first..last, count, y, w.rows);
+            for from in (0..vectors).step_by(run) {
+                let to = if vectors - from > run { from + run } else { vectors };
+                // SAFETY: rows row..row+count and first..last exist, the panel has room for `count` rows of run * step bytes, and a prepared row
+                // has step * X_BYTES bytes for each vector; the caller has the instruction set.
+                unsafe {
+                    for r in 0..count {
+                        let to_row = panel.as_mut_ptr().add(r * run * step);
+                        decode::<L, D>(w.row(row + r), units, from..to, to_row);
+                    }
+                    let panel = Panel {
+                        start: panel.as_ptr(),
+                        width: run * step,
+                        count,
+                        steps: (to - from) * units.digits,
+                        offset: from * step * L::X_BYTES,
+                    };
+                    columns::<L, D, R, M>(panel, x, first..last, y, w.rows);
                 }
-                let panel = Panel { start: panel.as_ptr(), width, count, steps };
-                columns::<L, D, R, M>(panel, x, first..last, &mut y[row..], w.rows);
             }
         }
+    }
+}
+
+/// What the sums of digits have too much: the sum of each row of x.
+#[inline(always)]
+fn begin<D: Digits>(
+    x: &Prepared,
+    range: std::ops::Range<usize>,
+    count: usize,
+    y: &mut [i32],
+    stride: usize,
+) {
+    for i in range {
+        y[i * stride..][..count].fill(codes::<D>(0, x.sums[i]));
     }
 }
 
@@ -63,27 +93,34 @@ struct Panel {
     count: usize,
     /// Vectors of a row.
     steps: usize,
+    /// Where the panel's columns begin in a prepared row of x, in bytes.
+    offset: usize,
 }
 
-/// Writes the digits of a packed row, in the order of prepared activations.
+/// Writes the digits of some vectors of a packed row, in the order of prepared activations.
 #[inline(always)]
-unsafe fn decode<L: Bytes, D: Digits>(w: *const u8, units: Units, to: *mut u8) {
+unsafe fn decode<L: Bytes, D: Digits>(
+    w: *const u8,
+    units: Units,
+    range: std::ops::Range<usize>,
+    to: *mut u8,
+) {
     let step = BLOCK * L::BLOCKS;
-    // SAFETY: the row has `blocks` blocks, `to` has room for all its digits, a last vector included that is not full; the caller has the
-    // instruction set.
+    // SAFETY: the row has `blocks` blocks, `to` has room for the digits of the range, a last vector included that is not full; the caller has
+    // the instruction set.
     unsafe {
-        for v in 0..units.vectors::<L>() {
+        for (place, v) in range.enumerate() {
             let at = w.add(v * step);
             let whole = (v + 1) * L::BLOCKS <= units.blocks;
             let digits = D::digits::<L>(if whole { L::bload(at) } else { L::bload_block(at) });
             for n in 0..D::FORMAT.digits() {
-                L::bstore(to.add((v * units.digits + n) * step), digits[n]);
+                L::bstore(to.add((place * units.digits + n) * step), digits[n]);
             }
         }
     }
 }
 
-/// Products of a panel with some rows of x; `y` starts at the panel's first row, its rows are `stride` long.
+/// Adds products of a panel with some rows of x; `y` starts at the panel's first row, its rows are `stride` long.
 #[inline(always)]
 unsafe fn columns<L: Bytes, D: Digits, const R: usize, const M: usize>(
     panel: Panel,
@@ -128,7 +165,7 @@ unsafe fn tile<L: Bytes, D: Digits, const R: usize, const M: usize>(
     // SAFETY: the caller's rows, each of `steps` vectors; the caller has the instruction set.
     unsafe {
         let ws = starts::<R>(panel.start.add(row * panel.width), panel.width);
-        let xs = starts::<M>(x.row(i), x.stride);
+        let xs = starts::<M>(x.row(i).add(panel.offset), x.stride);
         let mut totals = [[L::tzero(); R]; M];
         let mut s = 0;
         while s < panel.steps {
@@ -156,7 +193,8 @@ unsafe fn tile<L: Bytes, D: Digits, const R: usize, const M: usize>(
         for k in 0..M {
             let found = sums::<L, R>(totals[k]);
             for r in 0..R {
-                y[(i + k) * stride + row + r] = codes::<D>(found[r], x.sums[i + k]);
+                let y = &mut y[(i + k) * stride + row + r];
+                *y = y.wrapping_add(D::SCALE.wrapping_mul(found[r]));
             }
         }
     }
