@@ -41,6 +41,15 @@ mod imp {
         pool().map_or(1, |p| p.current_num_threads() as u32)
     }
 
+    /// Calls `f` on a thread of the pool, when there is one: what it then calls in parallel starts at once, while from outside every such call has to wake
+    /// a thread and wait for it.
+    pub fn run<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+        match pool() {
+            None => f(),
+            Some(pool) => pool.install(f),
+        }
+    }
+
     /// Calls both, in parallel when there is a pool.
     pub fn join(f: impl FnOnce() + Send, g: impl FnOnce() + Send) {
         match pool() {
@@ -73,6 +82,11 @@ mod imp {
         1
     }
 
+    /// Calls `f`.
+    pub fn run<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+        f()
+    }
+
     /// Calls one, then the other.
     pub fn join(f: impl FnOnce() + Send, g: impl FnOnce() + Send) {
         f();
@@ -80,7 +94,7 @@ mod imp {
     }
 }
 
-pub use imp::{join, set_threads, threads};
+pub use imp::{join, run, set_threads, threads};
 
 /// Calls `f` on every item and its index, in parallel when there is a pool. Like everything here it halves what there is to do until one part is
 /// left: where parts lie does not depend on the number of threads, and nothing is allocated.

@@ -140,20 +140,26 @@ impl Trainer {
             return Err(CoreError::new(codes::SHAPE, "no training data was set"));
         };
         self.cancelled.store(false, Ordering::Relaxed);
+        let rows = out.chunks_exact_mut(columns).take(n);
+        let result = par::run(|| self.some_steps(&mut set, rows));
+        self.sets.insert(0, set);
+        result
+    }
+
+    fn some_steps<'a>(
+        &mut self,
+        set: &mut Prepared,
+        rows: impl Iterator<Item = &'a mut [f64]>,
+    ) -> Result<usize> {
         let mut done = 0;
-        let mut result = Ok(());
-        for row in out.chunks_exact_mut(columns).take(n) {
+        for row in rows {
             if self.cancelled.load(Ordering::Relaxed) {
                 break;
             }
-            result = self.one_step(&mut set, row);
-            if result.is_err() {
-                break;
-            }
+            self.one_step(set, row)?;
             done += 1;
         }
-        self.sets.insert(0, set);
-        result.map(|()| done)
+        Ok(done)
     }
 
     fn one_step(&mut self, set: &mut Prepared, row: &mut [f64]) -> Result<()> {
