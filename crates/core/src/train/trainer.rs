@@ -68,7 +68,7 @@ impl Trainer {
     /// Sets a data set: 0 is trained on, others are for [`Trainer::evaluate`].
     ///
     /// # Errors
-    /// As [`Data::new`] and `Plan::new`.
+    /// `E_SHAPE` for lengths that do not fit or an empty set, `E_RANGE` for a token, target or batch size outside its range, `E_MEMORY`.
     pub fn set_data(&mut self, which: u32, tokens: &[i32], targets: &[i32]) -> Result<()> {
         let prepared = Prepared::new(&self.program, [tokens, targets], &self.config, which == 0)?;
         self.sets.insert(which, prepared);
