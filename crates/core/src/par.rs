@@ -46,6 +46,15 @@ mod imp {
         pool().map_or(1, |p| p.current_num_threads() as u32)
     }
 
+    /// Calls `f` on a thread of the pool, when there is one: what it then calls in parallel starts at once, while from outside every such call has to wake
+    /// a thread and wait for it.
+    pub fn run<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+        match pool() {
+            None => f(),
+            Some(pool) => pool.install(f),
+        }
+    }
+
     /// Calls both, in parallel when there is a pool.
     pub fn join(f: impl FnOnce() + Send, g: impl FnOnce() + Send) {
         match pool() {
@@ -56,14 +65,6 @@ mod imp {
             Some(pool) => {
                 pool.join(f, g);
             }
-        }
-    }
-
-    /// Calls `f` on a thread of the pool, when there is one: what is shared out inside of it need not wake anybody.
-    pub fn inside<R: Send>(f: impl FnOnce() -> R + Send) -> R {
-        match pool() {
-            None => f(),
-            Some(pool) => pool.install(f),
         }
     }
 
@@ -139,15 +140,15 @@ mod imp {
         1
     }
 
+    /// Calls `f`.
+    pub fn run<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+        f()
+    }
+
     /// Calls one, then the other.
     pub fn join(f: impl FnOnce() + Send, g: impl FnOnce() + Send) {
         f();
         g();
-    }
-
-    /// Calls `f`.
-    pub fn inside<R: Send>(f: impl FnOnce() -> R + Send) -> R {
-        f()
     }
 
     /// Calls `f` on every item, in order.
@@ -178,7 +179,7 @@ mod workers {
     }
 }
 
-pub use imp::{inside, join, set_threads, spread, threads};
+pub use imp::{join, run, set_threads, spread, threads};
 #[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
 pub use workers::run_thread;
 

@@ -58,6 +58,29 @@ fn attention_in_blocks_equals_the_naive_graph() {
     }
 }
 
+/// With a read-out at the last position, the last attention has one query an example, and only those before it are computed in blocks.
+#[test]
+fn long_sequences_read_out_at_the_end_equal_the_naive_graph() {
+    for layers in [1, 2] {
+        let c = Config { layers, seq: 20, last: true, ..language_model() };
+        let (tokens, _) = text(&c, 9);
+        let targets: Vec<i32> = (0..9).collect();
+        let mut p = program(&c, 4);
+        let plan = Plan::new(&p, Mode::Rows, 2, c.seq, 0).unwrap();
+        let blocks = plan.roles.iter().filter(|r| matches!(r, Role::Attention(_))).count();
+        assert_eq!(blocks, layers - 1);
+        let (loss, grad) = run_gradient(&mut p, &tokens, &targets);
+        for size in ["null", "9"] {
+            let config = format!(r#"{{"lr":0.0,"batchSize":{size}}}"#);
+            let mut t = trainer(&p, &config, &(tokens.clone(), targets.clone()));
+            let mut out = vec![0.0; t.columns().len()];
+            t.steps(1, &mut out).unwrap();
+            assert!((out[0] - loss).abs() < 1e-6 * loss.abs(), "{} and {loss}", out[0]);
+            assert!(relative_difference(&grad, t.last_gradient()) < SAME);
+        }
+    }
+}
+
 /// A step's loss and gradient are those of its examples alone: found by trying every pair of them.
 fn check_chosen(c: &Config, data: &Set, expected_seq: usize) {
     let mut p = program(c, 4);
@@ -87,13 +110,16 @@ fn check_chosen(c: &Config, data: &Set, expected_seq: usize) {
 
 #[test]
 fn a_step_takes_exactly_the_chosen_examples() {
-    // Distinct rows are used (18 tokens and positions, 2 x 6 rows would be fewer: not used), and every kind of read-out.
+    // Rows where they stand, attention in blocks, and the table of distinct rows, which four tokens without positions are few enough for.
     check_chosen(&language_model(), &text(&language_model(), 5), 6);
     let long = Config { seq: 20, ..language_model() };
     check_chosen(&long, &text(&long, 4), 20);
     let c = nanda();
-    let some = addition(c.p, 29);
-    check_chosen(&c, &some, 3);
+    check_chosen(&c, &addition(c.p, 29), 3);
+    let few = Config { p: 3, ..li("none") };
+    let pairs = [[0, 0], [0, 1], [1, 1], [1, 2]];
+    let tokens = pairs.iter().flat_map(|&[a, b]| [a, b, 3]).collect();
+    check_chosen(&few, &(tokens, pairs.iter().map(|[a, b]| (a + b) % 3).collect()), 3);
 }
 
 fn weights_after(p: &Program, config: &str, steps: &[usize], data: &Set) -> Vec<u32> {

@@ -4,7 +4,7 @@
 //! x / (1 + e^-2u), with one exponential and no cancellation. The normal distribution function comes from one exponential and a
 //! polynomial (see [`GELU_Q`]).
 //!
-//! Every `*_back` accumulates `dx += dy f'(x)`.
+//! Every `*_back` accumulates `dx += dy f'(x)`. The functions are not inlined: the vector forms end with them, and one copy is enough.
 
 use crate::math::exp_f32;
 
@@ -63,11 +63,13 @@ fn map_back(x: &[f32], dy: &[f32], dx: &mut [f32], derivative: impl Fn(f32) -> f
 }
 
 /// y = x Phi(x).
+#[inline(never)]
 pub(crate) fn gelu(x: &[f32], y: &mut [f32]) {
     map(x, y, |x| x * normal_parts(x).below);
 }
 
 /// dx += dy (Phi(x) + x phi(x)).
+#[inline(never)]
 pub(crate) fn gelu_back(x: &[f32], dy: &[f32], dx: &mut [f32]) {
     map_back(x, dy, dx, |x| {
         let NormalParts { below, bell } = normal_parts(x);
@@ -81,11 +83,13 @@ fn gelu_new_exp(x: f32, square: f32) -> f32 {
 }
 
 /// y = x / (1 + e^-2u).
+#[inline(never)]
 pub(crate) fn gelu_new(x: &[f32], y: &mut [f32]) {
     map(x, y, |x| x / (1.0 + gelu_new_exp(x, x * x)));
 }
 
 /// With s the logistic function of 2u: dx += dy (s + s (1 - s) x (2u)').
+#[inline(never)]
 pub(crate) fn gelu_new_back(x: &[f32], dy: &[f32], dx: &mut [f32]) {
     map_back(x, dy, dx, |x| {
         let square = x * x;
@@ -96,11 +100,13 @@ pub(crate) fn gelu_new_back(x: &[f32], dy: &[f32], dx: &mut [f32]) {
 }
 
 /// y = x / (1 + e^-x).
+#[inline(never)]
 pub(crate) fn silu(x: &[f32], y: &mut [f32]) {
     map(x, y, |x| x / (1.0 + exp_f32(0.0 - x)));
 }
 
 /// dx += dy s (1 + x (1 - s)), s the logistic function of x.
+#[inline(never)]
 pub(crate) fn silu_back(x: &[f32], dy: &[f32], dx: &mut [f32]) {
     map_back(x, dy, dx, |x| {
         let s = 1.0 / (1.0 + exp_f32(0.0 - x));

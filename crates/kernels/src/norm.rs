@@ -1,7 +1,8 @@
 //! Normalisation of rows, forward and derivative: the specification. `generic/norm.rs` does the same operations 16 at a time.
 //!
 //! s = max(sqrt(mean(c^2) + eps), floor) and y = c / s * w + b, where c is x, or x - mean x when the norm centres. Sums are taken in f64 in the
-//! sixteen lanes of `scalar.rs`; differences and products inside them are of f32 values and exact, or rounded once.
+//! sixteen lanes of `scalar.rs`; differences and products inside them are of f32 values and exact, or rounded once. What the vector forms call for the
+//! last columns is not inlined: one copy is enough.
 
 use crate::scalar::lane_sum_f64;
 use crate::table::NormRows;
@@ -52,6 +53,7 @@ pub(crate) fn norm_scale_back(x: &[f32], ds: &[f32], n: NormRows, dx: &mut [f32]
 }
 
 /// dx += factor (x - shift).
+#[inline(never)]
 pub(crate) fn add_centred(factor: f32, x: &[f32], shift: f32, dx: &mut [f32]) {
     for (dx, &x) in dx.iter_mut().zip(x) {
         *dx += factor * (x - shift);
@@ -73,6 +75,7 @@ pub(crate) fn norm_apply(
 }
 
 /// One row, or the last columns of one, of [`norm_apply`].
+#[inline(never)]
 pub(crate) fn apply(
     x: &[f32],
     shift: f32,
@@ -112,6 +115,7 @@ pub(crate) fn norm_apply_back_x(
 }
 
 /// dx += (w dy - mean) / s.
+#[inline(never)]
 pub(crate) fn add_back_x(dy: &[f32], w: Option<&[f32]>, mean: f32, s: f32, dx: &mut [f32]) {
     for (i, dx) in dx.iter_mut().enumerate() {
         *dx += (weighted(dy, w, i) - mean) / s;
@@ -136,6 +140,7 @@ pub(crate) fn norm_apply_back_s(
 }
 
 /// Term i of the sum in [`norm_apply_back_s`]. The product is one of f32: where it overflows, so has the network, and that must stay visible.
+#[inline(never)]
 pub(crate) fn back_s_term(x: &[f32], shift: f32, w: Option<&[f32]>, dy: &[f32], i: usize) -> f64 {
     f64::from(weighted(dy, w, i) * (x[i] - shift))
 }
@@ -153,6 +158,7 @@ pub(crate) fn norm_apply_back_w(x: &[f32], s: &[f32], dy: &[f32], n: NormRows, d
 }
 
 /// dw += dy (x - shift) / s.
+#[inline(never)]
 pub(crate) fn add_back_w(x: &[f32], shift: f32, s: f32, dy: &[f32], dw: &mut [f32]) {
     for ((dw, &dy), &x) in dw.iter_mut().zip(dy).zip(x) {
         *dw += dy * ((x - shift) / s);

@@ -208,10 +208,11 @@ fn pattern_len(program: &Program, scores: usize, seq: usize) -> usize {
 }
 
 impl Program {
-    /// Whether the trainer computes attention in blocks: over long sequences.
+    /// Whether the trainer computes attention in blocks: over long sequences, where more than the last position asks.
     pub(crate) fn attends_in_blocks(&self) -> bool {
-        let attends = |n: &NodeSpec| matches!(n, NodeSpec::Scores { .. });
-        self.spec.ctx >= SHORTEST_BLOCK && self.spec.nodes.iter().any(attends)
+        let full = needed_everywhere(self);
+        let attends = |(n, &full): (&NodeSpec, &bool)| full && matches!(n, NodeSpec::Scores { .. });
+        self.spec.ctx >= SHORTEST_BLOCK && self.spec.nodes.iter().zip(&full).any(attends)
     }
 }
 

@@ -70,7 +70,7 @@ impl Trainer {
     /// Sets a data set: 0 is trained on, others are for [`Trainer::evaluate`].
     ///
     /// # Errors
-    /// As [`Data::new`] and `Plan::new`.
+    /// `E_SHAPE` for lengths that do not fit or an empty set, `E_RANGE` for a token, target or batch size outside its range, `E_MEMORY`.
     pub fn set_data(&mut self, which: u32, tokens: &[i32], targets: &[i32]) -> Result<()> {
         let prepared = Prepared::new(&self.program, [tokens, targets], &self.config, which == 0)?;
         self.sets.insert(which, prepared);
@@ -144,7 +144,7 @@ impl Trainer {
         };
         self.cancelled.store(false, Ordering::Relaxed);
         let rows = out.chunks_exact_mut(columns).take(n);
-        let result = par::inside(|| self.some_steps(&mut set, rows));
+        let result = par::run(|| self.some_steps(&mut set, rows));
         self.sets.insert(0, set);
         result
     }
