@@ -1,0 +1,62 @@
+//! Fixed work on fixed inputs, for counting instructions: `bench/count.mjs` runs this under callgrind.
+//!
+//! Callgrind counts only inside of [`measured`] and writes one total each time it returns. Every case is measured with one and with three repetitions, so that what
+//! a call costs around the kernel cancels: instructions of one repetition are half of the difference. Prints the names in order.
+
+use tritlens_kernels::{Format, Kernels, available};
+
+use super::case::Case;
+use super::host;
+use super::inputs::Store;
+use super::request::Request;
+use super::{product, steps};
+
+/// Columns of every product: ten blocks of each format and a rest, so that tails count too.
+const COLS: usize = 1300;
+const ROWS: usize = 64;
+/// Kernels of training, at shapes small enough for an emulator.
+const STEPS: [(&str, usize, usize); 6] = [
+    ("adamw", 1, 4099),
+    ("cross_entropy", 32, 113),
+    ("softmax", 64, 65),
+    ("quantize_act_rows", 4, 1300),
+    ("quantize_ternary", 1, 4099),
+    ("sum_abs", 1, 4099),
+];
+
+/// What callgrind watches.
+#[inline(never)]
+fn measured(case: &mut Case, repeats: usize) {
+    case.repeat(repeats);
+}
+
+fn count_one(name: &str, case: Result<Case, String>) {
+    let mut case = case.expect("a right answer");
+    case.repeat(1);
+    measured(&mut case, 1);
+    measured(&mut case, 3);
+    host::answer(name);
+}
+
+/// Runs every case on every table that can run here.
+pub(crate) fn count() {
+    let mut store = Store::default();
+    for table in available() {
+        for format in Format::ALL {
+            for (kind, m) in [("packed_i8", 1), ("packed_i8", 16), ("packed_f32", 1), ("packed_f32", 16)] {
+                let name = format!("{kind} {} m{m} {}", format.name(), table.name);
+                count_one(&name, packed(kind, format, m, table, &mut store));
+            }
+        }
+        for (step, rows, cols) in STEPS {
+            let name = format!("{step} {rows}x{cols} {}", table.name);
+            count_one(&name, steps::case(step, rows, cols, table));
+        }
+    }
+}
+
+fn packed(kind: &str, format: Format, m: usize, table: &Kernels, store: &mut Store) -> Result<Case, String> {
+    let (format, isa) = (format.name(), table.name);
+    let text = format!("name:{kind},format:{format},rows:{ROWS},cols:{COLS},m:{m},isa:{isa}");
+    product::open(&Request::parse(&text), store)
+}
