@@ -5,6 +5,7 @@
  *   --quick                    one shape, few rounds: minutes become seconds, the spread grows
  *   --peers                    PyTorch, ggml, onnxruntime and tfjs beside us; each is put into the cache folder, and what cannot be had is said
  *   --python PATH              an interpreter with torch (else TRITLENS_PYTHON, else one is made)
+ *   --shapes 2560x2560,...     rows x columns of the products
  *   --rounds N --steps N --p P --out FILE
  *
  * Answers are checked before anything is timed. Sides take turns (A B C A B C ...). Read ratios and shares, not digits: machines are shared.
@@ -29,6 +30,7 @@ const { values: options } = parseArgs({
     quick: { type: "boolean", default: false },
     peers: { type: "boolean", default: false },
     python: { type: "string" },
+    shapes: { type: "string" },
     rounds: { type: "string" },
     steps: { type: "string" },
     p: { type: "string", default: "113" },
@@ -37,13 +39,14 @@ const { values: options } = parseArgs({
 });
 const { quick } = options;
 const notices = new Set();
+const given = options.shapes?.split(",").map((shape) => shape.split("x").map(Number));
 const context = {
   p: Number(options.p),
   rounds: Number(options.rounds ?? (quick ? 3 : 9)),
   steps: Number(options.steps ?? (quick ? 2 : 4)),
   ms: quick ? 10 : 20,
   threads: [1, 2],
-  shapes: quick ? SHAPES.slice(0, 1) : SHAPES,
+  shapes: given ?? (quick ? SHAPES.slice(0, 1) : SHAPES),
   modes: ["fp32", "li_ternary"],
   floatColumns: quick ? [512] : [1, 512],
   peers: [],
@@ -88,7 +91,10 @@ const sections = {
   crossing: () => fromFile("crossing.mjs", "measureCrossing"),
   hooks: () => measureHooks(context, printRows),
   wasm: async () => {
-    const peers = await started(() => startOnnxruntime("web"), () => startTfjs(context.p));
+    const peers = await started(
+      () => startOnnxruntime("web"),
+      () => startTfjs(context.p),
+    );
     const rows = await measureWasm({ ...context, peers, shapes: context.shapes.slice(0, 2), stepShapes: STEPS }, printRows);
     for (const peer of peers) peer.side.end();
     return rows;

@@ -23,12 +23,16 @@ async function count() {
   const program = await buildKernels();
   const folder = mkdtempSync(join(tmpdir(), "tritlens-count-"));
   const names = [];
-  // One total is written each time `measured` returns: twice a case, with one and with three repetitions.
-  const args = ["--tool=callgrind", "--quiet", "--collect-atstart=no", `--callgrind-out-file=${join(folder, "out")}`];
-  args.push("--toggle-collect=*count::measured*", "--dump-after=*count::measured*", program, "count");
+  // A total is written before each call of `measured` (so the first one is of nothing) and one at the end; a case calls it with one and with three repetitions.
+  const out = join(folder, "out");
+  const watched = "bench::kernels::count::measured";
+  const args = ["--tool=callgrind", "--quiet", "--collect-atstart=no", `--callgrind-out-file=${out}`];
+  args.push(`--toggle-collect=${watched}`, `--dump-before=${watched}`, program, "count");
   await run("callgrind", "valgrind", args, { onLine: (line) => names.push(line), rerun: "npm run bench:count" });
-  const totals = Array.from({ length: names.length * 2 }, (_, i) => totalOf(join(folder, `out.${i + 1}`)));
-  if (readdirSync(folder).length < totals.length) throw new StepError(`callgrind: ${readdirSync(folder).length} totals for ${names.length} cases`, RERUN);
+  const calls = names.length * 2;
+  const written = readdirSync(folder).length;
+  if (calls === 0 || written !== calls + 1) throw new StepError(`callgrind: ${written} totals for ${calls} calls`, RERUN);
+  const totals = Array.from({ length: calls }, (_, i) => totalOf(i + 1 < calls ? `${out}.${i + 2}` : out));
   rmSync(folder, { recursive: true });
   return Object.fromEntries(names.map((name, i) => [name, (totals[2 * i + 1] - totals[2 * i]) / 2]));
 }
@@ -76,7 +80,8 @@ export async function checkCounts() {
   for (const name of gone) console.log(`only in the snapshot: ${name}`);
   if (risen.length === 0) return console.log(`instruction counts: ${Object.keys(now).length} kernels, none has risen by more than 3 percent`);
   const list = risen.map((name) => `  ${name}: ${snapshot.instructions[name]} -> ${now[name]}`).join("\n");
-  if (snapshot.rustc !== compiler()) return console.log(`!!! counted with another compiler than the snapshot's (${snapshot.rustc}), so this is no failure:\n${list}`);
+  if (snapshot.rustc !== compiler())
+    return console.log(`!!! counted with another compiler than the snapshot's (${snapshot.rustc}), so this is no failure:\n${list}`);
   throw new StepError(`more instructions than in the snapshot (npm run bench:count -- --write accepts them):\n${list}`, RERUN);
 }
 

@@ -2,7 +2,12 @@
 import { rounded } from "./rows.mjs";
 import { sdk } from "./sides.mjs";
 
-const NAMES = { perHook: "a hook function", rawPause: "a pause of the core alone", silent: "a run with sites nobody listens to", bare: "a run without sites" };
+const NAMES = {
+  perHook: "a hook function",
+  rawPause: "a pause of the core alone",
+  silent: "a run with sites nobody listens to",
+  bare: "a run without sites",
+};
 
 export async function measureHooks({ p }, report) {
   const all = [];

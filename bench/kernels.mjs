@@ -80,7 +80,14 @@ async function product(context, shape, where, threads) {
   return compare(entries, rows, "scalar").map((row, i) => (entries[i].rival ? row : withLimit(row, productLimit(limits, shape, row.isa, threads))));
 }
 
-const rowOf = ({ name, kernel, isa }, found, shape, threads) => ({ name: kernel, shape, isa, threads, unit: "GMAC/s", ...roundedSummary(found.get(name)) });
+const rowOf = ({ name, kernel, isa }, found, shape, threads) => ({
+  name: kernel,
+  shape,
+  isa,
+  threads,
+  unit: "GMAC/s",
+  ...roundedSummary(found.get(name)),
+});
 
 /** Adds how our rows compare: with the entry named `scalar`, and (what is marked `compared`: f32 in, f32 out, as peers do it) with every rival. */
 function compare(entries, rows, scalar) {
@@ -164,7 +171,9 @@ function quantisationShare(rows, [height, width]) {
   const quantise = rows.find((row) => row.name === "quantize_act_rows" && row.shape === `1x${width}` && row.isa === product?.isa);
   if (!product || !quantise) return [];
   const [slow, fast] = [(height * width) / product.median, width / quantise.median];
-  return [{ name: "quantisation in front", shape: `of ${height}x${width}`, isa: product.isa, threads: 1, unit: "%", median: rounded((100 * fast) / slow) }];
+  return [
+    { name: "quantisation in front", shape: `of ${height}x${width}`, isa: product.isa, threads: 1, unit: "%", median: rounded((100 * fast) / slow) },
+  ];
 }
 
 /** Runs the section; `context` holds the side, its tables, measured limits and the peers that stand beside it. */
@@ -182,8 +191,7 @@ export async function measureKernels(context, report) {
   }
   for (const count of threads)
     for (const [where, { m, ring }] of Object.entries(WHERE))
-      for (const [rows, cols] of shapes)
-        for (const format of formats) add(await product(context, { format, rows, cols, m, ring }, where, count));
+      for (const [rows, cols] of shapes) for (const format of formats) add(await product(context, { format, rows, cols, m, ring }, where, count));
   add(quantisationShare(all, shapes[0]));
   return all;
 }

@@ -27,7 +27,13 @@ const COLUMNS = [
   ["median", (row) => `${fixed(row.median)} ${row.unit}`],
   ["p10-p90", (row) => `${fixed(row.p10)}-${fixed(row.p90)}`],
   ["x scalar", (row) => times(row.toScalar)],
-  ["x peer", (row) => Object.entries(row.toPeer ?? {}).map(([peer, x]) => `${times(x)} ${peer}`).join(", ")],
+  [
+    "x peer",
+    (row) =>
+      Object.entries(row.toPeer ?? {})
+        .map(([peer, x]) => `${times(x)} ${peer}`)
+        .join(", "),
+  ],
   ["limit", (row) => (row.share === undefined ? "" : `${(row.share * 100).toFixed(0)} % of ${row.limit.name}`)],
 ];
 
@@ -38,5 +44,11 @@ const times = (x) => (x === undefined ? "" : `${fixed(x)}x`);
 export function printRows(rows) {
   const filled = COLUMNS.map(([head, text]) => [head, ...rows.map(text)]).filter(([, ...cells]) => cells.some((cell) => cell !== ""));
   const widths = filled.map((cells) => Math.max(...cells.map((cell) => cell.length)));
-  for (let line = 0; line <= rows.length; line++) console.log(filled.map((cells, i) => cells[line].padEnd(widths[i])).join("  ").trimEnd());
+  for (let line = 0; line <= rows.length; line++)
+    console.log(
+      filled
+        .map((cells, i) => cells[line].padEnd(widths[i]))
+        .join("  ")
+        .trimEnd(),
+    );
 }

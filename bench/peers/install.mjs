@@ -31,17 +31,28 @@ export async function pythonWithTorch(given) {
   return (await virtualEnvironment("venv", ["torch", "numpy"])).python;
 }
 
-/** The unpacked source package, whose vendored llama.cpp holds ggml. */
+/** The llama.cpp inside of the unpacked source package, which holds ggml. */
 async function ggmlSources(python) {
   const folder = cacheDir("bench", "llama-cpp-python");
   const unpacked = () => readdirSync(folder).find((name) => existsSync(join(folder, name, "vendor", "llama.cpp", "ggml")));
   if (!unpacked()) {
     say("Fetching the source package of llama-cpp-python");
-    await run("llama-cpp-python", python, ["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "llama-cpp-python", "-d", folder, "llama-cpp-python"]);
+    await run("llama-cpp-python", python, [
+      "-m",
+      "pip",
+      "download",
+      "--quiet",
+      "--no-deps",
+      "--no-binary",
+      "llama-cpp-python",
+      "-d",
+      folder,
+      "llama-cpp-python",
+    ]);
     const archive = readdirSync(folder).find((name) => name.endsWith(".tar.gz"));
     await run("llama-cpp-python", "tar", ["-xzf", archive], { cwd: folder });
   }
-  return join(folder, unpacked(), "vendor", "llama.cpp", "ggml");
+  return join(folder, unpacked(), "vendor", "llama.cpp");
 }
 
 /** Builds ggml for this processor and our driver beside it; does nothing when neither has changed. */
@@ -54,12 +65,31 @@ async function ggmlProgram() {
   if (fresh(join(build, "stamp"), state, [program])) return program;
   say("Building ggml");
   const cmake = inVenv(venv, "cmake");
-  const options = ["-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON", "-DBUILD_SHARED_LIBS=OFF", "-DGGML_BUILD_TESTS=OFF", "-DGGML_BUILD_EXAMPLES=OFF"];
+  const options = [
+    "-DCMAKE_BUILD_TYPE=Release",
+    "-DGGML_NATIVE=ON",
+    "-DBUILD_SHARED_LIBS=OFF",
+    "-DGGML_BUILD_TESTS=OFF",
+    "-DGGML_BUILD_EXAMPLES=OFF",
+  ];
   await run("ggml", cmake, ["-S", source, "-B", join(build, "build"), ...options]);
-  await run("ggml", cmake, ["--build", join(build, "build"), "--parallel", String(availableParallelism())]);
-  const libraries = ["ggml", "ggml-cpu", "ggml-base"].map((name) => join(build, "build", "src", `lib${name}.a`));
+  await run("ggml", cmake, ["--build", join(build, "build"), "--target", "ggml", "--parallel", String(availableParallelism())]);
+  const libraries = ["ggml", "ggml-cpu", "ggml-base"].map((name) => join(build, "build", "ggml", "src", `lib${name}.a`));
   // The OpenMP flag is what ggml itself was built with where the compiler has it.
-  const args = ["-O2", "-std=c++17", "-fopenmp", "-I", join(source, "include"), file("ggml_matmul.cpp"), "-o", program, ...libraries, "-lpthread", "-ldl", "-lm"];
+  const args = [
+    "-O2",
+    "-std=c++17",
+    "-fopenmp",
+    "-I",
+    join(source, "ggml", "include"),
+    file("ggml_matmul.cpp"),
+    "-o",
+    program,
+    ...libraries,
+    "-lpthread",
+    "-ldl",
+    "-lm",
+  ];
   await run("ggml driver", which("c++", "g++", "clang++") ?? "c++", args);
   stamp(join(build, "stamp"), state);
   return program;

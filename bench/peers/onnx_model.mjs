@@ -20,13 +20,19 @@ const INT = 2;
 
 const asBytes = (data) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 /** TensorProto: dims 1, data_type 2, name 8, raw_data 9. */
-const tensor = (name, type, dims, data) =>
-  message(5, ...dims.map((dim) => number(1, dim)), number(2, type), bytes(8, name), bytes(9, asBytes(data)));
+const tensor = (name, type, dims, data) => message(5, ...dims.map((dim) => number(1, dim)), number(2, type), bytes(8, name), bytes(9, asBytes(data)));
 /** AttributeProto: name 1, i 3, type 20. */
 const attribute = ([name, value]) => message(5, bytes(1, name), number(3, value), number(20, INT));
 /** NodeProto: input 1, output 2, op_type 4, attribute 5, domain 7. */
 const node = (op, inputs, outputs, { domain = "", ...attributes } = {}) =>
-  message(1, ...inputs.map((name) => bytes(1, name)), ...outputs.map((name) => bytes(2, name)), bytes(4, op), ...Object.entries(attributes).map(attribute), bytes(7, domain));
+  message(
+    1,
+    ...inputs.map((name) => bytes(1, name)),
+    ...outputs.map((name) => bytes(2, name)),
+    bytes(4, op),
+    ...Object.entries(attributes).map(attribute),
+    bytes(7, domain),
+  );
 /** ValueInfoProto of a float matrix [m, columns]: name 1, type 2 > tensor_type 1 > elem_type 1, shape 2 > dim 1 > dim_value 1 or dim_param 2. */
 const value = (field, name, columns) =>
   message(field, bytes(1, name), message(2, message(1, number(1, FLOAT), message(2, message(1, bytes(2, "m")), message(1, number(1, columns))))));

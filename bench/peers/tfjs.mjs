@@ -47,9 +47,15 @@ function loss(W, { n, tokens, targets }) {
   const x = tf.matMul(tokens, W.W_E);
   const [q, k, v] = ["W_Q", "W_K", "W_V"].map((name) => heads(tf.matMul(x, W[name])));
   const pattern = tf.softmax(tf.matMul(q, k, false, true).div(Math.sqrt(D)));
-  const z = tf.matMul(pattern, v).transpose([0, 2, 1, 3]).reshape([n * 3, D]);
+  const z = tf
+    .matMul(pattern, v)
+    .transpose([0, 2, 1, 3])
+    .reshape([n * 3, D]);
   const mid = x.add(tf.matMul(z, W.W_O));
-  const out = mid.add(tf.matMul(tf.relu(tf.matMul(mid, W.W_in)), W.W_out)).reshape([n, 3 * D]).slice([0, 2 * D], [n, D]);
+  const out = mid
+    .add(tf.matMul(tf.relu(tf.matMul(mid, W.W_in)), W.W_out))
+    .reshape([n, 3 * D])
+    .slice([0, 2 * D], [n, D]);
   const normed = out.div(out.square().sum(1, true).sqrt()).mul(Math.sqrt(D)).mul(W.gain);
   const logits = tf.matMul(normed, W.W_U);
   const shifted = logits.sub(logits.max(1, true));
@@ -58,7 +64,12 @@ function loss(W, { n, tokens, targets }) {
 
 /** AdamW as PyTorch orders it. */
 function training() {
-  const W = Object.fromEntries(Object.entries(SHAPES).map(([name, shape]) => [name, tf.variable(name === "gain" ? tf.ones(shape) : tf.randomNormal(shape, 0, shape[0] ** -0.5, "float32", 3))]));
+  const W = Object.fromEntries(
+    Object.entries(SHAPES).map(([name, shape]) => [
+      name,
+      tf.variable(name === "gain" ? tf.ones(shape) : tf.randomNormal(shape, 0, shape[0] ** -0.5, "float32", 3)),
+    ]),
+  );
   const variables = Object.values(W);
   const moments = variables.map((each) => [tf.variable(tf.zerosLike(each)), tf.variable(tf.zerosLike(each))]);
   const data = examples();
@@ -71,8 +82,18 @@ function training() {
         const [g, [m, v]] = [grads[each.name], moments[i]];
         m.assign(m.mul(0.9).add(g.mul(0.1)));
         v.assign(v.mul(0.98).add(g.square().mul(0.02)));
-        const denominator = v.div(1 - 0.98 ** t).sqrt().add(1e-8);
-        each.assign(each.mul(1 - 1e-3).sub(m.div(1 - 0.9 ** t).div(denominator).mul(1e-3)));
+        const denominator = v
+          .div(1 - 0.98 ** t)
+          .sqrt()
+          .add(1e-8);
+        each.assign(
+          each.mul(1 - 1e-3).sub(
+            m
+              .div(1 - 0.9 ** t)
+              .div(denominator)
+              .mul(1e-3),
+          ),
+        );
       }
     });
     const found = value.dataSync()[0];

@@ -30,7 +30,10 @@ pub(crate) fn floats(len: usize) -> Vec<f32> {
 /// Codes in -127..=127, as an absolute-maximum quantiser makes them.
 pub(crate) fn activations(len: usize) -> Vec<i8> {
     let mut random = Random(11);
-    (0..len).map(|_| (random.next() % 255) as i16 as u8 as i8).map(|x| if x == -128 { 127 } else { x }).collect()
+    (0..len)
+        .map(|_| (random.next() % 255) as i16 as u8 as i8)
+        .map(|x| if x == -128 { 127 } else { x })
+        .collect()
 }
 
 /// Which weights a case needs.

@@ -46,7 +46,16 @@ impl Part {
         self.turn += 1;
         if self.kind == Kind::F32 {
             let y = &mut self.out;
-            return self.table.packed_matmul_f32(self.format, w, rows, cols, 1.0, &self.floats, m, y);
+            return self.table.packed_matmul_f32(
+                self.format,
+                w,
+                rows,
+                cols,
+                1.0,
+                &self.floats,
+                m,
+                y,
+            );
         }
         if self.kind == Kind::FromF32 {
             self.table.quantize_act_rows(&self.floats, cols, &mut self.codes, &mut self.scales);
@@ -87,7 +96,9 @@ impl Part {
             let (found, expected, within) = self.compare(row, i);
             if (found - expected).abs() > within {
                 let (name, row) = (self.table.name, self.first + row);
-                return Err(format!("{name} computes {found} where {expected} is right (row {row} of column {i})"));
+                return Err(format!(
+                    "{name} computes {found} where {expected} is right (row {row} of column {i})"
+                ));
             }
         }
         Ok(())
@@ -102,7 +113,8 @@ pub(crate) fn open(request: &Request, store: &mut Store) -> Result<Case, String>
         "packed_i8_from_f32" => Kind::FromF32,
         other => return Err(format!("no product is named {other}")),
     };
-    let (format, table) = (format_named(request.text("format")?)?, table_named(request.text("isa")?)?);
+    let (format, table) =
+        (format_named(request.text("format")?)?, table_named(request.text("isa")?)?);
     let (rows, cols, m) = (request.count("rows")?, request.count("cols")?, request.count("m")?);
     let threads = request.count("threads")?;
     let ring = request.number("ring").unwrap_or(0);

@@ -104,7 +104,12 @@ fn count_diff(rows: usize, cols: usize) -> Step {
 }
 
 /// The kernel `name` at a shape, after its first two results were compared with those of the scalar table.
-pub(crate) fn case(name: &str, rows: usize, cols: usize, table: &'static Kernels) -> Result<Case, String> {
+pub(crate) fn case(
+    name: &str,
+    rows: usize,
+    cols: usize,
+    table: &'static Kernels,
+) -> Result<Case, String> {
     let known = STEPS.iter().find(|step| step.name == name);
     let make = known.ok_or(format!("no kernel is named {name}"))?.make;
     let (mut step, mut expected) = (make(rows, cols), make(rows, cols));

@@ -32,7 +32,9 @@ pub(crate) fn print(wanted: &str) {
     for step in &steps::STEPS {
         let name = format!("{} {}x{}", step.name, step.rows, step.cols);
         if name.contains(wanted) {
-            let open = |isa: &str| steps::case(step.name, step.rows, step.cols, super::serve::table_named(isa)?);
+            let open = |isa: &str| {
+                steps::case(step.name, step.rows, step.cols, super::serve::table_named(isa)?)
+            };
             rows(&name, on_every_table(open));
         }
     }
@@ -44,7 +46,13 @@ pub(crate) fn print(wanted: &str) {
     }
 }
 
-fn packed(kind: &str, format: Format, m: usize, isa: &str, store: &mut Store) -> Result<Case, String> {
+fn packed(
+    kind: &str,
+    format: Format,
+    m: usize,
+    isa: &str,
+    store: &mut Store,
+) -> Result<Case, String> {
     let format = format.name();
     let text = format!("name:{kind},format:{format},rows:2560,cols:2560,m:{m},isa:{isa}");
     product::open(&Request::parse(&text), store)

@@ -59,7 +59,8 @@ pub(crate) fn line() -> Option<String> {
 /// The words after the program's name; cargo's own `--bench` is not one of them.
 pub(crate) fn arguments() -> Vec<String> {
     #[cfg(target_family = "wasm")]
-    let words: Vec<String> = imported::text(0).unwrap_or_default().lines().map(String::from).collect();
+    let words: Vec<String> =
+        imported::text(0).unwrap_or_default().lines().map(String::from).collect();
     #[cfg(not(target_family = "wasm"))]
     let words: Vec<String> = std::env::args().skip(1).collect();
     words.into_iter().filter(|word| !word.starts_with('-')).collect()

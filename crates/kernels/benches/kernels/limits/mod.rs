@@ -66,7 +66,8 @@ fn sized(known: Loop, threads: usize, bytes: usize) -> Case {
     match known.body {
         Body::Compute(work, run) => {
             // SAFETY: `loops` lists what this machine can run.
-            let mut parts: Vec<_> = (0..threads).map(|_| move || unsafe { run(ITERATIONS) }).collect();
+            let mut parts: Vec<_> =
+                (0..threads).map(|_| move || unsafe { run(ITERATIONS) }).collect();
             let work = work * ITERATIONS as f64 * threads as f64;
             Case::new(work, move |repeats| team::run(&mut parts, repeats))
         }

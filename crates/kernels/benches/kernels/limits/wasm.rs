@@ -39,7 +39,8 @@ compute!(xor_popcount, 4, i8x16_splat(0), |sum, w, x| i8x16_add(sum, i8x16_popcn
 
 /// Lists the loops.
 pub(super) fn loops() -> Vec<Loop> {
-    let compute = |name, work: f64, run: unsafe fn(usize)| Loop { name, body: Body::Compute(work, run) };
+    let compute =
+        |name, work: f64, run: unsafe fn(usize)| Loop { name, body: Body::Compute(work, run) };
     vec![
         Loop { name: "read", body: Body::Read(read_words) },
         compute("f32 mul+add", 6.0 * 4.0, f32_mul_add),

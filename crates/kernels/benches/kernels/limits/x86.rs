@@ -88,8 +88,10 @@ compute!(
 #[target_feature(enable = "avx2")]
 fn nibble_counts(sum: __m256i, bits: __m256i) -> __m256i {
     let low = _mm256_set1_epi8(15);
-    let counts =
-        _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+    let counts = _mm256_setr_epi8(
+        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3,
+        3, 4,
+    );
     let lower = _mm256_shuffle_epi8(counts, _mm256_and_si256(bits, low));
     let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(bits), low);
     _mm256_add_epi8(_mm256_add_epi8(sum, lower), _mm256_shuffle_epi8(counts, upper))
@@ -113,7 +115,8 @@ unsafe fn decode_maddubs_ymm(iterations: usize) {
         let (w, x) = (black_box(&w), black_box(&x));
         for block in 0..BLOCKS {
             // SAFETY: block < BLOCKS, so ROWS * 32 bytes of w and 128 of x lie behind these places.
-            let (w, x) = unsafe { (w.as_ptr().add(block * ROWS * 32), x.as_ptr().add(block * 128)) };
+            let (w, x) =
+                unsafe { (w.as_ptr().add(block * ROWS * 32), x.as_ptr().add(block * 128)) };
             // SAFETY: as above.
             let load = |at: usize| unsafe { _mm256_loadu_si256(x.add(at).cast()) };
             let x = [load(0), load(32), load(64), load(96)];
@@ -149,7 +152,8 @@ unsafe fn decode_dpbusd_zmm(iterations: usize) {
         let (w, x) = (black_box(&w), black_box(&x));
         for block in 0..BLOCKS {
             // SAFETY: block < BLOCKS, so ROWS * 64 bytes of w and 256 of x lie behind these places.
-            let (w, x) = unsafe { (w.as_ptr().add(block * ROWS * 64), x.as_ptr().add(block * 256)) };
+            let (w, x) =
+                unsafe { (w.as_ptr().add(block * ROWS * 64), x.as_ptr().add(block * 256)) };
             // SAFETY: as above.
             let load = |at: usize| unsafe { _mm512_loadu_si512(x.add(at).cast()) };
             let x = [load(0), load(64), load(128), load(192)];
@@ -219,7 +223,8 @@ unsafe fn read_words(bytes: &[u8]) {
 /// Lists what this processor has.
 pub(super) fn loops() -> Vec<Loop> {
     let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-    let avx512 = avx2 && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
+    let avx512 =
+        avx2 && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
     let vnni = avx512 && is_x86_feature_detected!("avx512vnni");
     let decode = |step: usize| (BLOCKS * ROWS * step) as f64;
     let read: unsafe fn(&[u8]) = match (avx512, avx2) {
@@ -227,7 +232,8 @@ pub(super) fn loops() -> Vec<Loop> {
         (false, true) => read_ymm,
         (false, false) => read_words,
     };
-    let compute = |name, work: f64, run: unsafe fn(usize)| Loop { name, body: Body::Compute(work, run) };
+    let compute =
+        |name, work: f64, run: unsafe fn(usize)| Loop { name, body: Body::Compute(work, run) };
     let all = [
         (true, Loop { name: "read", body: Body::Read(read) }),
         (avx2, compute("f32 fma ymm", 12.0 * 8.0, fma_ymm)),
@@ -235,7 +241,10 @@ pub(super) fn loops() -> Vec<Loop> {
         (avx2, compute("i8 maddubs i32 ymm", 8.0 * 32.0, maddubs_i32_ymm)),
         (avx2, compute("2-bit decode maddubs ymm", decode(128), decode_maddubs_ymm)),
         (avx2, compute("xor shuffle-popcount ymm", 8.0 * 256.0, xor_shuffle_popcount_ymm)),
-        (is_x86_feature_detected!("avxvnni"), compute("i8 dpbusd ymm", 12.0 * 32.0, dpbusd_vex_ymm)),
+        (
+            is_x86_feature_detected!("avxvnni"),
+            compute("i8 dpbusd ymm", 12.0 * 32.0, dpbusd_vex_ymm),
+        ),
         (avx512, compute("f32 fma zmm", 12.0 * 16.0, fma_zmm)),
         (avx512, compute("i8 maddubs i16 zmm", 8.0 * 64.0, maddubs_i16_zmm)),
         (vnni, compute("i8 dpbusd zmm", 12.0 * 64.0, dpbusd_zmm)),
