@@ -19,7 +19,7 @@ import { measureKernels, SHAPES, STEPS } from "./kernels.mjs";
 import { Limits, measureLimits } from "./limits.mjs";
 import { load, machine } from "./machine.mjs";
 import { optional, pythonWithTorch, startGgml, startOnnxruntime, startTfjs } from "./peers/install.mjs";
-import { printRows } from "./rows.mjs";
+import { printHead, printRows } from "./rows.mjs";
 import { nativeKernels } from "./sides.mjs";
 import { measureTraining } from "./training.mjs";
 import { measureWasm } from "./wasm.mjs";
@@ -109,6 +109,7 @@ const results = { machine: machine(), quick, sections: {} };
 console.log(results.machine);
 for (const name of wanted) {
   console.log(`\n\x1b[1m━━ ${name}\x1b[0m`);
+  printHead();
   const found = await sections[name]();
   if (found) results.sections[name] = found;
   else console.log("not in this build");

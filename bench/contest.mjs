@@ -1,6 +1,7 @@
 /** Processes that take turns: each side answers one request at a time, so that no two measurements run at once. */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
 
 /** Starts a side; `ask` sends one JSON object as a line and resolves with the answer, or rejects with the answer's `error`. */
 export function startSide(name, command, args, options = {}) {
@@ -27,13 +28,21 @@ export function startSide(name, command, args, options = {}) {
   };
 }
 
+/** Milliseconds between turns: threads of the side before (OpenMP's, onnxruntime's) spin for a while after their work, on a core that the next side needs. */
+const PAUSE = 10;
+
 /**
  * Rounds of A B C A B C ...: `entries` are `{ name, measure }`, where `measure` resolves with one number. Returns the numbers of each name, one a round.
  */
 export async function takeTurns(entries, rounds) {
   const found = new Map(entries.map(({ name }) => [name, []]));
   if (found.size < entries.length) throw new Error(`two sides have one name: ${entries.map(({ name }) => name).join(", ")}`);
-  for (let round = 0; round < rounds; round++) for (const { name, measure } of entries) found.get(name).push(await measure());
+  for (let round = 0; round < rounds; round++) {
+    for (const { name, measure } of entries) {
+      await setTimeout(PAUSE);
+      found.get(name).push(await measure());
+    }
+  }
   return found;
 }
 

@@ -29,8 +29,9 @@ const MULTIPLY = {
 const DECODE = { avx2: "2-bit decode maddubs ymm", avx512: "2-bit decode dpbusd zmm" };
 const F32 = { avx2: "f32 fma ymm", avxvnni: "f32 fma ymm", avx512: "f32 fma zmm", simd128: "f32 mul+add" };
 
-/** What bounds an int8 product: multiplying, decoding when one column pays for it alone, and reading the weights. */
+/** What bounds an int8 product: multiplying, decoding when one column pays for it alone, and reading the weights. The scalar kernel is far from all of them. */
 function productLimit(limits, { format, rows, cols, m, ring }, isa, threads) {
+  if (isa === "scalar") return undefined;
   const multiply = (MULTIPLY[isa] ?? []).map((name) => limits.at(name, threads))[0];
   if (m > 1) return multiply;
   const decode = format === "ternary2" && DECODE[isa] ? limits.at(DECODE[isa], threads) : undefined;
@@ -89,15 +90,18 @@ const rowOf = ({ name, kernel, isa }, found, shape, threads) => ({
   ...roundedSummary(found.get(name)),
 });
 
-/** Adds how our rows compare: with the entry named `scalar`, and (what is marked `compared`: f32 in, f32 out, as peers do it) with every rival. */
+/**
+ * Adds how rows compare: ours with the entry named `scalar`; a rival with the entry marked `compared` (f32 in, f32 out, as peers do it), and that one with every rival.
+ */
 function compare(entries, rows, scalar) {
   const slow = rows[entries.findIndex(({ name }) => name === scalar)];
+  const ours = rows[entries.findIndex(({ compared }) => compared)];
   const rivals = rows.filter((_, i) => entries[i].rival);
   return rows.map((row, i) => {
-    if (entries[i].rival) return row;
+    if (entries[i].rival) return { ...row, oursIs: rounded(timesBetter(ours, row)) };
     const toScalar = slow ? { toScalar: rounded(timesBetter(row, slow)) } : {};
     const toPeer = Object.fromEntries(rivals.map((rival) => [rival.isa, rounded(timesBetter(row, rival))]));
-    return { ...row, ...toScalar, ...(entries[i].compared && rivals.length > 0 ? { toPeer } : {}) };
+    return { ...row, ...toScalar, ...(row === ours && rivals.length > 0 ? { toPeer } : {}) };
   });
 }
 

@@ -2,7 +2,8 @@
  * What a measurement is written as, and how it is printed.
  *
  * A row: `name`, `shape`, `isa` (or the peer's name), `threads`, `unit`, `median`, `p10`, `p90` (rates: more is better; times: less is better), and where they
- * make sense `toScalar` (times faster than our scalar kernel), `toPeer` (times faster than each peer of the same run) and `limit` with `share`.
+ * make sense `toScalar` (times faster than our scalar kernel), `toPeer` (times faster than each peer of the same run; the peer's own row has it as `oursIs`) and
+ * `limit` with `share`.
  */
 
 const LOWER_IS_BETTER = new Set(["ms", "us"]);
@@ -19,36 +20,30 @@ export function withLimit(row, limit) {
 
 export const rounded = (x) => (typeof x === "number" && Number.isFinite(x) ? Number(x.toPrecision(4)) : x);
 
+/** Head, width, text. */
 const COLUMNS = [
-  ["name", (row) => row.name],
-  ["shape", (row) => row.shape ?? ""],
-  ["by", (row) => row.isa ?? ""],
-  ["T", (row) => String(row.threads ?? "")],
-  ["median", (row) => `${fixed(row.median)} ${row.unit}`],
-  ["p10-p90", (row) => `${fixed(row.p10)}-${fixed(row.p90)}`],
-  ["x scalar", (row) => times(row.toScalar)],
-  [
-    "x peer",
-    (row) =>
-      Object.entries(row.toPeer ?? {})
-        .map(([peer, x]) => `${times(x)} ${peer}`)
-        .join(", "),
-  ],
-  ["limit", (row) => (row.share === undefined ? "" : `${(row.share * 100).toFixed(0)} % of ${row.limit.name}`)],
+  ["name", 31, (row) => row.name],
+  ["shape", 25, (row) => row.shape ?? ""],
+  ["by", 23, (row) => row.isa ?? ""],
+  ["T", 2, (row) => String(row.threads ?? "")],
+  ["median", 12, (row) => `${fixed(row.median)} ${row.unit}`],
+  ["p10-p90", 12, (row) => (row.p10 === undefined ? "" : `${fixed(row.p10)}-${fixed(row.p90)}`)],
+  ["x scalar", 9, (row) => times(row.toScalar)],
+  ["ours is", 9, (row) => times(row.oursIs)],
+  ["limit", 0, (row) => (row.share === undefined ? "" : `${(row.share * 100).toFixed(0)} % of ${row.limit.name}`)],
 ];
 
 const fixed = (x) => (x === undefined ? "" : x >= 100 ? x.toFixed(0) : x >= 10 ? x.toFixed(1) : x.toFixed(2));
 const times = (x) => (x === undefined ? "" : `${fixed(x)}x`);
 
-/** Prints rows as a table; columns nobody fills are left out. */
+export const printHead = () => console.log(COLUMNS.map(([head, width]) => head.padEnd(width)).join(" "));
+
+/** Prints rows under the head. */
 export function printRows(rows) {
-  const filled = COLUMNS.map(([head, text]) => [head, ...rows.map(text)]).filter(([, ...cells]) => cells.some((cell) => cell !== ""));
-  const widths = filled.map((cells) => Math.max(...cells.map((cell) => cell.length)));
-  for (let line = 0; line <= rows.length; line++)
+  for (const row of rows)
     console.log(
-      filled
-        .map((cells, i) => cells[line].padEnd(widths[i]))
-        .join("  ")
+      COLUMNS.map(([, width, text]) => text(row).padEnd(width))
+        .join(" ")
         .trimEnd(),
     );
 }

@@ -56,7 +56,8 @@ async function oneMode(context, mode) {
     ...roundedSummary(found.get(name)),
   }));
   return rows.map((row) => {
-    if (row.isa.startsWith("PyTorch")) return row;
+    const ours = rows.find((other) => other.isa === "native" && other.threads === row.threads);
+    if (row.isa.startsWith("PyTorch")) return { ...row, oursIs: rounded(timesBetter(ours, row)) };
     const toPeer = Object.fromEntries(rivals(rows, row).map((rival) => [rival.isa, rounded(timesBetter(row, rival))]));
     const fma = limits.at("f32 fma zmm", row.threads) ?? limits.at("f32 fma ymm", row.threads);
     const bound = p === 113 && row.isa === "native" && fma ? { name: `1.9 GMAC at ${fma.name}`, value: STEP_MACS / fma.value / 1e6 } : undefined;
