@@ -14,6 +14,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { root } from "../scripts/lib/run.mjs";
+import { contention } from "./contention.mjs";
 import { measureHooks } from "./hooks.mjs";
 import { measureKernels, SHAPES, STEPS } from "./kernels.mjs";
 import { Limits, measureLimits } from "./limits.mjs";
@@ -105,14 +106,20 @@ const wanted = options.only?.split(",") ?? Object.keys(sections);
 const unknown = wanted.filter((name) => !sections[name]);
 if (unknown.length > 0) throw new Error(`no section ${unknown.join(", ")}; there are ${Object.keys(sections).join(", ")}`);
 
-const results = { machine: machine(), quick, sections: {} };
+const results = { machine: machine(), quick, sections: {}, elsewhere: {} };
 console.log(results.machine);
 for (const name of wanted) {
   console.log(`\n\x1b[1m━━ ${name}\x1b[0m`);
   printHead();
+  const elsewhere = contention();
   const found = await sections[name]();
   if (found) results.sections[name] = found;
   else console.log("not in this build");
+  const busy = elsewhere();
+  if (!busy) continue;
+  results.elsewhere[name] = busy;
+  const percent = (100 * (busy.others + busy.stolen)).toFixed(0);
+  console.log(`(${percent} % of the machine's time went to other processes and other machines meanwhile)`);
 }
 native?.side.end();
 results.machine.loadAfter = load();

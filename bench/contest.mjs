@@ -2,10 +2,12 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
+import { glance, watch } from "./contention.mjs";
 
 /** Starts a side; `ask` sends one JSON object as a line and resolves with the answer, or rejects with the answer's `error`. */
 export function startSide(name, command, args, options = {}) {
   const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"], ...options });
+  watch(child);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const ended = new Promise((_, reject) => {
     child.on("error", reject);
@@ -24,7 +26,10 @@ export function startSide(name, command, args, options = {}) {
       if (answer.error) throw new Error(`${name}: ${answer.error}`);
       return answer;
     },
-    end: () => child.stdin.end(),
+    end: () => {
+      glance();
+      child.stdin.end();
+    },
   };
 }
 

@@ -5,7 +5,7 @@ import { sdk } from "./sides.mjs";
 const NAMES = {
   perHook: "a hook function",
   rawPause: "a pause of the core alone",
-  silent: "a run with sites nobody listens to",
+  silent: "a run, nobody listens",
   bare: "a run without sites",
 };
 
