@@ -24,19 +24,44 @@ const MULTIPLY = {
   avx2: ["i8 maddubs i16 ymm"],
   avxvnni: ["i8 dpbusd ymm"],
   avx512: ["i8 dpbusd zmm"],
+  avx512vnni: ["i8 dpbusd zmm"],
+  sse42: ["i8 maddubs i16 xmm"],
   simd128: ["i16 dot"],
 };
-const DECODE = { avx2: "2-bit decode maddubs ymm", avx512: "2-bit decode dpbusd zmm" };
-const F32 = { avx2: "f32 fma ymm", avxvnni: "f32 fma ymm", avx512: "f32 fma zmm", simd128: "f32 mul+add" };
+const DECODE = {
+  sse42: "2-bit decode maddubs xmm",
+  avx2: "2-bit decode maddubs ymm",
+  avxvnni: "2-bit decode dpbusd ymm",
+  avx512vnni: "2-bit decode dpbusd zmm",
+  avx512: "2-bit decode dpbusd zmm",
+};
+/** One-bit weights and activations: a xor and a population count. */
+const BITS = {
+  sse42: "xor popcnt",
+  avx2: "xor shuffle-popcount ymm",
+  avxvnni: "xor shuffle-popcount ymm",
+  avx512vnni: "xor shuffle-popcount zmm",
+  avx512: "xor popcount zmm",
+  simd128: "xor popcount",
+};
+const F32 = {
+  sse42: "f32 mul+add xmm",
+  avx2: "f32 fma ymm",
+  avxvnni: "f32 fma ymm",
+  avx512vnni: "f32 fma zmm",
+  avx512: "f32 fma zmm",
+  simd128: "f32 mul+add",
+};
 
 /** What bounds an int8 product: multiplying, decoding when one column pays for it alone, and reading the weights. The scalar kernel is far from all of them. */
 function productLimit(limits, { format, rows, cols, m, ring }, isa, threads) {
   if (isa === "scalar") return undefined;
+  const reading = (bytesEach) => limits.reading(Math.max(rows * cols * bytesEach, ring), bytesEach, threads);
+  if (format === "bits") return limits.lowest(limits.at(BITS[isa], threads), m > 1 ? undefined : reading(FORMATS.binary));
   const multiply = (MULTIPLY[isa] ?? []).map((name) => limits.at(name, threads))[0];
   if (m > 1) return multiply;
   const decode = format === "ternary2" && DECODE[isa] ? limits.at(DECODE[isa], threads) : undefined;
-  const bytes = Math.max(rows * cols * FORMATS[format], ring);
-  return limits.lowest(multiply, decode, limits.reading(bytes, FORMATS[format], threads));
+  return limits.lowest(multiply, decode, reading(FORMATS[format]));
 }
 
 /** A scalar product is slow; a small one has the same rate. */
@@ -103,6 +128,20 @@ function compare(entries, rows, scalar) {
     const toPeer = Object.fromEntries(rivals.map((rival) => [rival.isa, rounded(timesBetter(row, rival))]));
     return { ...row, ...toScalar, ...(row === ours && rivals.length > 0 ? { toPeer } : {}) };
   });
+}
+
+/** One-bit weights and activations on every table. No peer has such a product on x86. */
+async function bits(context, shape, where, threads) {
+  const { side, ms, rounds, tables, limits } = context;
+  const entries = [];
+  for (const isa of tables) {
+    const request = { name: "binary_bits", ...(isa === "scalar" ? small(shape) : shape), isa, threads };
+    entries.push({ ...(await opened(isa, side, request, { ms })), isa, kernel: "binary x binary" });
+  }
+  const found = await takeTurns(entries, rounds);
+  await side.ask({ ask: "close" });
+  const rows = entries.map((entry) => rowOf(entry, found, `${where} ${shape.rows}x${shape.cols}`, threads));
+  return compare(entries, rows, "scalar").map((row) => withLimit(row, productLimit(limits, { ...shape, format: "bits" }, row.isa, threads)));
 }
 
 /** Bytes that a kernel moves for an element: what it reads and writes. */
@@ -195,7 +234,10 @@ export async function measureKernels(context, report) {
   }
   for (const count of threads)
     for (const [where, { m, ring }] of Object.entries(WHERE))
-      for (const [rows, cols] of shapes) for (const format of formats) add(await product(context, { format, rows, cols, m, ring }, where, count));
+      for (const [rows, cols] of shapes) {
+        for (const format of formats) add(await product(context, { format, rows, cols, m, ring }, where, count));
+        add(await bits(context, { rows, cols, m, ring }, where, count));
+      }
   add(quantisationShare(all, shapes[0]));
   return all;
 }

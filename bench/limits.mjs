@@ -4,7 +4,10 @@ import { CACHES } from "./machine.mjs";
 import { rounded } from "./rows.mjs";
 import { opened } from "./sides.mjs";
 
-/** Where a read comes from, and how many bytes a thread reads: comfortably inside of one cache and outside of the one before. */
+/**
+ * Where a read comes from, and how many bytes a thread reads: comfortably inside of one cache and outside of the one before. From memory the loop that prefetches reads
+ * more, from the caches the one that does not.
+ */
 const LEVELS = [
   ["L1", CACHES.l1 / 2],
   ["L2", CACHES.l2 / 2],
@@ -17,8 +20,12 @@ export async function measureLimits(side, { threads, rounds, ms }) {
   const { limits } = await side.ask({ ask: "info" });
   const rows = [];
   for (const count of threads) {
-    const loops = limits.filter((name) => name !== "read").map((loop) => ({ name: loop, unit: "GMAC/s", request: { loop } }));
-    const reads = LEVELS.map(([level, bytes]) => ({ name: `read ${level}`, unit: "GB/s", request: { loop: "read", bytes: Math.floor(bytes) } }));
+    const loops = limits.filter((name) => !name.startsWith("read")).map((loop) => ({ name: loop, unit: "GMAC/s", request: { loop } }));
+    const reads = LEVELS.map(([level, bytes]) => ({
+      name: `read ${level}`,
+      unit: "GB/s",
+      request: { loop: level === "memory" && limits.includes("read ahead") ? "read ahead" : "read", bytes: Math.floor(bytes) },
+    }));
     const all = [...loops, ...reads];
     const entries = [];
     for (const { name, request } of all) entries.push(await opened(name, side, { name: "limit", threads: count, ...request }, { ms }));

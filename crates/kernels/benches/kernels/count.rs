@@ -9,7 +9,7 @@ use super::case::Case;
 use super::host;
 use super::inputs::Store;
 use super::request::Request;
-use super::{product, steps};
+use super::{bits, product, steps};
 
 /// Columns of every product: ten blocks of each format and a rest, so that tails count too.
 const COLS: usize = 1300;
@@ -50,6 +50,11 @@ pub(crate) fn count() {
                 let name = format!("{kind} {} m{m} {}", format.name(), table.name);
                 count_one(&name, packed(kind, format, m, table, &mut store));
             }
+        }
+        for m in [1, 16] {
+            let text = format!("name:binary_bits,rows:{ROWS},cols:{COLS},m:{m},isa:{}", table.name);
+            let opened = bits::open(&Request::parse(&text), &mut store);
+            count_one(&format!("binary_bits m{m} {}", table.name), opened);
         }
         for (step, rows, cols) in STEPS {
             let name = format!("{step} {rows}x{cols} {}", table.name);

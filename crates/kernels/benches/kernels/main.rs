@@ -6,6 +6,7 @@
 //!
 //! Every case checks its answer when it is opened, before anything is timed.
 
+mod bits;
 mod case;
 mod count;
 mod dense;

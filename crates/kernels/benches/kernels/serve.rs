@@ -12,7 +12,7 @@ use tritlens_kernels::{Format, Kernels, available};
 use super::case::Case;
 use super::inputs::Store;
 use super::request::Request;
-use super::{dense, host, limits, product, steps};
+use super::{bits, dense, host, limits, product, steps};
 
 /// The table that is the specification.
 pub(crate) fn scalar() -> &'static Kernels {
@@ -37,6 +37,7 @@ pub(crate) fn open(request: &Request, store: &mut Store) -> Result<Case, String>
         "limit" => limits::open(request),
         "step" => steps::open(request),
         "dense" => dense::open(request),
+        "binary_bits" => bits::open(request, store),
         _ => product::open(request, store),
     }
 }

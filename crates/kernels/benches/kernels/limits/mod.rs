@@ -3,6 +3,10 @@
 //! Every loop does nothing but the instructions of its name, on registers or on data of the stated size. Work is counted as the kernels count it: one product of a
 //! weight and an activation; bytes for reading.
 
+#[cfg(target_arch = "x86_64")]
+mod decode;
+#[cfg(target_arch = "x86_64")]
+mod read;
 #[cfg(target_arch = "wasm32")]
 mod wasm;
 #[cfg(target_arch = "x86_64")]
