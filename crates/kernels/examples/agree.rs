@@ -9,7 +9,7 @@ mod agree;
 mod dense;
 mod host;
 
-const TESTS: [(&str, fn()); 18] = [
+const TESTS: [(&str, fn()); 20] = [
     ("the_expected_tables_run", agree::the_expected_tables_run),
     ("elementwise", agree::elementwise),
     ("reductions", agree::reductions),
@@ -24,6 +24,8 @@ const TESTS: [(&str, fn()); 18] = [
     ("count_of_differences", agree::count_of_differences),
     ("packed_f32", agree::packed::packed_f32),
     ("packed_i8", agree::packed::packed_i8),
+    ("bits", agree::packed::bits),
+    ("rows_with_gaps", agree::packed::rows_with_gaps),
     ("long_rows_of_extremes_do_not_overflow", agree::packed::long_rows_of_extremes_do_not_overflow),
     ("any_bytes_agree", agree::packed::any_bytes_agree),
     ("equals_the_triple_loop", dense::equals_the_triple_loop_for_all_transposes),

@@ -5,7 +5,7 @@
 
 use crate::isa::kernels;
 use crate::pack::{Format, row_bytes};
-use crate::table::{AdamHyper, Columns, Kernels};
+use crate::table::{AdamHyper, Columns, Kernels, PackedRows};
 
 /// Panics unless the slice named `what` has `expected` elements: a wrong length is an error in the calling program.
 #[track_caller]
@@ -39,11 +39,22 @@ fn table_rows(rows: &[u32], table: Columns<'_>, cols: usize) {
 
 /// Panics unless the operands of a packed product fit its shape.
 #[track_caller]
-fn packed_shape(format: Format, w: usize, rows: usize, cols: usize, x: usize, m: usize, y: usize) {
+fn packed_shape(w: PackedRows<'_>, x: usize, m: usize, y: usize) {
+    let width = w.width();
+    assert!(w.stride >= width, "rows are {} bytes apart, a row has {width}", w.stride);
     // Saturating: no slice is that long, while a product that wraps could equal the length of a short one.
-    length("w", w, rows.saturating_mul(row_bytes(format, cols)));
-    length("x", x, m.saturating_mul(cols));
-    length("y", y, m.saturating_mul(rows));
+    let before = w.rows.saturating_sub(1).saturating_mul(w.stride);
+    let needed = if w.rows == 0 { 0 } else { before.saturating_add(width) };
+    assert!(w.data.len() >= needed, "w has {} bytes, expected {needed}", w.data.len());
+    length("x", x, m.saturating_mul(w.cols));
+    length("y", y, m.saturating_mul(w.rows));
+}
+
+/// Panics unless packed bytes are whole rows.
+#[track_caller]
+fn whole_matrix(format: Format, w: &[u8], rows: usize, cols: usize) -> PackedRows<'_> {
+    length("w", w.len(), rows.saturating_mul(row_bytes(format, cols)));
+    PackedRows::whole(format, w, rows, cols)
 }
 
 macro_rules! api {
@@ -226,21 +237,106 @@ api! {
     /// When the lengths differ.
     fn count_diff(a: &[i8], b: &[i8]) -> u64 { length("b", b.len(), a.len()); }
 
-    /// `y[m, rows] = scale * x[m, cols] . W^T` with packed `w` (`rows * row_bytes(format, cols)` bytes), each product exact, summed in a fixed
-    /// order that does not depend on the format (32 lanes, halving tree). Rows of `w` and rows of `x` may be computed in separate calls:
-    /// the bits do not change.
+    /// `y[m, rows] = scale * x[m, cols] . W^T` with packed rows, each product exact, summed in a fixed order that does not depend on the format (32 lanes,
+    /// halving tree). Rows of `w` and rows of `x` may be computed in separate calls: the bits do not change.
     ///
     /// # Panics
     /// When the lengths do not fit.
-    fn packed_matmul_f32(format: Format, w: &[u8], rows: usize, cols: usize, scale: f32, x: &[f32], m: usize, y: &mut [f32]) {
-        packed_shape(format, w.len(), rows, cols, x.len(), m, y.len());
+    fn packed_rows_f32(w: PackedRows<'_>, scale: f32, x: &[f32], m: usize, y: &mut [f32]) {
+        packed_shape(w, x.len(), m, y.len());
     }
 
     /// `y[m, rows] = x[m, cols] . W^T` in integers, exact as long as it fits 32 bits (`cols < 2^24`) and modulo 2^32 beyond.
     ///
     /// # Panics
     /// When the lengths do not fit.
-    fn packed_matmul_i8(format: Format, w: &[u8], rows: usize, cols: usize, x: &[i8], m: usize, y: &mut [i32]) {
-        packed_shape(format, w.len(), rows, cols, x.len(), m, y.len());
+    fn packed_rows_i8(w: PackedRows<'_>, x: &[i8], m: usize, y: &mut [i32]) {
+        packed_shape(w, x.len(), m, y.len());
     }
+
+    /// `y[m, rows]` = the products of signs `x[m, cols] . W^T` of two binary matrices, both packed as [`Format::Binary`] (`row_bytes` bytes a
+    /// row), modulo 2^32. Bits of padding must be equal on both sides, as [`crate::pack`] writes them.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    fn binary_matmul_bits(w: &[u8], rows: usize, cols: usize, x: &[u8], m: usize, y: &mut [i32]) {
+        let width = row_bytes(Format::Binary, cols);
+        length("w", w.len(), rows.saturating_mul(width));
+        length("x", x.len(), m.saturating_mul(width));
+        length("y", y.len(), m.saturating_mul(rows));
+    }
+}
+
+impl Kernels {
+    /// [`Kernels::packed_rows_f32`] of a whole matrix: `rows * row_bytes(format, cols)` bytes.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    #[track_caller]
+    pub fn packed_matmul_f32(
+        &self,
+        format: Format,
+        w: &[u8],
+        rows: usize,
+        cols: usize,
+        scale: f32,
+        x: &[f32],
+        m: usize,
+        y: &mut [f32],
+    ) {
+        self.packed_rows_f32(whole_matrix(format, w, rows, cols), scale, x, m, y);
+    }
+
+    /// [`Kernels::packed_rows_i8`] of a whole matrix: `rows * row_bytes(format, cols)` bytes.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    #[track_caller]
+    pub fn packed_matmul_i8(
+        &self,
+        format: Format,
+        w: &[u8],
+        rows: usize,
+        cols: usize,
+        x: &[i8],
+        m: usize,
+        y: &mut [i32],
+    ) {
+        self.packed_rows_i8(whole_matrix(format, w, rows, cols), x, m, y);
+    }
+}
+
+/// [`Kernels::packed_matmul_f32`] with the selected table.
+///
+/// # Panics
+/// When the lengths do not fit.
+#[track_caller]
+pub fn packed_matmul_f32(
+    format: Format,
+    w: &[u8],
+    rows: usize,
+    cols: usize,
+    scale: f32,
+    x: &[f32],
+    m: usize,
+    y: &mut [f32],
+) {
+    kernels().packed_matmul_f32(format, w, rows, cols, scale, x, m, y);
+}
+
+/// [`Kernels::packed_matmul_i8`] with the selected table.
+///
+/// # Panics
+/// When the lengths do not fit.
+#[track_caller]
+pub fn packed_matmul_i8(
+    format: Format,
+    w: &[u8],
+    rows: usize,
+    cols: usize,
+    x: &[i8],
+    m: usize,
+    y: &mut [i32],
+) {
+    kernels().packed_matmul_i8(format, w, rows, cols, x, m, y);
 }

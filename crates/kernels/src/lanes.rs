@@ -1,7 +1,8 @@
 //! The small vector vocabulary that kernel bodies are written in. An instruction set is an implementation of [`Lanes`], nothing more.
 //!
-//! Sizes are logical, the same everywhere: 16 f32, 8 f64, 16 i32, 32 bytes. A narrow machine implements them with several registers. That is what makes results
-//! equal bit for bit: the number of partial sums does not depend on the width of a register.
+//! Sizes are logical, the same everywhere: 16 f32, 8 f64, 16 i32. A narrow machine implements them with several registers. That is what makes results
+//! equal bit for bit: the number of partial sums does not depend on the width of a register. Bytes, whose sums are integers and therefore the same in any order, come in blocks of 32,
+//! as many as suit the registers.
 
 /// Vectors of one instruction set.
 ///
@@ -15,14 +16,18 @@ pub(crate) trait Lanes {
     type I: Copy;
     /// 8 f64.
     type D: Copy;
-    /// 32 bytes.
+    /// One or more blocks of 32 bytes.
     type B: Copy;
     /// A comparison of 16 f32.
     type M: Copy;
     /// A comparison of 8 f64.
     type N: Copy;
-    /// Partial sums of an int8 product.
+    /// Partial sums of an int8 product, perhaps of 16 bits.
     type P: Copy;
+    /// Totals of an int8 product, of 32 bits.
+    type T: Copy;
+    /// Counts of bits.
+    type C: Copy;
 
     unsafe fn splat(x: f32) -> Self::F;
     /// Reads 16.
@@ -83,11 +88,27 @@ pub(crate) trait Lanes {
     /// +1 where the lowest bit is set, else -1.
     unsafe fn sign(a: Self::I) -> Self::F;
 
-    /// Reads 32.
+    /// Blocks of 32 bytes in a byte vector.
+    const BLOCKS: usize;
+    /// Reads `32 * BLOCKS` bytes.
     unsafe fn bload(from: *const u8) -> Self::B;
+    /// Reads one block of 32 bytes; the rest of the vector is zero.
+    unsafe fn bload_block(from: *const u8) -> Self::B;
+    /// Writes `32 * BLOCKS` bytes.
+    unsafe fn bstore(to: *mut u8, x: Self::B);
+    /// Says that the cache line of `from` will be read soon; any address may be named.
+    unsafe fn prefetch(from: *const u8);
     unsafe fn bsplat(x: u8) -> Self::B;
     unsafe fn badd(a: Self::B, b: Self::B) -> Self::B;
+    /// 3 a, modulo 256. An instruction set whose compiler turns repeated tripling into products of bytes, which no machine has and which cost five
+    /// operations, hides the result from it.
+    #[inline(always)]
+    unsafe fn btriple(a: Self::B) -> Self::B {
+        // SAFETY: registers only; the caller has the instruction set.
+        unsafe { Self::badd(a, Self::badd(a, a)) }
+    }
     unsafe fn band(a: Self::B, b: Self::B) -> Self::B;
+    unsafe fn bxor(a: Self::B, b: Self::B) -> Self::B;
     /// a - b, not below 0.
     unsafe fn bsub_saturating(a: Self::B, b: Self::B) -> Self::B;
     /// (a + b + 1) / 2 without overflow.
@@ -95,17 +116,60 @@ pub(crate) trait Lanes {
     /// Shifts right; bits of a neighbouring byte may come in at the top, the caller masks them off.
     unsafe fn bshr(a: Self::B, by: u32) -> Self::B;
 
+    /// The five digits (0..=2) of base-3 bytes.
+    ///
+    /// In bytes there is no carry, so a digit (t >= 86) + (t >= 171) comes from averages: with u = max(t - 1, 0), the top two bits of
+    /// avg(u, avg(u, 0)), about 3u/4, are exactly that number for each of the 256 values of t (tested in digits.rs).
+    #[inline(always)]
+    unsafe fn base3(bytes: Self::B) -> [Self::B; 5] {
+        // SAFETY: registers only; the caller has the instruction set.
+        unsafe {
+            let (mut t, mut digits) = (bytes, [bytes; 5]);
+            for digit in &mut digits {
+                let u = Self::bsub_saturating(t, Self::bsplat(1));
+                let average = Self::bavg(u, Self::bavg(u, Self::bsplat(0)));
+                *digit = Self::band(Self::bshr(average, 6), Self::bsplat(3));
+                t = Self::btriple(t);
+            }
+            digits
+        }
+    }
+
     /// Bytes that one prepared activation takes.
     const X_BYTES: usize;
-    /// How many `pdot` a partial sum bears before it could overflow, with digits up to 3 and activations down to -128.
-    const DOTS: usize;
+    /// What a partial sum bears before it could overflow: the number of `pdot` times the largest digit among them, with activations down to -128.
+    const DEPTH: usize;
+    /// Whether `pdot` takes digits up to 255 (its sums have 32 bits), not only up to 12.
+    const WHOLE_BYTES: bool;
     /// Writes `32 * X_BYTES` bytes: 32 int8 activations in the order that `pdot` wants.
     unsafe fn prepare(x: *const i8, to: *mut u8);
     unsafe fn pzero() -> Self::P;
-    /// Adds 32 products of unsigned digits (0..=3) and prepared activations.
+    /// Adds `32 * BLOCKS` products of unsigned digits and prepared activations.
     unsafe fn pdot(sum: Self::P, digits: Self::B, x: *const u8) -> Self::P;
-    /// The sum of all partial sums, modulo 2^32.
-    unsafe fn psum(sum: Self::P) -> i32;
+    unsafe fn tzero() -> Self::T;
+    /// Adds partial sums to totals.
+    unsafe fn drain(total: Self::T, sum: Self::P) -> Self::T;
+    /// Each total divided by 2^by, rounded down.
+    unsafe fn tshr(total: Self::T, by: u32) -> Self::T;
+    unsafe fn tadd(a: Self::T, b: Self::T) -> Self::T;
+    unsafe fn tshl(a: Self::T, by: u32) -> Self::T;
+    /// The sum of all totals, modulo 2^32.
+    unsafe fn tsum(total: Self::T) -> i32;
+    /// Four sums at once.
+    #[inline(always)]
+    unsafe fn tsum4(totals: [Self::T; 4]) -> [i32; 4] {
+        let [a, b, c, d] = totals;
+        // SAFETY: the caller has the instruction set.
+        unsafe { [Self::tsum(a), Self::tsum(b), Self::tsum(c), Self::tsum(d)] }
+    }
+
+    /// How many `cpop` a count bears.
+    const POPS: usize;
+    unsafe fn czero() -> Self::C;
+    /// Adds the number of set bits.
+    unsafe fn cpop(count: Self::C, x: Self::B) -> Self::C;
+    /// The whole count.
+    unsafe fn csum(count: Self::C) -> u32;
 
     /// How many of 64 bytes differ.
     unsafe fn diff(a: *const i8, b: *const i8) -> u32;

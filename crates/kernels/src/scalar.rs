@@ -8,7 +8,7 @@
 
 use crate::math::{exp_f32, exp_f64, log_f64};
 use crate::pack::{BLOCK, Format, decode, place, row_bytes};
-use crate::table::{AdamHyper, Columns};
+use crate::table::{AdamHyper, Columns, PackedRows};
 
 /// Partial results of a float reduction.
 pub(crate) const LANES: usize = 16;
@@ -270,19 +270,10 @@ pub(crate) fn count_diff(a: &[i8], b: &[i8]) -> u64 {
 /// Lane of an element = byte of the block it lies in. Within a lane, elements come in the order of the row, so the sum is
 /// the same whatever the format's digits are called. A code times an activation is exact, so multiplying and
 /// adding may be fused without changing a bit.
-pub(crate) fn packed_matmul_f32(
-    format: Format,
-    w: &[u8],
-    rows: usize,
-    cols: usize,
-    scale: f32,
-    x: &[f32],
-    m: usize,
-    y: &mut [f32],
-) {
-    let width = row_bytes(format, cols);
+pub(crate) fn packed_rows_f32(w: PackedRows<'_>, scale: f32, x: &[f32], m: usize, y: &mut [f32]) {
+    let PackedRows { format, rows, cols, .. } = w;
     for row in 0..rows {
-        let bytes = &w[row * width..][..width];
+        let bytes = &w.data[row * w.stride..][..w.width()];
         for i in 0..m {
             let x = &x[i * cols..][..cols];
             let mut lanes = [0.0f32; BLOCK];
@@ -295,22 +286,34 @@ pub(crate) fn packed_matmul_f32(
 }
 
 /// y[m, rows] = x[m, cols] . W^T in integers, modulo 2^32.
-pub(crate) fn packed_matmul_i8(
-    format: Format,
-    w: &[u8],
-    rows: usize,
-    cols: usize,
-    x: &[i8],
-    m: usize,
-    y: &mut [i32],
-) {
-    let width = row_bytes(format, cols);
+pub(crate) fn packed_rows_i8(w: PackedRows<'_>, x: &[i8], m: usize, y: &mut [i32]) {
+    let PackedRows { format, rows, cols, .. } = w;
     for row in 0..rows {
-        let bytes = &w[row * width..][..width];
+        let bytes = &w.data[row * w.stride..][..w.width()];
         for i in 0..m {
             let x = &x[i * cols..][..cols];
             let products = (0..cols).map(|j| code_at(format, bytes, j) * i32::from(x[j]));
             y[i * rows + row] = products.fold(0i32, i32::wrapping_add);
+        }
+    }
+}
+
+/// y[m, rows] = products of signs of two binary matrices: equal bits count +1, differing ones -1.
+pub(crate) fn binary_matmul_bits(
+    w: &[u8],
+    rows: usize,
+    cols: usize,
+    x: &[u8],
+    m: usize,
+    y: &mut [i32],
+) {
+    let width = row_bytes(Format::Binary, cols);
+    for row in 0..rows {
+        let w = &w[row * width..][..width];
+        for i in 0..m {
+            let x = &x[i * width..][..width];
+            let differing: u32 = w.iter().zip(x).map(|(w, x)| (w ^ x).count_ones()).sum();
+            y[i * rows + row] = (cols as i32).wrapping_sub(2 * differing as i32);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The table of kernels: one function pointer each. An instruction set that lacks a kernel ends its table with `..SCALAR`.
 
-use crate::pack::Format;
+use crate::pack::{Format, row_bytes};
 use crate::scalar;
 
 /// The numbers of one `AdamW` step, computed once in f64 and rounded to f32 as `PyTorch` does.
@@ -56,6 +56,33 @@ impl Columns<'_> {
     }
 }
 
+/// Rows of packed weights `[rows, cols]`, `stride` bytes apart: a whole matrix, or a group of columns of one that is packed group by group.
+#[derive(Clone, Copy, Debug)]
+pub struct PackedRows<'a> {
+    /// How codes lie in the bytes.
+    pub format: Format,
+    /// The bytes; the first row begins with the first.
+    pub data: &'a [u8],
+    /// Rows.
+    pub rows: usize,
+    /// Codes of a row.
+    pub cols: usize,
+    /// Bytes from one row to the next, at least [`row_bytes`].
+    pub stride: usize,
+}
+
+impl<'a> PackedRows<'a> {
+    /// A matrix as [`crate::pack`] writes it: rows without gaps.
+    pub fn whole(format: Format, data: &'a [u8], rows: usize, cols: usize) -> Self {
+        PackedRows { format, data, rows, cols, stride: row_bytes(format, cols) }
+    }
+
+    /// Bytes of a row.
+    pub fn width(&self) -> usize {
+        row_bytes(self.format, self.cols)
+    }
+}
+
 type Binary = unsafe fn(&[f32], &mut [f32]);
 type ScaledBinary = unsafe fn(f32, &[f32], &mut [f32]);
 type Reduce64 = unsafe fn(&[f32]) -> f64;
@@ -66,8 +93,9 @@ type MixBack = unsafe fn(&[f32], &[u32], Columns<'_>, &[f32], &mut [f32], &mut [
 type QuantizeTernary = unsafe fn(&[f32], f32, f32, &mut [i8], &mut [f32]);
 type QuantizeBinary = unsafe fn(&[f32], f32, f32, bool, &mut [i8], &mut [f32]);
 type AdamW = unsafe fn(&mut [f32], &[f32], &mut [f32], &mut [f32], &AdamHyper);
-type MatmulF32 = unsafe fn(Format, &[u8], usize, usize, f32, &[f32], usize, &mut [f32]);
-type MatmulI8 = unsafe fn(Format, &[u8], usize, usize, &[i8], usize, &mut [i32]);
+type MatmulF32 = unsafe fn(PackedRows<'_>, f32, &[f32], usize, &mut [f32]);
+type MatmulI8 = unsafe fn(PackedRows<'_>, &[i8], usize, &mut [i32]);
+type MatmulBits = unsafe fn(&[u8], usize, usize, &[u8], usize, &mut [i32]);
 
 /// One instruction set's kernels. The pointers are `unsafe` for two reasons: they need the instruction set, which
 /// [`crate::available`] has checked before it hands the table out, and they trust lengths, which the safe methods check.
@@ -96,8 +124,9 @@ pub struct Kernels {
     pub(crate) quantize_binary: QuantizeBinary,
     pub(crate) quantize_act_rows: unsafe fn(&[f32], usize, &mut [i8], &mut [f32]),
     pub(crate) count_diff: unsafe fn(&[i8], &[i8]) -> u64,
-    pub(crate) packed_matmul_f32: MatmulF32,
-    pub(crate) packed_matmul_i8: MatmulI8,
+    pub(crate) packed_rows_f32: MatmulF32,
+    pub(crate) packed_rows_i8: MatmulI8,
+    pub(crate) binary_matmul_bits: MatmulBits,
 }
 
 /// The specification, and the fallback of every other table.
@@ -124,6 +153,7 @@ pub(crate) static SCALAR: Kernels = Kernels {
     quantize_binary: scalar::quantize_binary,
     quantize_act_rows: scalar::quantize_act_rows,
     count_diff: scalar::count_diff,
-    packed_matmul_f32: scalar::packed_matmul_f32,
-    packed_matmul_i8: scalar::packed_matmul_i8,
+    packed_rows_f32: scalar::packed_rows_f32,
+    packed_rows_i8: scalar::packed_rows_i8,
+    binary_matmul_bits: scalar::binary_matmul_bits,
 };

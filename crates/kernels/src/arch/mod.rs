@@ -87,10 +87,9 @@ macro_rules! table {
         /// This instruction set's kernels.
         pub(crate) static TABLE: $crate::table::Kernels = {
             use $crate::generic::{
-                elementwise as e, mix, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
+                bits, elementwise as e, mix, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
             };
-            use $crate::pack::Format;
-            use $crate::table::{AdamHyper, Columns, Kernels};
+            use $crate::table::{AdamHyper, Columns, Kernels, PackedRows};
             type L = $lanes;
             Kernels {
                 name: $name,
@@ -139,13 +138,17 @@ macro_rules! table {
                     (x: &[f32], cols: usize, codes: &mut [i8], scales: &mut [f32])
                 ),
                 count_diff: wrap!($features, q::count_diff::<L>, (a: &[i8], b: &[i8]) -> u64),
-                packed_matmul_f32: wrap!(
-                    $features, pf::packed_matmul_f32::<L, $rf, $mf>,
-                    (f: Format, w: &[u8], rows: usize, cols: usize, scale: f32, x: &[f32], m: usize, y: &mut [f32])
+                packed_rows_f32: wrap!(
+                    $features, pf::packed_rows_f32::<L, $rf, $mf>,
+                    (w: PackedRows<'_>, scale: f32, x: &[f32], m: usize, y: &mut [f32])
                 ),
-                packed_matmul_i8: wrap!(
-                    $features, pi::packed_matmul_i8::<L, $ri, $mi>,
-                    (f: Format, w: &[u8], rows: usize, cols: usize, x: &[i8], m: usize, y: &mut [i32])
+                packed_rows_i8: wrap!(
+                    $features, pi::packed_rows_i8::<L, $ri, $mi>,
+                    (w: PackedRows<'_>, x: &[i8], m: usize, y: &mut [i32])
+                ),
+                binary_matmul_bits: wrap!(
+                    $features, bits::binary_matmul_bits::<L, $ri, $mi>,
+                    (w: &[u8], rows: usize, cols: usize, x: &[u8], m: usize, y: &mut [i32])
                 ),
             }
         };

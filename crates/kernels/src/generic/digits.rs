@@ -3,18 +3,32 @@
 use crate::lanes::Lanes;
 use crate::pack::Format;
 
+/// Most sums that a format's scaled digits are kept apart in.
+pub(crate) const PARTS: usize = 3;
+
 /// One format of `pack.rs`.
 pub(crate) trait Digits {
     /// The format.
     const FORMAT: Format;
     /// A code is `SCALE * digit - 1`.
     const SCALE: i32;
+    /// Number of sums in use.
+    const PARTS: usize;
+    /// By how many bits the digits of a sum are too large.
+    const SHIFTS: [u32; PARTS];
+    /// Sum of which digit `n` is a part.
+    const PART: [usize; 8];
+    /// Largest possible sum of a block's scaled digits that go into one part, one byte of each.
+    const LARGEST: usize;
 
     /// Code of digit `n` as f32, from 16 bytes widened to 16 integers. `state` is what the previous digit left behind, at first the bytes.
     unsafe fn code<L: Lanes>(state: &mut L::I, n: u32) -> L::F;
 
-    /// Digit `n` (0..=3) of 32 bytes. `state` as above.
-    unsafe fn digit<L: Lanes>(state: &mut L::B, n: u32) -> L::B;
+    /// The digits (0..=3) of each byte, the first `FORMAT.digits()` of the list.
+    unsafe fn digits<L: Lanes>(bytes: L::B) -> [L::B; 8];
+
+    /// As `digits`, each times two to the `SHIFTS` of its part: left where it stands in the byte, a shift is saved.
+    unsafe fn scaled<L: Lanes>(bytes: L::B) -> [L::B; 8];
 }
 
 pub(crate) struct Binary;
@@ -24,6 +38,10 @@ pub(crate) struct Ternary5;
 impl Digits for Binary {
     const FORMAT: Format = Format::Binary;
     const SCALE: i32 = 2;
+    const PARTS: usize = 3;
+    const SHIFTS: [u32; PARTS] = [0, 1, 2];
+    const PART: [usize; 8] = [0, 1, 2, 0, 1, 2, 0, 1];
+    const LARGEST: usize = 8;
 
     #[inline(always)]
     unsafe fn code<L: Lanes>(state: &mut L::I, n: u32) -> L::F {
@@ -32,15 +50,34 @@ impl Digits for Binary {
     }
 
     #[inline(always)]
-    unsafe fn digit<L: Lanes>(state: &mut L::B, n: u32) -> L::B {
-        // SAFETY: the caller has the instruction set.
-        unsafe { L::band(L::bshr(*state, n), L::bsplat(1)) }
+    unsafe fn digits<L: Lanes>(bytes: L::B) -> [L::B; 8] {
+        let mut out = [bytes; 8];
+        for n in 0..8 {
+            // SAFETY: the caller has the instruction set.
+            out[n] = unsafe { L::band(L::bshr(bytes, n as u32), L::bsplat(1)) };
+        }
+        out
+    }
+
+    #[inline(always)]
+    unsafe fn scaled<L: Lanes>(bytes: L::B) -> [L::B; 8] {
+        let mut out = [bytes; 8];
+        for n in 0..8 {
+            let (whole, rest) = (n as u32 / 3 * 3, n as u32 % 3);
+            // SAFETY: the caller has the instruction set.
+            out[n] = unsafe { L::band(L::bshr(bytes, whole), L::bsplat(1 << rest)) };
+        }
+        out
     }
 }
 
 impl Digits for Ternary2 {
     const FORMAT: Format = Format::Ternary2;
     const SCALE: i32 = 1;
+    const PARTS: usize = 2;
+    const SHIFTS: [u32; PARTS] = [0, 2, 0];
+    const PART: [usize; 8] = [0, 1, 0, 1, 0, 0, 0, 0];
+    const LARGEST: usize = 24;
 
     #[inline(always)]
     unsafe fn code<L: Lanes>(state: &mut L::I, n: u32) -> L::F {
@@ -49,9 +86,24 @@ impl Digits for Ternary2 {
     }
 
     #[inline(always)]
-    unsafe fn digit<L: Lanes>(state: &mut L::B, n: u32) -> L::B {
-        // SAFETY: the caller has the instruction set.
-        unsafe { L::band(L::bshr(*state, 2 * n), L::bsplat(3)) }
+    unsafe fn digits<L: Lanes>(bytes: L::B) -> [L::B; 8] {
+        let mut out = [bytes; 8];
+        for n in 0..4 {
+            // SAFETY: the caller has the instruction set.
+            out[n] = unsafe { L::band(L::bshr(bytes, 2 * n as u32), L::bsplat(3)) };
+        }
+        out
+    }
+
+    #[inline(always)]
+    unsafe fn scaled<L: Lanes>(bytes: L::B) -> [L::B; 8] {
+        let mut out = [bytes; 8];
+        for n in 0..4 {
+            let (whole, rest) = (n as u32 / 2 * 4, n as u32 % 2 * 2);
+            // SAFETY: the caller has the instruction set.
+            out[n] = unsafe { L::band(L::bshr(bytes, whole), L::bsplat(3 << rest)) };
+        }
+        out
     }
 }
 
@@ -59,6 +111,10 @@ impl Digits for Ternary2 {
 impl Digits for Ternary5 {
     const FORMAT: Format = Format::Ternary5;
     const SCALE: i32 = 1;
+    const PARTS: usize = 1;
+    const SHIFTS: [u32; PARTS] = [0; PARTS];
+    const PART: [usize; 8] = [0; 8];
+    const LARGEST: usize = 10;
 
     #[inline(always)]
     unsafe fn code<L: Lanes>(state: &mut L::I, _n: u32) -> L::F {
@@ -70,18 +126,19 @@ impl Digits for Ternary5 {
         }
     }
 
-    /// In bytes there is no carry, so the digit (t >= 86) + (t >= 171) comes from averages: with u = max(t - 1, 0), the top two bits of
-    /// avg(u, avg(u, 0)), about 3u/4, are exactly that number for each of the 256 values of t (tested below).
     #[inline(always)]
-    unsafe fn digit<L: Lanes>(state: &mut L::B, _n: u32) -> L::B {
+    unsafe fn digits<L: Lanes>(bytes: L::B) -> [L::B; 8] {
         // SAFETY: the caller has the instruction set.
-        unsafe {
-            let t = *state;
-            *state = L::badd(t, L::badd(t, t));
-            let u = L::bsub_saturating(t, L::bsplat(1));
-            let average = L::bavg(u, L::bavg(u, L::bsplat(0)));
-            L::band(L::bshr(average, 6), L::bsplat(3))
-        }
+        let five = unsafe { L::base3(bytes) };
+        let mut out = [bytes; 8];
+        out[..5].copy_from_slice(&five);
+        out
+    }
+
+    #[inline(always)]
+    unsafe fn scaled<L: Lanes>(bytes: L::B) -> [L::B; 8] {
+        // SAFETY: the caller has the instruction set.
+        unsafe { Self::digits::<L>(bytes) }
     }
 }
 

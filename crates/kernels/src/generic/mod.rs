@@ -7,6 +7,7 @@
 // Tiles are arrays of registers: an index over a constant range is unrolled, an iterator chain need not be.
 #![allow(clippy::needless_range_loop, reason = "tiles of registers, see above")]
 
+pub(crate) mod bits;
 pub(crate) mod digits;
 pub(crate) mod elementwise;
 pub(crate) mod exp;

@@ -17,14 +17,12 @@
 use super::W;
 use super::digits::{Binary, Digits, Ternary2, Ternary5};
 use crate::lanes::Lanes;
-use crate::pack::{BLOCK, Format, row_bytes};
+use crate::pack::{BLOCK, Format};
+use crate::table::PackedRows;
 
 #[inline(always)]
-pub(crate) unsafe fn packed_matmul_f32<L: Lanes, const R: usize, const M: usize>(
-    format: Format,
-    w: &[u8],
-    rows: usize,
-    cols: usize,
+pub(crate) unsafe fn packed_rows_f32<L: Lanes, const R: usize, const M: usize>(
+    w: PackedRows<'_>,
     scale: f32,
     x: &[f32],
     m: usize,
@@ -32,10 +30,10 @@ pub(crate) unsafe fn packed_matmul_f32<L: Lanes, const R: usize, const M: usize>
 ) {
     // SAFETY: lengths as checked by the caller, who has the instruction set.
     unsafe {
-        match format {
-            Format::Binary => product::<L, Binary, R, M>(w, rows, cols, scale, x, m, y),
-            Format::Ternary2 => product::<L, Ternary2, R, M>(w, rows, cols, scale, x, m, y),
-            Format::Ternary5 => product::<L, Ternary5, R, M>(w, rows, cols, scale, x, m, y),
+        match w.format {
+            Format::Binary => product::<L, Binary, R, M>(w, scale, x, m, y),
+            Format::Ternary2 => product::<L, Ternary2, R, M>(w, scale, x, m, y),
+            Format::Ternary5 => product::<L, Ternary5, R, M>(w, scale, x, m, y),
         }
     }
 }
@@ -61,20 +59,18 @@ impl<T> Rows<T> {
 
 #[inline(always)]
 unsafe fn product<L: Lanes, D: Digits, const R: usize, const M: usize>(
-    w: &[u8],
-    rows: usize,
-    cols: usize,
+    w: PackedRows<'_>,
     scale: f32,
     x: &[f32],
     m: usize,
     y: &mut [f32],
 ) {
-    let width = row_bytes(D::FORMAT, cols);
+    let (rows, cols, width) = (w.rows, w.cols, w.width());
     let (blocks, padded) = (width / BLOCK, width * D::FORMAT.digits());
     let copy = if padded == cols { Vec::new() } else { pad(x, cols, padded) };
     let x = if padded == cols { x } else { &copy };
     let x = Rows { start: x.as_ptr(), stride: padded };
-    let w = Rows { start: w.as_ptr(), stride: width };
+    let w = Rows { start: w.data.as_ptr(), stride: w.stride };
     let mut decoded = vec![0.0f32; if m > 1 { R * padded } else { 0 }];
     let mut row = 0;
     while row < rows {
@@ -82,7 +78,7 @@ unsafe fn product<L: Lanes, D: Digits, const R: usize, const M: usize>(
         // SAFETY: w has rows row..row+tile, x has m rows of `padded` elements, `decoded` has room for R rows when m > 1, and y has m * rows
         // elements; the caller has the instruction set.
         unsafe {
-            let w = Rows { start: w.row(row), stride: width };
+            let w = Rows { start: w.row(row), stride: w.stride };
             match (m, tile == R) {
                 (0, _) => {}
                 (1, true) => put(&mut y[row..], rows, scale, direct::<L, D, R>(w, x, blocks)),

@@ -1,6 +1,6 @@
 //! Products with packed weights.
 
-use tritlens_kernels::{Format, available, pack, row_bytes};
+use tritlens_kernels::{Format, PackedRows, available, pack, row_bytes, unpack};
 
 use super::data::{Bits, DATA, Data, Random, agree};
 
@@ -17,8 +17,8 @@ fn packed(random: &mut Random, format: Format, rows: usize, cols: usize) -> Vec<
 }
 
 /// Rows and batch sizes below, at and above every tile.
-const SHAPES: [(usize, usize); 9] =
-    [(1, 1), (4, 1), (5, 1), (1, 2), (2, 3), (3, 4), (5, 5), (9, 8), (4, 0)];
+const SHAPES: [(usize, usize); 11] =
+    [(1, 1), (4, 1), (5, 1), (1, 2), (2, 3), (3, 4), (5, 5), (9, 8), (10, 13), (4, 0), (0, 3)];
 
 #[cfg_attr(test, test)]
 pub(crate) fn packed_f32() {
@@ -59,6 +59,60 @@ pub(crate) fn packed_i8() {
     }
 }
 
+/// A group of columns of a matrix that is packed group by group equals the same columns packed alone.
+#[cfg_attr(test, test)]
+pub(crate) fn rows_with_gaps() {
+    for format in Format::ALL {
+        for (m, cols) in [(1, 64), (3, 100), (9, 64), (9, 300)] {
+            agree(&format!("{format:?} gaps m {m} cols {cols}"), |table| {
+                let mut random = Random(23);
+                let (rows, width) = (7, row_bytes(format, cols));
+                let alone = packed(&mut random, format, rows, cols);
+                let mut data = vec![0x55u8; rows * 3 * width];
+                for row in 0..rows {
+                    data[(3 * row + 1) * width..][..width]
+                        .copy_from_slice(&alone[row * width..][..width]);
+                }
+                // The last row ends with the slice: nothing after it may be needed.
+                let data = &data[width..(3 * rows - 1) * width];
+                let w = PackedRows { format, data, rows, cols, stride: 3 * width };
+                let x: Vec<i8> = (0..m * cols).map(|_| random.next() as i8).collect();
+                let xf = Data::Plain.floats(&mut random, m * cols);
+                let (mut yi, mut yf) = (vec![0; m * rows], vec![0.0; m * rows]);
+                table.packed_rows_i8(w, &x, m, &mut yi);
+                table.packed_rows_f32(w, 0.3, &xf, m, &mut yf);
+                let (mut ei, mut ef) = (vec![0; m * rows], vec![0.0; m * rows]);
+                table.packed_matmul_i8(format, &alone, rows, cols, &x, m, &mut ei);
+                table.packed_matmul_f32(format, &alone, rows, cols, 0.3, &xf, m, &mut ef);
+                assert_eq!((&yi, &yf), (&ei, &ef), "{}", table.name);
+                Bits::default().i32s(&yi).f32(&yf)
+            });
+        }
+    }
+}
+
+/// Signs times signs, against the exact product of the same codes.
+#[cfg_attr(test, test)]
+pub(crate) fn bits() {
+    for (rows, m) in SHAPES {
+        for cols in (0..=67).chain([127, 255, 256, 257, 511, 512, 513, 1000, 3000, 17_000]) {
+            agree(&format!("bits rows {rows} m {m} cols {cols}"), |table| {
+                let mut random = Random(cols as u64 + 5);
+                let w = packed(&mut random, Format::Binary, rows, cols);
+                let x = packed(&mut random, Format::Binary, m, cols);
+                let mut y = vec![i32::MIN; m * rows];
+                table.binary_matmul_bits(&w, rows, cols, &x, m, &mut y);
+                let mut codes = vec![0; m * cols];
+                unpack(Format::Binary, &x, m, cols, &mut codes).unwrap();
+                let mut exact = vec![0; m * rows];
+                table.packed_matmul_i8(Format::Binary, &w, rows, cols, &codes, m, &mut exact);
+                assert_eq!(y, exact, "{}", table.name);
+                Bits::default().i32s(&y)
+            });
+        }
+    }
+}
+
 /// A million extreme products of one sign: 16-bit partial sums must have been emptied in time. The right answer is known.
 #[cfg_attr(test, test)]
 pub(crate) fn long_rows_of_extremes_do_not_overflow() {
@@ -67,7 +121,7 @@ pub(crate) fn long_rows_of_extremes_do_not_overflow() {
         for (code, x) in [(1, -128), (1, 127), (-1, -128), (-1, 127)] {
             let mut w = vec![0; row_bytes(format, cols)];
             pack(format, &vec![code; cols], 1, cols, &mut w).unwrap();
-            for m in [1, 4] {
+            for m in [1, 4, 8] {
                 for table in available() {
                     let mut y = vec![0; m];
                     table.packed_matmul_i8(format, &w, 1, cols, &vec![x; m * cols], m, &mut y);
@@ -90,10 +144,12 @@ pub(crate) fn any_bytes_agree() {
                 let w: Vec<u8> = (0..rows * row_bytes(format, cols))
                     .map(|_| fill.unwrap_or(random.next() as u8))
                     .collect();
-                let xi = vec![-128i8; cols];
+                let xi = vec![-128i8; 9 * cols];
                 let xf = Data::Plain.floats(&mut random, cols);
-                let (mut yi, mut yf) = (vec![0; rows], vec![0.0; rows]);
-                table.packed_matmul_i8(format, &w, rows, cols, &xi, 1, &mut yi);
+                let (mut yi, mut yf) = (vec![0; 10 * rows], vec![0.0; rows]);
+                let (many, one) = yi.split_at_mut(9 * rows);
+                table.packed_matmul_i8(format, &w, rows, cols, &xi, 9, many);
+                table.packed_matmul_i8(format, &w, rows, cols, &xi[..cols], 1, one);
                 table.packed_matmul_f32(format, &w, rows, cols, 1.0, &xf, 1, &mut yf);
                 Bits::default().i32s(&yi).f32(&yf)
             });

@@ -24,6 +24,8 @@ impl Lanes for Neon {
     type M = [uint32x4_t; 4];
     type N = [uint64x2_t; 4];
     type P = [int16x8_t; 4];
+    type T = [int32x4_t; 4];
+    type C = [uint8x16_t; 2];
 
     lift! { 4:
         add(a: F, b: F) -> F = vaddq_f32;
@@ -46,12 +48,15 @@ impl Lanes for Neon {
         ddiv(a: D, b: D) -> D = vdivq_f64;
         dlt(a: D, b: D) -> N = vcltq_f64;
         dselect(mask: N, yes: D, no: D) -> D = vbslq_f64;
+        tadd(a: T, b: T) -> T = vaddq_s32;
+        drain(total: T, sum: P) -> T = vpadalq_s16;
     }
     lift! { 2:
         badd(a: B, b: B) -> B = vaddq_u8;
         band(a: B, b: B) -> B = vandq_u8;
         bsub_saturating(a: B, b: B) -> B = vqsubq_u8;
         bavg(a: B, b: B) -> B = vrhaddq_u8;
+        bxor(a: B, b: B) -> B = veorq_u8;
     }
 
     contract! {
@@ -134,6 +139,12 @@ impl Lanes for Neon {
         }
 
         fn bload(from: *const u8) -> Self::B { [vld1q_u8(from), vld1q_u8(from.add(16))] }
+        fn bload_block(from: *const u8) -> Self::B { Self::bload(from) }
+        fn bstore(to: *mut u8, x: Self::B) {
+            vst1q_u8(to, x[0]);
+            vst1q_u8(to.add(16), x[1]);
+        }
+        fn prefetch(_from: *const u8) {}
         fn bsplat(x: u8) -> Self::B { [vdupq_n_u8(x); 2] }
         fn bshr(a: Self::B, by: u32) -> Self::B { each!(2, vshlq_u8, a, [vdupq_n_s8(-(by as i8)); 2]) }
 
@@ -149,11 +160,16 @@ impl Lanes for Neon {
                 vmlal_high_s8(sum[3], d1, x1),
             ]
         }
-        fn psum(sum: Self::P) -> i32 {
-            let pairs = each!(4, vpaddlq_s16, sum);
-            let total = vaddq_s32(vaddq_s32(pairs[0], pairs[1]), vaddq_s32(pairs[2], pairs[3]));
-            vaddvq_s32(total)
+        fn tzero() -> Self::T { [vdupq_n_s32(0); 4] }
+        fn tshr(total: Self::T, by: u32) -> Self::T { each!(4, vshlq_s32, total, [vdupq_n_s32(-(by as i32)); 4]) }
+        fn tshl(total: Self::T, by: u32) -> Self::T { each!(4, vshlq_s32, total, [vdupq_n_s32(by as i32); 4]) }
+        fn tsum(total: Self::T) -> i32 {
+            vaddvq_s32(vaddq_s32(vaddq_s32(total[0], total[1]), vaddq_s32(total[2], total[3])))
         }
+
+        fn czero() -> Self::C { [vdupq_n_u8(0); 2] }
+        fn cpop(count: Self::C, x: Self::B) -> Self::C { Self::badd(count, each!(2, vcntq_u8, x)) }
+        fn csum(count: Self::C) -> u32 { u32::from(vaddlvq_u8(count[0])) + u32::from(vaddlvq_u8(count[1])) }
 
         fn diff(a: *const i8, b: *const i8) -> u32 {
             let mut count = 0;
@@ -165,7 +181,11 @@ impl Lanes for Neon {
         }
     }
 
+    const BLOCKS: usize = 1;
     const X_BYTES: usize = 1;
-    /// A 16-bit sum takes one product a step, at worst 3 * -128 = -384; 85 of them stay above -32768.
-    const DOTS: usize = 85;
+    /// A 16-bit sum takes one product a step, at worst digit * -128: -128 times the sum of the digits may reach -32768.
+    const DEPTH: usize = 256;
+    const WHOLE_BYTES: bool = false;
+    /// Eight a byte and step.
+    const POPS: usize = 31;
 }

@@ -30,6 +30,8 @@ impl Lanes for Simd128 {
     type M = [v128; 4];
     type N = [v128; 4];
     type P = [v128; 2];
+    type T = [v128; 2];
+    type C = [v128; 2];
 
     lift! { 4:
         add(a: F, b: F) -> F = f32x4_add;
@@ -53,6 +55,8 @@ impl Lanes for Simd128 {
         band(a: B, b: B) -> B = v128_and;
         bsub_saturating(a: B, b: B) -> B = u8x16_sub_sat;
         bavg(a: B, b: B) -> B = u8x16_avgr;
+        bxor(a: B, b: B) -> B = v128_xor;
+        tadd(a: T, b: T) -> T = i32x4_add;
     }
 
     contract! {
@@ -137,6 +141,12 @@ impl Lanes for Simd128 {
         }
 
         fn bload(from: *const u8) -> Self::B { [v128_load(from.cast()), v128_load(from.add(16).cast())] }
+        fn bload_block(from: *const u8) -> Self::B { Self::bload(from) }
+        fn bstore(to: *mut u8, x: Self::B) {
+            v128_store(to.cast(), x[0]);
+            v128_store(to.add(16).cast(), x[1]);
+        }
+        fn prefetch(_from: *const u8) {}
         fn bsplat(x: u8) -> Self::B { [u8x16_splat(x); 2] }
         fn bshr(a: Self::B, by: u32) -> Self::B { [u16x8_shr(a[0], by), u16x8_shr(a[1], by)] }
 
@@ -161,10 +171,22 @@ impl Lanes for Simd128 {
             }
             sum
         }
-        fn psum(sum: Self::P) -> i32 {
-            let four = i32x4_add(sum[0], sum[1]);
+        fn tzero() -> Self::T { Self::pzero() }
+        fn drain(total: Self::T, sum: Self::P) -> Self::T { Self::tadd(total, sum) }
+        fn tshr(total: Self::T, by: u32) -> Self::T { [i32x4_shr(total[0], by), i32x4_shr(total[1], by)] }
+        fn tshl(total: Self::T, by: u32) -> Self::T { [i32x4_shl(total[0], by), i32x4_shl(total[1], by)] }
+        fn tsum(total: Self::T) -> i32 {
+            let four = i32x4_add(total[0], total[1]);
             let two = i32x4_add(four, i32x4_shuffle::<2, 3, 0, 1>(four, four));
             i32x4_extract_lane::<0>(two).wrapping_add(i32x4_extract_lane::<1>(two))
+        }
+
+        fn czero() -> Self::C { [u8x16_splat(0); 2] }
+        fn cpop(count: Self::C, x: Self::B) -> Self::C { Self::badd(count, each!(2, u8x16_popcnt, x)) }
+        fn csum(count: Self::C) -> u32 {
+            let pairs = each!(2, u16x8_extadd_pairwise_u8x16, count);
+            let fours = each!(2, u32x4_extadd_pairwise_u16x8, pairs);
+            Self::tsum(fours) as u32
         }
 
         fn diff(a: *const i8, b: *const i8) -> u32 {
@@ -177,7 +199,11 @@ impl Lanes for Simd128 {
         }
     }
 
+    const BLOCKS: usize = 1;
     const X_BYTES: usize = 2;
-    /// The sums have 32 bits, and wrapping is what is asked for.
-    const DOTS: usize = usize::MAX;
+    /// The sums have 32 bits and take four products a step.
+    const DEPTH: usize = 1 << 21;
+    const WHOLE_BYTES: bool = false;
+    /// Eight a byte and step.
+    const POPS: usize = 31;
 }

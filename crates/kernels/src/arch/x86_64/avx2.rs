@@ -18,6 +18,21 @@ pub(super) struct Avx2;
 
 table!("avx2", Avx2, "avx2,fma", f32: 2 x 2, i8: 2 x 4);
 
+/// Its argument, without the compiler knowing that it is (see `Lanes::btriple`).
+///
+/// # Safety
+/// The processor has the features named.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn hidden(a: __m256i) -> __m256i {
+    let mut a = a;
+    // SAFETY: no instruction at all; the register keeps its value.
+    unsafe {
+        std::arch::asm!("/* {0} */", inout(ymm_reg) a, options(pure, nomem, nostack, preserves_flags));
+    }
+    a
+}
+
 impl Lanes for Avx2 {
     type F = [__m256; 2];
     type I = [__m256i; 2];
@@ -26,6 +41,8 @@ impl Lanes for Avx2 {
     type M = [__m256; 2];
     type N = [__m256d; 2];
     type P = [__m256i; 1];
+    type T = [__m256i; 1];
+    type C = [__m256i; 1];
 
     lift! { 2:
         add(a: F, b: F) -> F = _mm256_add_ps;
@@ -52,6 +69,8 @@ impl Lanes for Avx2 {
         band(a: B, b: B) -> B = _mm256_and_si256;
         bsub_saturating(a: B, b: B) -> B = _mm256_subs_epu8;
         bavg(a: B, b: B) -> B = _mm256_avg_epu8;
+        bxor(a: B, b: B) -> B = _mm256_xor_si256;
+        tadd(a: T, b: T) -> T = _mm256_add_epi32;
     }
 
     contract! {
@@ -123,6 +142,14 @@ impl Lanes for Avx2 {
         }
 
         fn bload(from: *const u8) -> Self::B { [_mm256_loadu_si256(from.cast())] }
+        fn bload_block(from: *const u8) -> Self::B { Self::bload(from) }
+        fn bstore(to: *mut u8, x: Self::B) { _mm256_storeu_si256(to.cast(), x[0]); }
+        fn btriple(a: Self::B) -> Self::B { [hidden(_mm256_add_epi8(a[0], _mm256_add_epi8(a[0], a[0])))] }
+        fn base3(bytes: Self::B) -> [Self::B; 5] {
+            let [a, b, c, d, e] = super::base3(bytes[0]);
+            [[a], [b], [c], [d], [e]]
+        }
+        fn prefetch(from: *const u8) { _mm_prefetch::<_MM_HINT_T0>(from.cast()); }
         fn bsplat(x: u8) -> Self::B { [_mm256_set1_epi8(x as i8)] }
         fn bshr(a: Self::B, by: u32) -> Self::B { [_mm256_srl_epi16(a[0], _mm_cvtsi32_si128(by as i32))] }
 
@@ -132,7 +159,21 @@ impl Lanes for Avx2 {
             let pairs = _mm256_maddubs_epi16(digits[0], _mm256_loadu_si256(x.cast()));
             [_mm256_add_epi16(sum[0], pairs)]
         }
-        fn psum(sum: Self::P) -> i32 { super::sum8(_mm256_madd_epi16(sum[0], _mm256_set1_epi16(1))) }
+        fn tzero() -> Self::T { [_mm256_setzero_si256()] }
+        fn drain(total: Self::T, sum: Self::P) -> Self::T {
+            [_mm256_add_epi32(total[0], _mm256_madd_epi16(sum[0], _mm256_set1_epi16(1)))]
+        }
+        fn tshr(total: Self::T, by: u32) -> Self::T { [_mm256_sra_epi32(total[0], _mm_cvtsi32_si128(by as i32))] }
+        fn tshl(total: Self::T, by: u32) -> Self::T { [_mm256_sll_epi32(total[0], _mm_cvtsi32_si128(by as i32))] }
+        fn tsum(total: Self::T) -> i32 { super::sum8(total[0]) }
+        fn tsum4(totals: [Self::T; 4]) -> [i32; 4] { super::sum8x4([totals[0][0], totals[1][0], totals[2][0], totals[3][0]]) }
+
+        fn czero() -> Self::C { [_mm256_setzero_si256()] }
+        fn cpop(count: Self::C, x: Self::B) -> Self::C { [_mm256_add_epi8(count[0], super::popcount8(x[0]))] }
+        fn csum(count: Self::C) -> u32 {
+            let eights = _mm256_sad_epu8(count[0], _mm256_setzero_si256());
+            super::sum8(eights) as u32
+        }
 
         fn diff(a: *const i8, b: *const i8) -> u32 {
             let (a0, a1) = (_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(a.add(32).cast()));
@@ -143,7 +184,11 @@ impl Lanes for Avx2 {
         }
     }
 
+    const BLOCKS: usize = 1;
     const X_BYTES: usize = 1;
-    /// A 16-bit sum takes two products a step, at worst 2 * 3 * -128 = -768; 42 of them stay above -32768.
-    const DOTS: usize = 42;
+    /// A 16-bit sum takes two products a step, at worst digit * -128 each: -256 times the sum of the digits may reach -32768.
+    const DEPTH: usize = 128;
+    const WHOLE_BYTES: bool = false;
+    /// Eight a byte and step.
+    const POPS: usize = 31;
 }

@@ -16,16 +16,43 @@ use crate::lanes::Lanes;
 
 pub(super) struct Avx512;
 
-table!("avx512", Avx512, "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni", f32: 4 x 4, i8: 4 x 4);
+table!("avx512", Avx512, "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni,avx512vpopcntdq", f32: 4 x 4, i8: 4 x 4);
+
+/// Sixteen integers as eight: the upper half added to the lower.
+///
+/// # Safety
+/// The processor has AVX-512.
+#[inline(always)]
+unsafe fn halve(a: __m512i) -> __m256i {
+    // SAFETY: the caller has AVX-512; registers only.
+    unsafe { _mm256_add_epi32(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64::<1>(a)) }
+}
+
+/// Its argument, without the compiler knowing that it is (see `Lanes::btriple`).
+///
+/// # Safety
+/// The processor has the features named.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn hidden(a: __m512i) -> __m512i {
+    let mut a = a;
+    // SAFETY: no instruction at all; the register keeps its value.
+    unsafe {
+        std::arch::asm!("/* {0} */", inout(zmm_reg) a, options(pure, nomem, nostack, preserves_flags));
+    }
+    a
+}
 
 impl Lanes for Avx512 {
     type F = [__m512; 1];
     type I = [__m512i; 1];
     type D = [__m512d; 1];
-    type B = [__m256i; 1];
+    type B = [__m512i; 1];
     type M = [__mmask16; 1];
     type N = [__mmask8; 1];
-    type P = [__m256i; 1];
+    type P = [__m512i; 1];
+    type T = [__m512i; 1];
+    type C = [__m512i; 1];
 
     lift! { 1:
         add(a: F, b: F) -> F = _mm512_add_ps;
@@ -47,10 +74,12 @@ impl Lanes for Avx512 {
         dmul(a: D, b: D) -> D = _mm512_mul_pd;
         ddiv(a: D, b: D) -> D = _mm512_div_pd;
         dlt(a: D, b: D) -> N = _mm512_cmp_pd_mask::<_CMP_LT_OQ>;
-        badd(a: B, b: B) -> B = _mm256_add_epi8;
-        band(a: B, b: B) -> B = _mm256_and_si256;
-        bsub_saturating(a: B, b: B) -> B = _mm256_subs_epu8;
-        bavg(a: B, b: B) -> B = _mm256_avg_epu8;
+        badd(a: B, b: B) -> B = _mm512_add_epi8;
+        band(a: B, b: B) -> B = _mm512_and_si512;
+        bxor(a: B, b: B) -> B = _mm512_xor_si512;
+        bsub_saturating(a: B, b: B) -> B = _mm512_subs_epu8;
+        bavg(a: B, b: B) -> B = _mm512_avg_epu8;
+        tadd(a: T, b: T) -> T = _mm512_add_epi32;
     }
 
     contract! {
@@ -110,23 +139,48 @@ impl Lanes for Avx512 {
             [_mm512_permutexvar_ps(a[0], codes)]
         }
 
-        fn bload(from: *const u8) -> Self::B { [_mm256_loadu_si256(from.cast())] }
-        fn bsplat(x: u8) -> Self::B { [_mm256_set1_epi8(x as i8)] }
-        fn bshr(a: Self::B, by: u32) -> Self::B { [_mm256_srl_epi16(a[0], _mm_cvtsi32_si128(by as i32))] }
+        fn bload(from: *const u8) -> Self::B { [_mm512_loadu_si512(from.cast())] }
+        fn bload_block(from: *const u8) -> Self::B {
+            [_mm512_zextsi256_si512(_mm256_loadu_si256(from.cast()))]
+        }
+        fn bstore(to: *mut u8, x: Self::B) { _mm512_storeu_si512(to.cast(), x[0]); }
+        fn btriple(a: Self::B) -> Self::B { [hidden(_mm512_add_epi8(a[0], _mm512_add_epi8(a[0], a[0])))] }
+        fn prefetch(from: *const u8) { _mm_prefetch::<_MM_HINT_T0>(from.cast()); }
+        fn bsplat(x: u8) -> Self::B { [_mm512_set1_epi8(x as i8)] }
+        fn bshr(a: Self::B, by: u32) -> Self::B { [_mm512_srl_epi16(a[0], _mm_cvtsi32_si128(by as i32))] }
 
         fn prepare(x: *const i8, to: *mut u8) { std::ptr::copy_nonoverlapping(x.cast(), to, 32); }
-        fn pzero() -> Self::P { [_mm256_setzero_si256()] }
+        fn pzero() -> Self::P { [_mm512_setzero_si512()] }
         fn pdot(sum: Self::P, digits: Self::B, x: *const u8) -> Self::P {
-            [_mm256_dpbusd_epi32(sum[0], digits[0], _mm256_loadu_si256(x.cast()))]
+            [_mm512_dpbusd_epi32(sum[0], digits[0], _mm512_loadu_si512(x.cast()))]
         }
-        fn psum(sum: Self::P) -> i32 { super::sum8(sum[0]) }
+        fn tzero() -> Self::T { [_mm512_setzero_si512()] }
+        fn drain(total: Self::T, sum: Self::P) -> Self::T { Self::tadd(total, sum) }
+        fn tshr(total: Self::T, by: u32) -> Self::T { [_mm512_sra_epi32(total[0], _mm_cvtsi32_si128(by as i32))] }
+        fn tshl(total: Self::T, by: u32) -> Self::T { [_mm512_sll_epi32(total[0], _mm_cvtsi32_si128(by as i32))] }
+        fn tsum(total: Self::T) -> i32 {
+            super::sum8(halve(total[0]))
+        }
+        fn tsum4(totals: [Self::T; 4]) -> [i32; 4] {
+            let [a, b, c, d] = totals;
+            super::sum8x4([halve(a[0]), halve(b[0]), halve(c[0]), halve(d[0])])
+        }
+
+        fn czero() -> Self::C { [_mm512_setzero_si512()] }
+        fn cpop(count: Self::C, x: Self::B) -> Self::C {
+            [_mm512_add_epi64(count[0], _mm512_popcnt_epi64(x[0]))]
+        }
+        fn csum(count: Self::C) -> u32 { _mm512_reduce_add_epi64(count[0]) as u32 }
 
         fn diff(a: *const i8, b: *const i8) -> u32 {
             _mm512_cmpneq_epi8_mask(_mm512_loadu_si512(a.cast()), _mm512_loadu_si512(b.cast())).count_ones()
         }
     }
 
+    const BLOCKS: usize = 2;
     const X_BYTES: usize = 1;
-    /// vpdpbusd adds four products into 32 bits without saturating, and wrapping is what is asked for.
-    const DOTS: usize = usize::MAX;
+    /// vpdpbusd adds four products into 32 bits.
+    const DEPTH: usize = 1 << 21;
+    const WHOLE_BYTES: bool = true;
+    const POPS: usize = usize::MAX;
 }

@@ -1,4 +1,4 @@
-//! x86-64: AVX2 (Haswell, 2013) and AVX-512 with VNNI (Ice Lake, Zen 4).
+//! x86-64: AVX2 (Haswell, 2013) and AVX-512 with VNNI and VPOPCNTDQ (Ice Lake, Zen 4).
 
 mod avx2;
 mod avx512;
@@ -15,7 +15,8 @@ pub(crate) fn detect() -> Vec<&'static Kernels> {
     let avx512 = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512vnni");
+        && is_x86_feature_detected!("avx512vnni")
+        && is_x86_feature_detected!("avx512vpopcntdq");
     if avx2 && avx512 {
         tables.push(&avx512::TABLE);
     }
@@ -50,6 +51,89 @@ unsafe fn sum8(a: __m256i) -> i32 {
         let four = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
         let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b01_00_11_10>(four));
         _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<0b10_11_00_01>(two)))
+    }
+}
+
+/// Sums of four times eight integers, wrapping.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn sum8x4([a, b, c, d]: [__m256i; 4]) -> [i32; 4] {
+    // SAFETY: the caller has AVX2; registers only.
+    unsafe {
+        let (ab, cd) = (_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+        let halves = _mm256_hadd_epi32(ab, cd);
+        let sums =
+            _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves));
+        std::mem::transmute(sums)
+    }
+}
+
+/// The five base-3 digits of each byte, two at a time: `floor(9 t / 256)` is the number of the first two digits, `floor(81 t / 256)` that of the first
+/// four, and a look-up splits a number below nine. 24 operations, where taking one digit after the other is 35.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn base3(t: __m256i) -> [__m256i; 5] {
+    // SAFETY: the caller has AVX2; registers only.
+    unsafe {
+        // Products of the even bytes and of the odd bytes; the upper byte of a product is the number.
+        let products = |factor: i8| {
+            let factor = _mm256_set1_epi16(i16::from(factor));
+            (
+                _mm256_maddubs_epi16(t, factor),
+                _mm256_maddubs_epi16(t, _mm256_slli_epi16::<8>(factor)),
+            )
+        };
+        let upper = _mm256_set1_epi16(-256);
+        let numbers = |(even, odd)| {
+            _mm256_or_si256(_mm256_srli_epi16::<8>(even), _mm256_and_si256(odd, upper))
+        };
+        let table = |entries: [i8; 9]| {
+            let mut padded = [0i8; 16];
+            padded[..9].copy_from_slice(&entries);
+            _mm256_broadcastsi128_si256(_mm_loadu_si128(padded.as_ptr().cast()))
+        };
+        let first = table([0, 0, 0, 1, 1, 1, 2, 2, 2]);
+        let second = table([0, 1, 2, 0, 1, 2, 0, 1, 2]);
+        let nines = table([0, 9, 18, 27, 36, 45, 54, 63, 72]);
+        let (two, fourfold) = (numbers(products(9)), products(81));
+        let next = _mm256_sub_epi8(numbers(fourfold), _mm256_shuffle_epi8(nines, two));
+        // What is left of the fraction after four digits is the lower byte of 81 t; its digit as in `Lanes::base3`.
+        let (even, odd) = fourfold;
+        let rest = _mm256_or_si256(_mm256_andnot_si256(upper, even), _mm256_slli_epi16::<8>(odd));
+        let u = _mm256_subs_epu8(rest, _mm256_set1_epi8(1));
+        let average = _mm256_avg_epu8(u, _mm256_avg_epu8(u, _mm256_setzero_si256()));
+        let last = _mm256_and_si256(_mm256_srli_epi16::<6>(average), _mm256_set1_epi8(3));
+        [
+            _mm256_shuffle_epi8(first, two),
+            _mm256_shuffle_epi8(second, two),
+            _mm256_shuffle_epi8(first, next),
+            _mm256_shuffle_epi8(second, next),
+            last,
+        ]
+    }
+}
+
+/// Set bits of each byte, by a look-up of both halves (W. Mula, 2008).
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn popcount8(x: __m256i) -> __m256i {
+    // SAFETY: the caller has AVX2; registers only.
+    unsafe {
+        let low = _mm256_set1_epi8(15);
+        let counts = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+            0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+        ));
+        let high = _mm256_and_si256(_mm256_srli_epi16::<4>(x), low);
+        _mm256_add_epi8(
+            _mm256_shuffle_epi8(counts, _mm256_and_si256(x, low)),
+            _mm256_shuffle_epi8(counts, high),
+        )
     }
 }
 

@@ -1,0 +1,162 @@
+//! Many rows of activations: rows of w are decoded once into digits, a byte each, and multiplied like a dense matrix.
+//!
+//! ```text
+//! for each block of rows of x that fits the second-level cache:
+//!     for each PANEL rows of w: decode; for each M rows of x, each R rows of the panel: sums in registers
+//! ```
+//! Departures, and why:
+//! 1. Decoding costs about ten operations for each four products of one column; shared by hundreds of columns it vanishes.
+//! 2. A tile of R by M keeps its sums in registers and loads R + M vectors for R * M products: the multipliers are the bound, not the loads.
+//! 3. A panel and M rows of x lie in the first-level cache, a block of x in the second.
+//! 4. Sums of 16 bits are emptied every `DEPTH / 3` steps (3, not 2: a broken file may hold the invalid digit).
+
+use super::super::digits::Digits;
+use super::prepare::{Prepared, Units};
+use super::{Weights, codes, starts, sums};
+use crate::lanes::Lanes;
+use crate::pack::BLOCK;
+
+/// Rows of w in a panel.
+const PANEL: usize = 8;
+/// Bytes of prepared activations in a block.
+const X_BLOCK: usize = 384 * 1024;
+/// The largest digit there is.
+const LARGEST: usize = 3;
+
+#[inline(always)]
+pub(super) unsafe fn product<L: Lanes, D: Digits, const R: usize, const M: usize>(
+    w: Weights,
+    x: &Prepared,
+    m: usize,
+    y: &mut [i32],
+) {
+    let units = Units { blocks: w.blocks(), digits: D::FORMAT.digits() };
+    let steps = units.vectors::<L>() * units.digits;
+    let width = steps * BLOCK * L::BLOCKS;
+    let block = (X_BLOCK / x.stride.max(1)).max(1).next_multiple_of(M);
+    let mut panel = vec![0u8; PANEL * width];
+    for first in (0..m).step_by(block) {
+        let last = if m - first > block { first + block } else { m };
+        for row in (0..w.rows).step_by(PANEL) {
+            let count = if w.rows - row > PANEL { PANEL } else { w.rows - row };
+            // SAFETY: rows row..row+count and first..last exist, the panel has room for `count` rows of `width` bytes; the caller has the
+            // instruction set.
+            unsafe {
+                for r in 0..count {
+                    decode::<L, D>(w.row(row + r), units, panel.as_mut_ptr().add(r * width));
+                }
+                let panel = Panel { start: panel.as_ptr(), width, count, steps };
+                columns::<L, D, R, M>(panel, x, first..last, &mut y[row..], w.rows);
+            }
+        }
+    }
+}
+
+/// Decoded rows.
+#[derive(Clone, Copy)]
+struct Panel {
+    start: *const u8,
+    /// Bytes of a row.
+    width: usize,
+    /// Rows.
+    count: usize,
+    /// Vectors of a row.
+    steps: usize,
+}
+
+/// Writes the digits of a packed row, in the order of prepared activations.
+#[inline(always)]
+unsafe fn decode<L: Lanes, D: Digits>(w: *const u8, units: Units, to: *mut u8) {
+    let step = BLOCK * L::BLOCKS;
+    // SAFETY: the row has `blocks` blocks, `to` has room for all its digits, a last vector included that is not full; the caller has the
+    // instruction set.
+    unsafe {
+        for v in 0..units.vectors::<L>() {
+            let at = w.add(v * step);
+            let whole = (v + 1) * L::BLOCKS <= units.blocks;
+            let digits = D::digits::<L>(if whole { L::bload(at) } else { L::bload_block(at) });
+            for n in 0..D::FORMAT.digits() {
+                L::bstore(to.add((v * units.digits + n) * step), digits[n]);
+            }
+        }
+    }
+}
+
+/// Products of a panel with some rows of x; `y` starts at the panel's first row, its rows are `stride` long.
+#[inline(always)]
+unsafe fn columns<L: Lanes, D: Digits, const R: usize, const M: usize>(
+    panel: Panel,
+    x: &Prepared,
+    range: std::ops::Range<usize>,
+    y: &mut [i32],
+    stride: usize,
+) {
+    let mut i = range.start;
+    while i < range.end {
+        let wide = i + M <= range.end;
+        let mut r = 0;
+        while r < panel.count {
+            let tall = r + R <= panel.count;
+            // SAFETY: the panel has rows r..r+R when `tall` and row r anyway, x rows i..i+M when `wide` and row i anyway; the caller has the
+            // instruction set.
+            unsafe {
+                match (tall, wide) {
+                    (true, true) => tile::<L, D, R, M>(panel, r, x, i, y, stride),
+                    (true, false) => tile::<L, D, R, 1>(panel, r, x, i, y, stride),
+                    (false, true) => tile::<L, D, 1, M>(panel, r, x, i, y, stride),
+                    (false, false) => tile::<L, D, 1, 1>(panel, r, x, i, y, stride),
+                }
+            }
+            r += if tall { R } else { 1 };
+        }
+        i += if wide { M } else { 1 };
+    }
+}
+
+#[inline(always)]
+unsafe fn tile<L: Lanes, D: Digits, const R: usize, const M: usize>(
+    panel: Panel,
+    row: usize,
+    x: &Prepared,
+    i: usize,
+    y: &mut [i32],
+    stride: usize,
+) {
+    let step = BLOCK * L::BLOCKS;
+    let depth = L::DEPTH / LARGEST;
+    // SAFETY: the caller's rows, each of `steps` vectors; the caller has the instruction set.
+    unsafe {
+        let ws = starts::<R>(panel.start.add(row * panel.width), panel.width);
+        let xs = starts::<M>(x.row(i), x.stride);
+        let mut totals = [[L::tzero(); R]; M];
+        let mut s = 0;
+        while s < panel.steps {
+            let end = if panel.steps - s > depth { s + depth } else { panel.steps };
+            let mut partial = [[L::pzero(); R]; M];
+            while s < end {
+                let mut digits = [L::bsplat(0); R];
+                for r in 0..R {
+                    digits[r] = L::bload(ws[r].add(s * step));
+                }
+                for k in 0..M {
+                    let x = xs[k].add(s * step * L::X_BYTES);
+                    for r in 0..R {
+                        partial[k][r] = L::pdot(partial[k][r], digits[r], x);
+                    }
+                }
+                s += 1;
+            }
+            for k in 0..M {
+                for r in 0..R {
+                    totals[k][r] = L::drain(totals[k][r], partial[k][r]);
+                }
+            }
+        }
+        for k in 0..M {
+            let found = sums::<L, R>(totals[k]);
+            for r in 0..R {
+                y[(i + k) * stride + row + r] = codes::<D>(found[r], x.sums[i + k]);
+            }
+        }
+    }
+}
