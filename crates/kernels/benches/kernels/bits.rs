@@ -8,7 +8,7 @@ use super::case::Case;
 use super::inputs::{Random, Store, Wanted, Weights};
 use super::request::Request;
 use super::serve::table_named;
-use super::team;
+use super::team::Team;
 
 /// One thread's share.
 struct Part {
@@ -88,9 +88,6 @@ pub(crate) fn open(request: &Request, store: &mut Store) -> Result<Case, String>
         part.run();
         part.check()?;
     }
-    let run = move |repeats| {
-        let mut bodies: Vec<_> = parts.iter_mut().map(|part| || part.run()).collect();
-        team::run(&mut bodies, repeats)
-    };
-    Ok(Case::new((m * rows * cols) as f64, run))
+    let mut team = Team::new(parts.into_iter().map(|mut part| move || part.run()).collect());
+    Ok(Case::new((m * rows * cols) as f64, move |repeats| team.run(repeats)))
 }

@@ -1,7 +1,9 @@
 //! Threads that work on the same product: they start together and wait for each other after every run, as layers of a network have to.
 
 use std::hint::spin_loop;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
 use super::host::now;
@@ -30,20 +32,44 @@ impl Gate {
     }
 }
 
-/// Seconds that every part takes to run `repeats` times, one thread a part.
-pub(crate) fn run<P: FnMut() + Send>(parts: &mut [P], repeats: usize) -> f64 {
-    let gate =
-        Gate { members: parts.len(), arrived: AtomicUsize::new(0), opened: AtomicUsize::new(0) };
-    let Some((first, rest)) = parts.split_first_mut() else { return 0.0 };
-    if rest.is_empty() {
-        return work(first, &gate, repeats);
+/// Parts of one piece of work: the first on the caller's thread, each other one on a thread that lives as long as the team. A thread that is made for a few
+/// milliseconds of work often starts on the core of the one that made it and shares it until the system moves one of them; one that sleeps in between is
+/// woken on a core that is free.
+pub(crate) struct Team<P> {
+    first: P,
+    gate: Arc<Gate>,
+    orders: Vec<Sender<usize>>,
+}
+
+impl<P: FnMut() + Send + 'static> Team<P> {
+    /// A team for at least one part.
+    pub(crate) fn new(parts: Vec<P>) -> Self {
+        let (arrived, opened) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let gate = Arc::new(Gate { members: parts.len(), arrived, opened });
+        let mut parts = parts.into_iter();
+        let first = parts.next().expect("a part");
+        let orders = parts.map(|part| hire(part, Arc::clone(&gate))).collect();
+        Team { first, gate, orders }
     }
-    thread::scope(|scope| {
-        for part in rest {
-            scope.spawn(|| work(part, &gate, repeats));
+
+    /// Seconds that every part takes to run `repeats` times.
+    pub(crate) fn run(&mut self, repeats: usize) -> f64 {
+        for order in &self.orders {
+            order.send(repeats).expect("a thread that waits for orders");
         }
-        work(first, &gate, repeats)
-    })
+        work(&mut self.first, &self.gate, repeats)
+    }
+}
+
+/// A thread that does its part whenever it is told how often, until the team is gone.
+fn hire(mut part: impl FnMut() + Send + 'static, gate: Arc<Gate>) -> Sender<usize> {
+    let (order, orders) = channel();
+    thread::spawn(move || {
+        while let Ok(repeats) = orders.recv() {
+            work(&mut part, &gate, repeats);
+        }
+    });
+    order
 }
 
 fn work(part: &mut impl FnMut(), gate: &Gate, repeats: usize) -> f64 {

@@ -14,7 +14,7 @@ mod x86;
 
 use super::case::Case;
 use super::request::Request;
-use super::team;
+use super::team::Team;
 
 /// A loop of `iterations` steps, or one pass over memory.
 ///
@@ -34,8 +34,10 @@ pub(crate) struct Loop {
     body: Body,
 }
 
-/// Iterations of one run, so that starting it costs nothing.
-const ITERATIONS: usize = 20_000;
+/// Iterations of one run, so that starting it and waiting for each other at its end cost nothing.
+const ITERATIONS: usize = 100_000;
+/// Bytes that one run reads, for the same reason; a smaller place is read again and again.
+const READ_AT_LEAST: usize = 4 << 20;
 /// What `read` reads when nothing else is said: fits a second-level cache.
 const READ_BYTES: usize = 512 << 10;
 
@@ -70,19 +72,24 @@ fn sized(known: Loop, threads: usize, bytes: usize) -> Case {
     match known.body {
         Body::Compute(work, run) => {
             // SAFETY: `loops` lists what this machine can run.
-            let mut parts: Vec<_> =
-                (0..threads).map(|_| move || unsafe { run(ITERATIONS) }).collect();
+            let part = |_| move || unsafe { run(ITERATIONS) };
+            let mut team = Team::new((0..threads).map(part).collect());
             let work = work * ITERATIONS as f64 * threads as f64;
-            Case::new(work, move |repeats| team::run(&mut parts, repeats))
+            Case::new(work, move |repeats| team.run(repeats))
         }
         Body::Read(run) => {
+            let passes = READ_AT_LEAST.div_ceil(bytes);
             let part = |_| {
                 let data = vec![1_u8; bytes];
-                // SAFETY: `loops` lists what this machine can run.
-                move || unsafe { run(std::hint::black_box(&data)) }
+                move || {
+                    for _ in 0..passes {
+                        // SAFETY: `loops` lists what this machine can run.
+                        unsafe { run(std::hint::black_box(&data)) }
+                    }
+                }
             };
-            let mut parts: Vec<_> = (0..threads).map(part).collect();
-            Case::new((bytes * threads) as f64, move |repeats| team::run(&mut parts, repeats))
+            let mut team = Team::new((0..threads).map(part).collect());
+            Case::new((bytes * passes * threads) as f64, move |repeats| team.run(repeats))
         }
     }
 }
@@ -92,6 +99,6 @@ pub(crate) fn open(request: &Request) -> Result<Case, String> {
     let name = request.text("loop")?;
     let found = loops().into_iter().find(|known| known.name == name);
     let known = found.ok_or(format!("this machine or build has no loop {name}"))?;
-    let bytes = request.number("bytes").unwrap_or(READ_BYTES);
+    let bytes = request.number("bytes").unwrap_or(READ_BYTES).max(1);
     Ok(sized(known, request.count("threads")?, bytes))
 }
