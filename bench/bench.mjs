@@ -6,6 +6,7 @@
  *   --peers                    PyTorch, ggml, onnxruntime and tfjs beside us; each is put into the cache folder, and what cannot be had is said
  *   --python PATH              an interpreter with torch (else TRITLENS_PYTHON, else one is made)
  *   --shapes 2560x2560,...     rows x columns of the products
+ *   --threads 1,2              of the products and the limits
  *   --rounds N --steps N --p P --out FILE
  *
  * Answers are checked before anything is timed. Sides take turns (A B C A B C ...). Read ratios and shares, not digits: machines are shared.
@@ -20,7 +21,7 @@ import { measureKernels, SHAPES, STEPS } from "./kernels.mjs";
 import { Limits, measureLimits } from "./limits.mjs";
 import { load, machine } from "./machine.mjs";
 import { optional, pythonWithTorch, startGgml, startOnnxruntime, startTfjs } from "./peers/install.mjs";
-import { printHead, printRows } from "./rows.mjs";
+import { printHead, printRows, rounded } from "./rows.mjs";
 import { nativeKernels } from "./sides.mjs";
 import { measureTraining } from "./training.mjs";
 import { measureWasm } from "./wasm.mjs";
@@ -32,6 +33,7 @@ const { values: options } = parseArgs({
     peers: { type: "boolean", default: false },
     python: { type: "string" },
     shapes: { type: "string" },
+    threads: { type: "string", default: "1,2" },
     rounds: { type: "string" },
     steps: { type: "string" },
     p: { type: "string", default: "113" },
@@ -46,7 +48,7 @@ const context = {
   rounds: Number(options.rounds ?? (quick ? 3 : 9)),
   steps: Number(options.steps ?? (quick ? 2 : 4)),
   ms: quick ? 10 : 20,
-  threads: [1, 2],
+  threads: options.threads.split(",").map(Number),
   shapes: given ?? (quick ? SHAPES.slice(0, 1) : SHAPES),
   modes: ["fp32", "li_ternary"],
   floatColumns: quick ? [512] : [1, 512],
@@ -72,10 +74,19 @@ const python = async () => (options.peers ? optional("PyTorch", () => pythonWith
 const started = async (...starts) => (options.peers ? (await Promise.all(starts.map((start) => start()))).filter(Boolean) : []);
 
 /** A section that lies in a file of its own and may not be there. */
-async function fromFile(file, name) {
-  if (!existsSync(join(root, "bench", file))) return undefined;
-  const loaded = await import(`./${file}`);
-  return loaded[name]({ ...context, python: await python() }, printRows);
+const fromFile = async (file) => (existsSync(join(root, "bench", file)) ? import(`./${file}`) : undefined);
+
+/** The language model's rows, which have `ms` and a `ratio` to the peer or to a row of ours, as the others are. */
+const asRows = (rows) =>
+  rows.map(({ name, ms, ratio }) =>
+    ms === undefined ? { name, unit: "x", median: rounded(ratio) } : { name, unit: "ms", median: rounded(ms), oursIs: rounded(ratio) },
+  );
+
+async function languageModel() {
+  const loaded = await fromFile("lm.mjs");
+  const rows = asRows((await loaded?.languageModelStep({ rounds: context.rounds, steps: context.steps, python: await python() })) ?? []);
+  printRows(rows);
+  return loaded && rows;
 }
 
 const sections = {
@@ -88,8 +99,8 @@ const sections = {
     return rows;
   },
   training: async () => measureTraining({ ...context, limits: (await nativeSide()).limits, python: await python() }, printRows),
-  lm: () => fromFile("lm.mjs", "measureLanguageModel"),
-  crossing: () => fromFile("crossing.mjs", "measureCrossing"),
+  lm: languageModel,
+  crossing: async () => (await fromFile("crossing.mjs"))?.measureCrossing(context, printRows),
   hooks: () => measureHooks(context, printRows),
   wasm: async () => {
     const peers = await started(

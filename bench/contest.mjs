@@ -39,7 +39,7 @@ const PAUSE = 10;
 /**
  * Rounds of A B C A B C ...: `entries` are `{ name, measure }`, where `measure` resolves with one number. Returns the numbers of each name, one a round.
  */
-export async function takeTurns(entries, rounds) {
+export async function measureInTurns(entries, rounds) {
   const found = new Map(entries.map(({ name }) => [name, []]));
   if (found.size < entries.length) throw new Error(`two sides have one name: ${entries.map(({ name }) => name).join(", ")}`);
   for (let round = 0; round < rounds; round++) {
@@ -49,6 +49,15 @@ export async function takeTurns(entries, rounds) {
     }
   }
   return found;
+}
+
+/** The same for sides that take steps (`{ ask: "steps", count }`): milliseconds a step of each side, one number a round. */
+export function takeTurns(sides, rounds, count) {
+  const measure = async (side) => ((await side.ask({ ask: "steps", count, steps: count })).seconds * 1000) / count;
+  return measureInTurns(
+    sides.map((side) => ({ name: side.name, measure: () => measure(side) })),
+    rounds,
+  );
 }
 
 /** Middle and spread of a list. */

@@ -1,5 +1,5 @@
 /** Section `kernels`: every kernel on every table, beside the limit that bounds it and, with `--peers`, beside ggml and onnxruntime. */
-import { takeTurns } from "./contest.mjs";
+import { measureInTurns } from "./contest.mjs";
 import { roundedSummary } from "./limits.mjs";
 import { rounded, timesBetter, withLimit } from "./rows.mjs";
 import { opened } from "./sides.mjs";
@@ -100,7 +100,7 @@ async function product(context, shape, where, threads) {
   entries.push({ ...(await opened("from f32", side, fromF32, { ms })), isa: best, kernel: `${kernel} from f32`, compared: true });
   entries.push({ ...(await opened("scalar", side, { ...small(what), isa: "scalar", threads }, { ms })), isa: "scalar", kernel });
   entries.push(...(await peerEntries(context, (peer) => peer.types[shape.format] ?? [], shape, threads)));
-  const found = await takeTurns(entries, rounds);
+  const found = await measureInTurns(entries, rounds);
   await closeAll(context);
   const rows = entries.map((entry) => rowOf(entry, found, `${where} ${shape.rows}x${shape.cols}`, threads));
   return compare(entries, rows, "scalar").map((row, i) => (entries[i].rival ? row : withLimit(row, productLimit(limits, shape, row.isa, threads))));
@@ -138,7 +138,7 @@ async function bits(context, shape, where, threads) {
     const request = { name: "binary_bits", ...(isa === "scalar" ? small(shape) : shape), isa, threads };
     entries.push({ ...(await opened(isa, side, request, { ms })), isa, kernel: "binary x binary" });
   }
-  const found = await takeTurns(entries, rounds);
+  const found = await measureInTurns(entries, rounds);
   await side.ask({ ask: "close" });
   const rows = entries.map((entry) => rowOf(entry, found, `${where} ${shape.rows}x${shape.cols}`, threads));
   return compare(entries, rows, "scalar").map((row) => withLimit(row, productLimit(limits, { ...shape, format: "bits" }, row.isa, threads)));
@@ -163,7 +163,7 @@ export const STEPS = [
 async function step({ side, ms, rounds, tables, limits }, [kernel, rows, cols]) {
   const entries = [];
   for (const isa of tables) entries.push(await opened(isa, side, { name: "step", kernel, rows, cols, isa }, { ms }));
-  const found = await takeTurns(entries, rounds);
+  const found = await measureInTurns(entries, rounds);
   await side.ask({ ask: "close" });
   const measured = tables.map((isa) => ({
     name: kernel,
@@ -184,7 +184,7 @@ async function dense(context, [rows, cols], m) {
   const ours = await opened("dense f32", side, { name: "dense", m, rows, cols }, { ms });
   const rivals = await peerEntries(context, (peer) => [peer.f32], { rows, cols, m, ring: 0 }, 1);
   const entries = [{ ...ours, kernel: "dense f32", isa: "library", compared: true }, ...rivals];
-  const found = await takeTurns(entries, rounds);
+  const found = await measureInTurns(entries, rounds);
   await closeAll(context);
   const measured = entries.map((entry) => rowOf(entry, found, columns(m, rows, cols), 1));
   const reading = m === 1 ? limits.reading(rows * cols * 4, 4, 1) : undefined;
@@ -202,7 +202,7 @@ async function packedFloat({ side, ms, rounds, tables, limits }, format, [rows, 
     const shape = isa === "scalar" ? small(what) : what;
     entries.push({ ...(await opened(isa, side, { ...shape, isa }, { ms })), kernel: `packed f32 ${format}`, isa });
   }
-  const found = await takeTurns(entries, rounds);
+  const found = await measureInTurns(entries, rounds);
   await side.ask({ ask: "close" });
   const measured = entries.map((entry) => rowOf(entry, found, columns(m, rows, cols), 1));
   return compare(entries, measured, "scalar").map((row) => withLimit(row, limits.at(F32[row.isa], 1)));

@@ -1,5 +1,5 @@
 /** Section `limits`: what this machine can do at most, measured in the same run as everything that is compared with it. */
-import { summary, takeTurns } from "./contest.mjs";
+import { measureInTurns, summary } from "./contest.mjs";
 import { CACHES } from "./machine.mjs";
 import { rounded } from "./rows.mjs";
 import { opened } from "./sides.mjs";
@@ -29,9 +29,10 @@ export async function measureLimits(side, { threads, rounds, ms }) {
     const all = [...loops, ...reads];
     const entries = [];
     for (const { name, request } of all) entries.push(await opened(name, side, { name: "limit", threads: count, ...request }, { ms }));
-    const found = await takeTurns(entries, rounds);
+    const found = await measureInTurns(entries, rounds);
     await side.ask({ ask: "close" });
-    for (const { name, unit } of all) rows.push({ name, threads: count, unit, ...roundedSummary(found.get(name)) });
+    for (const { name, unit } of all)
+      rows.push({ name, threads: count, unit, ...roundedSummary(found.get(name)), best: rounded(Math.max(...found.get(name))) });
   }
   return rows;
 }
@@ -47,10 +48,10 @@ export class Limits {
     this.rows = rows;
   }
 
-  /** `{ name, value }` of a loop at a number of threads, or nothing when it was not measured. */
+  /** `{ name, value }` of a loop at a number of threads, or nothing when it was not measured. A limit is the best that was seen, not the usual. */
   at(name, threads) {
     const row = this.rows.find((one) => one.name === name && one.threads === threads);
-    return row && { name: row.name, value: row.median };
+    return row && { name: row.name, value: row.best };
   }
 
   /** The lowest of several limits; unknown ones do not count. */

@@ -28,7 +28,7 @@ export async function wasmKernels() {
 export const sdk = (name, options) => startSide(name, process.execPath, [join(root, "bench", "contestant.mjs"), JSON.stringify(options)]);
 
 /**
- * Opens a case on a side and returns what `takeTurns` needs: `measure` resolves with billions of units a second (`per: "rate"`) or with milliseconds (`per: "ms"`).
+ * Opens a case on a side and returns what `measureInTurns` needs: `measure` resolves with billions of units a second (`per: "rate"`) or with milliseconds (`per: "ms"`).
  */
 export async function opened(name, side, request, { ms, per = "rate" }) {
   const { case: number, work } = await side.ask({ ask: "open", ...request });

@@ -41,11 +41,7 @@ const rivals = (rows, row) => rows.filter((other) => other.isa.startsWith("PyTor
 async function oneMode(context, mode) {
   const { rounds, steps, p, limits } = context;
   const sides = await sidesOf(context, mode);
-  const entries = sides.map((side) => ({
-    name: side.name,
-    measure: async () => ((await side.ask({ ask: "steps", count: steps, steps })).seconds * 1000) / steps,
-  }));
-  const found = await takeTurns(entries, rounds);
+  const found = await takeTurns(sides, rounds, steps);
   for (const side of sides) side.end();
   const rows = sides.map(({ name }) => ({
     name: `training step ${mode}`,

@@ -2,7 +2,7 @@
  * Section `wasm`: the kernels in WebAssembly, beside the limits of SIMD128 and, with `--peers`, beside onnxruntime-web and tfjs-wasm. Everything runs in this Node
  * (the same engine as Chromium's of its age), one thread.
  */
-import { takeTurns } from "./contest.mjs";
+import { measureInTurns } from "./contest.mjs";
 import { measureKernels } from "./kernels.mjs";
 import { Limits, measureLimits, roundedSummary } from "./limits.mjs";
 import { rounded, timesBetter } from "./rows.mjs";
@@ -15,7 +15,7 @@ async function trainingBeside({ p, tfjs, rounds }) {
   const measure = async () => (await ours.ask({ ask: "steps", count: 2 })).seconds * 500;
   const theirs = await opened("tfjs-wasm", tfjs.side, { type: "training" }, { ms: 1, per: "ms" });
   // A step of tfjs takes seconds; three turns are enough to see a factor.
-  const found = await takeTurns([{ name: "wasm", measure }, theirs], Math.min(rounds, 3));
+  const found = await measureInTurns([{ name: "wasm", measure }, theirs], Math.min(rounds, 3));
   ours.end();
   const row = (name) => ({ name: "training step fp32", shape: `p = ${p}`, isa: name, threads: 1, unit: "ms", ...roundedSummary(found.get(name)) });
   const [mine, rival] = [row("wasm"), row("tfjs-wasm")];
