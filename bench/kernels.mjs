@@ -19,21 +19,14 @@ export const WHERE = {
   "vector stream": { m: 1, ring: RING },
   "512 columns": { m: 512, ring: 0 },
 };
-/** The loops that bound the multiplications of a table, fastest first. */
+/** The loop that bounds the multiplications of a table. */
 const MULTIPLY = {
-  avx2: ["i8 maddubs i16 ymm"],
-  avxvnni: ["i8 dpbusd ymm"],
-  avx512: ["i8 dpbusd zmm"],
-  avx512vnni: ["i8 dpbusd zmm"],
-  sse42: ["i8 maddubs i16 xmm"],
-  simd128: ["i16 dot"],
-};
-const DECODE = {
-  sse42: "2-bit decode maddubs xmm",
-  avx2: "2-bit decode maddubs ymm",
-  avxvnni: "2-bit decode dpbusd ymm",
-  avx512vnni: "2-bit decode dpbusd zmm",
-  avx512: "2-bit decode dpbusd zmm",
+  sse42: "i8 maddubs i16 xmm",
+  avx2: "i8 maddubs i16 ymm",
+  avxvnni: "i8 dpbusd ymm",
+  avx512vnni: "i8 dpbusd zmm",
+  avx512: "i8 dpbusd zmm",
+  simd128: "i16 dot",
 };
 /** One-bit weights and activations: a xor and a population count. */
 const BITS = {
@@ -53,15 +46,15 @@ const F32 = {
   simd128: "f32 mul+add",
 };
 
-/** What bounds an int8 product: multiplying, decoding when one column pays for it alone, and reading the weights. The scalar kernel is far from all of them. */
+/**
+ * What bounds a product: its multiplications, and reading its weights when one column pays for them alone. Decoding is no bound: there are cleverer ways than the plain loop
+ * that the section `limits` measures. The scalar kernels are far from everything.
+ */
 function productLimit(limits, { format, rows, cols, m, ring }, isa, threads) {
   if (isa === "scalar") return undefined;
-  const reading = (bytesEach) => limits.reading(Math.max(rows * cols * bytesEach, ring), bytesEach, threads);
-  if (format === "bits") return limits.lowest(limits.at(BITS[isa], threads), m > 1 ? undefined : reading(FORMATS.binary));
-  const multiply = (MULTIPLY[isa] ?? []).map((name) => limits.at(name, threads))[0];
-  if (m > 1) return multiply;
-  const decode = format === "ternary2" && DECODE[isa] ? limits.at(DECODE[isa], threads) : undefined;
-  return limits.lowest(multiply, decode, reading(FORMATS[format]));
+  const bytesEach = format === "bits" ? FORMATS.binary : FORMATS[format];
+  const multiply = limits.at((format === "bits" ? BITS : MULTIPLY)[isa], threads);
+  return limits.lowest(multiply, m > 1 ? undefined : limits.reading(Math.max(rows * cols * bytesEach, ring), bytesEach, threads));
 }
 
 /** A scalar product is slow; a small one has the same rate. */
