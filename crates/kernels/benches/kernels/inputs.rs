@@ -36,6 +36,28 @@ pub(crate) fn activations(len: usize) -> Vec<i8> {
         .collect()
 }
 
+/// Bytes that begin at a cache line, so that no load crosses from one into the next.
+pub(crate) struct Aligned {
+    padded: Vec<u8>,
+    start: usize,
+    len: usize,
+}
+
+impl Aligned {
+    const LINE: usize = 64;
+
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        let mut padded = vec![0; bytes.len() + Self::LINE];
+        let start = padded.as_ptr().align_offset(Self::LINE);
+        padded[start..][..bytes.len()].copy_from_slice(&bytes);
+        Aligned { padded, start, len: bytes.len() }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.padded[self.start..][..self.len]
+    }
+}
+
 /// Which weights a case needs.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Wanted {
