@@ -46,10 +46,10 @@ pub(crate) struct Aligned {
 impl Aligned {
     const LINE: usize = 64;
 
-    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
         let mut padded = vec![0; bytes.len() + Self::LINE];
         let start = padded.as_ptr().align_offset(Self::LINE);
-        padded[start..][..bytes.len()].copy_from_slice(&bytes);
+        padded[start..][..bytes.len()].copy_from_slice(bytes);
         Aligned { padded, start, len: bytes.len() }
     }
 

@@ -81,7 +81,7 @@ fn sized(known: Loop, threads: usize, bytes: usize) -> Case {
         Body::Read(run) => {
             let passes = READ_AT_LEAST.div_ceil(bytes);
             let part = |_| {
-                let data = Aligned::new(vec![1; bytes]);
+                let data = Aligned::new(&vec![1; bytes]);
                 move || {
                     for _ in 0..passes {
                         // SAFETY: `loops` lists what this machine can run.
