@@ -137,8 +137,16 @@ async function bits(context, shape, where, threads) {
   return compare(entries, rows, "scalar").map((row) => withLimit(row, productLimit(limits, { ...shape, format: "bits" }, row.isa, threads)));
 }
 
-/** Bytes that a kernel moves for an element: what it reads and writes. */
-const MOVED = { adamw: 28, cross_entropy: 8, softmax: 8, quantize_act_rows: 5, quantize_ternary: 9, sum_abs: 4, count_diff: 2 };
+/** Bytes that a kernel reads for an element, and bytes that all its operands have for one: reading bounds it, and where it reads from depends on all of them. */
+const BYTES = {
+  adamw: { read: 16, all: 16 },
+  cross_entropy: { read: 4, all: 8 },
+  softmax: { read: 4, all: 8 },
+  quantize_act_rows: { read: 4, all: 5 },
+  quantize_ternary: { read: 4, all: 9 },
+  sum_abs: { read: 4, all: 4 },
+  count_diff: { read: 2, all: 2 },
+};
 export const STEPS = [
   ["adamw", 1, 225_792],
   ["cross_entropy", 3830, 113],
@@ -167,7 +175,7 @@ async function step({ side, ms, rounds, tables, limits }, [kernel, rows, cols]) 
     ...roundedSummary(found.get(isa)),
   }));
   const scalar = measured.at(-1);
-  const limit = limits.reading(rows * cols * MOVED[kernel], MOVED[kernel], 1);
+  const limit = limits.reading(rows * cols * BYTES[kernel].all, BYTES[kernel].read, 1);
   return measured.map((row) => withLimit({ ...row, toScalar: rounded(timesBetter(row, scalar)) }, row.isa === "scalar" ? undefined : limit));
 }
 
