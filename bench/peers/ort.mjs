@@ -34,7 +34,9 @@ process.stderr.write(`onnxruntime-${which} ${version}\n`);
 await serve(async ({ type, rows, cols, m, threads }) => {
   if (which === "web") ort.env.wasm.numThreads = threads;
   const w = trits(rows * cols);
-  const options = { executionProviders: [which === "web" ? "wasm" : "cpu"], intraOpNumThreads: threads, interOpNumThreads: 1 };
+  // Its threads spin while a run lasts and stop with it: otherwise they would take a core from whoever has the next turn, its own other sessions included.
+  const extra = { session: { force_spinning_stop: "1" } };
+  const options = { executionProviders: [which === "web" ? "wasm" : "cpu"], intraOpNumThreads: threads, interOpNumThreads: 1, extra };
   const session = await ort.InferenceSession.create(new Uint8Array(MODELS[type](w, rows, cols, SCALE)), options);
   const data = floats(m * cols);
   const x = new ort.Tensor("float32", data, [m, cols]);
