@@ -6,7 +6,7 @@ use tritlens_kernels::{Format, available};
 use super::case::Case;
 use super::inputs::Store;
 use super::request::Request;
-use super::{dense, host, limits, product, steps};
+use super::{dense, host, limits, serve, steps};
 
 const ROUNDS: usize = 7;
 /// Seconds of one turn.
@@ -21,8 +21,11 @@ pub(crate) fn print(wanted: &str) {
         }
     }
     let mut store = Store::default();
-    for (kind, m) in [("packed_f32", 1), ("packed_f32", 64), ("packed_i8", 1), ("packed_i8", 64)] {
-        for format in Format::ALL {
+    let kinds = ["packed_f32", "packed_i8", "binary_bits"];
+    for (kind, m) in kinds.into_iter().flat_map(|kind| [(kind, 1), (kind, 64)]) {
+        // One-bit products have one format.
+        let formats = if kind == "binary_bits" { &[Format::Binary][..] } else { &Format::ALL };
+        for &format in formats {
             let name = format!("{kind} {} m{m} 2560x2560", format.name());
             if name.contains(wanted) {
                 rows(&name, on_every_table(|isa| packed(kind, format, m, isa, &mut store)));
@@ -32,9 +35,8 @@ pub(crate) fn print(wanted: &str) {
     for step in &steps::STEPS {
         let name = format!("{} {}x{}", step.name, step.rows, step.cols);
         if name.contains(wanted) {
-            let open = |isa: &str| {
-                steps::case(step.name, step.rows, step.cols, super::serve::table_named(isa)?)
-            };
+            let open =
+                |isa: &str| steps::case(step.name, step.rows, step.cols, serve::table_named(isa)?);
             rows(&name, on_every_table(open));
         }
     }
@@ -55,7 +57,7 @@ fn packed(
 ) -> Result<Case, String> {
     let format = format.name();
     let text = format!("name:{kind},format:{format},rows:2560,cols:2560,m:{m},isa:{isa}");
-    product::open(&Request::parse(&text), store)
+    serve::open(&Request::parse(&text), store)
 }
 
 fn on_every_table(mut open: impl FnMut(&str) -> Result<Case, String>) -> Vec<(&'static str, Case)> {
