@@ -12,6 +12,7 @@
  * Answers are checked before anything is timed. Sides take turns (A B C A B C ...). Read ratios and shares, not digits: machines are shared.
  */
 import { existsSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { root } from "../scripts/lib/run.mjs";
@@ -33,7 +34,7 @@ const { values: options } = parseArgs({
     peers: { type: "boolean", default: false },
     python: { type: "string" },
     shapes: { type: "string" },
-    threads: { type: "string", default: "1,2" },
+    threads: { type: "string", default: availableParallelism() > 1 ? "1,2" : "1" },
     rounds: { type: "string" },
     steps: { type: "string" },
     p: { type: "string", default: "113" },
@@ -118,6 +119,13 @@ const unknown = wanted.filter((name) => !sections[name]);
 if (unknown.length > 0) throw new Error(`no section ${unknown.join(", ")}; there are ${Object.keys(sections).join(", ")}`);
 
 const results = { machine: machine(), quick, sections: {}, elsewhere: {} };
+/** After every section, so that one which fails loses nothing but itself. */
+function save() {
+  results.machine.loadAfter = load();
+  results.notices = [...notices];
+  writeFileSync(options.out, `${JSON.stringify(results, null, 1)}\n`);
+}
+
 console.log(results.machine);
 for (const name of wanted) {
   console.log(`\n\x1b[1m━━ ${name}\x1b[0m`);
@@ -126,15 +134,13 @@ for (const name of wanted) {
   const found = await sections[name]();
   if (found) results.sections[name] = found;
   else console.log("not in this build");
-  const busy = elsewhere();
+  results.elsewhere[name] = elsewhere();
+  save();
+  const busy = results.elsewhere[name];
   if (!busy) continue;
-  results.elsewhere[name] = busy;
   const percent = (100 * (busy.others + busy.stolen)).toFixed(0);
   console.log(`(${percent} % of the machine's time went to other processes and other machines meanwhile)`);
 }
 native?.side.end();
-results.machine.loadAfter = load();
-results.notices = [...notices];
 for (const notice of notices) console.log(`!!! ${notice}`);
-writeFileSync(options.out, `${JSON.stringify(results, null, 1)}\n`);
 console.log(`everything in ${options.out}`);

@@ -76,8 +76,10 @@ async function peerEntries(context, types, shape, threads) {
   return entries;
 }
 
-async function closeAll({ side, peers }) {
-  for (const one of [side, ...peers.map((peer) => peer.side)]) await one.ask({ ask: "close" });
+/** Frees what was opened. A peer that has died has been told of already. */
+async function closeAll({ side, peers, notice }) {
+  await side.ask({ ask: "close" });
+  for (const peer of peers) await peer.side.ask({ ask: "close" }).catch((error) => notice(error.message));
 }
 
 /** Every table (best first, scalar last) of a product, and its peers, in turns. Returns rows. */

@@ -6,7 +6,7 @@ import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { cacheDir, digest, fresh, stamp } from "../../scripts/lib/cache.mjs";
-import { npm, root, run, say, which, windows } from "../../scripts/lib/run.mjs";
+import { capture, npm, root, run, say, which, windows } from "../../scripts/lib/run.mjs";
 import { startSide } from "../contest.mjs";
 
 const inVenv = (venv, program) => join(venv, windows ? "Scripts" : "bin", windows ? `${program}.exe` : program);
@@ -27,8 +27,9 @@ async function virtualEnvironment(name, packages) {
 
 /** An interpreter with torch: the one given, or one made here. */
 export async function pythonWithTorch(given) {
-  if (given) return given;
-  return (await virtualEnvironment("venv", ["torch", "numpy"])).python;
+  const python = given ?? (await virtualEnvironment("venv", ["torch", "numpy"])).python;
+  if (capture(python, ["-c", "import torch"]) === null) throw new Error(`${python} has no torch`);
+  return python;
 }
 
 /** The llama.cpp inside of the unpacked source package, which holds ggml. */
