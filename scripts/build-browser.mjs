@@ -1,24 +1,41 @@
 /**
- * Bundles what a page without a bundler loads: packages/sdk/dist/browser/tritlens.js (the whole SDK), the script of its worker, and the WASM module
+ * Bundles what a page without a bundler loads: packages/sdk/dist/browser/tritlens.js (the whole SDK), the scripts of its workers, and the WASM modules
  * beside them. Workers do not see a page's import map, so the plain files of dist/ cannot serve there.
  */
-import { copyFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { copyFileSync, existsSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
+import { wasmFile } from "./build-wasm.mjs";
 import { asProgram, root, say } from "./lib/run.mjs";
 
 const dist = join(root, "packages", "sdk", "dist");
 const out = join(dist, "browser");
 const PARTS = ["index.js", "interp/index.js", "worker/index.js"];
+/** Scripts of workers, beside the code that starts them. */
+const WORKERS = {
+  "worker/entry.js": "entry.js",
+  "core/pool/follower-entry.js": "follower-entry.js",
+  "core/threads/thread-entry.js": "thread-entry.js",
+};
 
 export async function buildBrowser() {
   say("Bundling for pages without a bundler");
   const { build } = await import("esbuild");
   rmSync(out, { recursive: true, force: true });
-  const shared = { bundle: true, minify: true, format: "esm", platform: "browser", target: "es2022", legalComments: "inline", logLevel: "warning" };
+  const threads = existsSync(wasmFile("threads"));
+  const shared = {
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    legalComments: "inline",
+    logLevel: "warning",
+    external: threads ? [] : ["@tritlens/wasm/threads"],
+  };
   const everything = PARTS.map((file) => `export * from "./${file}";`).join("\n");
   await build({ ...shared, stdin: { contents: everything, resolveDir: dist }, outfile: join(out, "tritlens.js") });
-  await build({ ...shared, entryPoints: [join(dist, "worker", "entry.js")], outfile: join(out, "entry.js") });
-  copyFileSync(join(root, "bindings", "wasm", "pkg", "tritlens_wasm_bg.wasm"), join(out, "tritlens_wasm_bg.wasm"));
+  for (const [from, to] of Object.entries(WORKERS)) await build({ ...shared, entryPoints: [join(dist, from)], outfile: join(out, to) });
+  for (const variant of threads ? ["default", "threads"] : ["default"]) copyFileSync(wasmFile(variant), join(out, basename(wasmFile(variant))));
 }
 
 await asProgram(import.meta, buildBrowser);

@@ -9,7 +9,7 @@ import { asProgram, root, StepError } from "./lib/run.mjs";
 
 /** Who owns an arena is the one difference: native passes it to every step, WASM says where it lies. */
 const ARENA_FUNCTIONS = ["step", "loss", "seedGrad", "stepBack"];
-const ONLY_WASM = ["arenaPtr", "panicMessage", "start", "initSync", "default"];
+const ONLY_WASM = ["arenaPtr", "lanePtr", "compiledModule", "panicMessage", "start", "initSync", "default"];
 /** The native adapter holds the arenas, so `Core` has one function for a pair of ours. */
 const CORE_NAMES = { arenaLen: "arena" };
 
@@ -36,7 +36,7 @@ function coreMethods() {
 }
 
 /** Handles are plain numbers below, and so are small unions of numbers. */
-const plain = (parameter) => parameter.replace(/(Program|Run|Trainer)Handle/, "number").replace(/: 0 \| 1( \| 2)?$/, ": number");
+const plain = (parameter) => parameter.replace(/(Program|Run|Trainer|Packed)Handle/, "number").replace(/: 0 \| 1( \| 2)?$/, ": number");
 const typesOf = (parameters) => parameters.map((parameter) => plain(parameter).split(": ").at(-1)).join(", ");
 
 /** Differences between two surfaces, as sentences. */

@@ -4,4 +4,4 @@ export interface Served {
   close(): Promise<void>;
 }
 
-export function serve(folder?: string, port?: number): Promise<Served>;
+export function serve(folder?: string, port?: number, isolated?: boolean): Promise<Served>;

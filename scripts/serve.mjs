@@ -25,14 +25,22 @@ function fileOf(folder, url) {
   }
 }
 
+/** What makes a page cross-origin isolated: it may share memory with its workers. */
+const ISOLATION = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
+
 /** Starts serving `folder`; resolves with the address and a function that ends it. */
-export function serve(folder = root, port = 0) {
+export function serve(folder = root, port = 0, isolated = false) {
   const real = realpathSync(folder);
   const server = createServer((request, response) => {
     const file = request.method === "GET" ? fileOf(real, request.url ?? "/") : null;
     const type = file && TYPES[extname(file)];
     if (!type) return response.writeHead(404, { "content-type": "text/plain" }).end("not found\n");
-    response.writeHead(200, { "content-type": type, "x-content-type-options": "nosniff", "cache-control": "no-store" });
+    response.writeHead(200, {
+      "content-type": type,
+      "x-content-type-options": "nosniff",
+      "cache-control": "no-store",
+      ...(isolated ? ISOLATION : {}),
+    });
     createReadStream(file).pipe(response);
   });
   return new Promise((resolve, reject) => {

@@ -52,11 +52,11 @@ export async function setup({ wasm = true } = {}) {
   await installPackages();
   // Imported late: they are of use only once the packages are there.
   const { buildNative } = await import("./build-native.mjs");
-  const { buildWasm } = await import("./build-wasm.mjs");
+  const { buildAllWasm } = await import("./build-wasm.mjs");
   const { buildSdk } = await import("./build-sdk.mjs");
   const { buildBrowser } = await import("./build-browser.mjs");
   await buildNative();
-  if (wasm) await buildWasm();
+  if (wasm) await buildAllWasm();
   await buildSdk();
   if (wasm) await buildBrowser();
 }

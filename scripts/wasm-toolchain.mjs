@@ -7,71 +7,57 @@
  *
  * Everything lands outside of the clone (see lib/cache.mjs), so that a second run, of any clone, finds it and does nothing.
  */
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { cacheDir } from "./lib/cache.mjs";
+import { buildStd, canUseDebian, DEBIAN_RUSTC, debianStd, hasTarget, holds, installDebianRust } from "./lib/debian-rust.mjs";
 import { asProgram, capture, root, run, StepError, say, which, windows } from "./lib/run.mjs";
 
 const TARGET = "wasm32-unknown-unknown";
 const WASM_PACK = "0.15.1";
-/** Debian's compiler for browsers: rustc, cargo, the library's sources with vendored crates, and lld. */
-const DEBIAN_PACKAGES = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-llvm", "lld-22"];
-const DEBIAN_RUSTC = "/usr/bin/rustc";
-const DEBIAN_CARGO = "/usr/bin/cargo";
-const DEBIAN_LIBRARY = "/usr/lib/rustlib/src/rust/library";
-
-const sysroot = (rustc) => capture(rustc, ["--print", "sysroot"]);
-const libFolder = (rustc) => join(sysroot(rustc) ?? "", "lib", "rustlib", TARGET, "lib");
-const hasCore = (folder) => existsSync(folder) && readdirSync(folder).some((name) => /^libstd-.*\.rlib$/.test(name));
-const hasTarget = (rustc) => capture(rustc, ["--version"]) !== null && hasCore(libFolder(rustc));
+/** What Debian's compiler needs to link WebAssembly. */
+const DEBIAN_LINKER = ["rust-web-llvm", "lld-22"];
 
 /** The rustc to build WASM with (null: the default one), after whatever has to be installed for it. */
 async function rustcForWasm() {
-  if (hasTarget("rustc")) return null;
+  if (hasTarget("rustc", TARGET)) return null;
   if (which("rustup")) {
     say(`rustup target add ${TARGET}`);
-    if (capture("rustup", ["target", "add", TARGET]) !== null && hasTarget("rustc")) return null;
+    if (capture("rustup", ["target", "add", TARGET]) !== null && hasTarget("rustc", TARGET)) return null;
     console.log("  rustup could not fetch it; trying the distribution's compiler");
   }
-  if (hasTarget(DEBIAN_RUSTC)) return DEBIAN_RUSTC;
+  if (hasTarget(DEBIAN_RUSTC, TARGET)) return DEBIAN_RUSTC;
   await debianFallback();
   return DEBIAN_RUSTC;
 }
 
-/** Installs Debian's compiler for browsers and compiles its standard library for WASM (about a minute and a half, once a machine). */
+/**
+ * A sysroot whose standard library has atomics, for the build with shared memory; null, with the reason said, where it cannot be had. It needs the library's
+ * sources with vendored crates, which Debian's packages have; -Zbuild-std is an unstable flag, which RUSTC_BOOTSTRAP lets a stable compiler take.
+ */
+async function atomicsSysroot() {
+  if (!canUseDebian()) {
+    console.log("  no threads build: it needs the sources of the Rust library, which Debian's packages bring (as root)");
+    return null;
+  }
+  await installDebianRust(DEBIAN_LINKER);
+  const version = capture(DEBIAN_RUSTC, ["--version"])?.replace(/\W+/g, "-") ?? "unknown";
+  const folder = cacheDir(`wasm-atomics-${version}`);
+  const sysroot = join(folder, "sysroot");
+  const lib = join(sysroot, "lib", "rustlib", TARGET, "lib");
+  if (holds(lib, "std")) return sysroot;
+  say(`Compiling the Rust standard library for ${TARGET} with atomics`);
+  const flags = "-C target-feature=+atomics,+bulk-memory,+mutable-globals -C embed-bitcode=yes";
+  await buildStd(TARGET, "std,panic_abort", { folder: join(folder, "crate"), lib, flags });
+  return sysroot;
+}
+
+/** Gives Debian's compiler a standard library for WASM (about a minute and a half, once a machine). */
 async function debianFallback() {
   const missing = `the Rust target ${TARGET} is missing and could not be fetched; install it with: rustup target add ${TARGET}`;
-  if (!which("apt-get")) throw new StepError(`wasm toolchain: ${missing}`);
-  if (!existsSync(DEBIAN_LIBRARY)) await aptInstall(missing);
-  say(`Compiling the Rust standard library for ${TARGET}`);
-  const folder = emptyCrate(cacheDir("wasm-std"));
-  const env = { RUSTC: DEBIAN_RUSTC, RUSTC_BOOTSTRAP: "1", CARGO_TARGET_DIR: join(folder, "target"), RUSTFLAGS: "" };
-  const args = ["build", "--release", "-Zbuild-std=std,panic_abort", "--target", TARGET];
-  await run("wasm standard library", DEBIAN_CARGO, args, { cwd: folder, env });
-  const built = join(folder, "target", TARGET, "release", "deps");
-  const lib = libFolder(DEBIAN_RUSTC);
-  mkdirSync(lib, { recursive: true });
-  for (const name of readdirSync(built).filter((file) => file.endsWith(".rlib"))) cpSync(join(built, name), join(lib, name));
-  if (!hasTarget(DEBIAN_RUSTC)) throw new StepError(`wasm toolchain: no standard library in ${lib} after building it`);
-}
-
-async function aptInstall(missing) {
-  const args = ["install", "-y", "--no-install-recommends", ...DEBIAN_PACKAGES];
-  if (process.getuid?.() !== 0) throw new StepError(`wasm toolchain: ${missing}, or as root: apt-get ${args.join(" ")}`);
-  say("Installing Debian's Rust compiler for browsers");
-  await run("apt-get update", "apt-get", ["update", "-q"]);
-  await run("apt-get install", "apt-get", args, { env: { DEBIAN_FRONTEND: "noninteractive" } });
-}
-
-/** A crate with nothing in it, whose dependencies (those of the standard library) come from the vendored sources. */
-function emptyCrate(folder) {
-  mkdirSync(join(folder, ".cargo"), { recursive: true });
-  mkdirSync(join(folder, "src"), { recursive: true });
-  writeFileSync(join(folder, "Cargo.toml"), '[package]\nname = "empty"\nversion = "0.0.0"\nedition = "2021"\n[lib]\n[workspace]\n');
-  writeFileSync(join(folder, "src", "lib.rs"), "");
-  const vendored = `[source.crates-io]\nreplace-with = "vendored"\n[source.vendored]\ndirectory = "${DEBIAN_LIBRARY}/vendor"\n`;
-  writeFileSync(join(folder, ".cargo", "config.toml"), vendored);
-  return folder;
+  if (!canUseDebian())
+    throw new StepError(`wasm toolchain: ${missing}, or run this as root on Debian, which installs ${DEBIAN_LINKER.join(", ")} and more`);
+  await debianStd(TARGET, "std,panic_abort", DEBIAN_LINKER);
 }
 
 /** The version of the wasm-bindgen crate in Cargo.lock: the command line tool has to equal it. */
@@ -102,6 +88,23 @@ export async function wasmEnvironment() {
   const rustc = await rustcForWasm();
   const folders = [await cargoTool("wasm-bindgen-cli", "wasm-bindgen", bindgenVersion()), await cargoTool("wasm-pack", "wasm-pack", WASM_PACK)];
   return { PATH: [...folders, process.env.PATH].join(delimiter), ...(rustc ? { RUSTC: rustc } : {}) };
+}
+
+/** What the linker is told for memory that instances share; the exports are those from which wasm-bindgen makes each thread its own stack and locals. */
+const SHARED_MEMORY = [
+  "--shared-memory",
+  "--import-memory",
+  "--max-memory=2147483648",
+  ...["__wasm_init_tls", "__tls_size", "__tls_align", "__tls_base", "__heap_base"].map((name) => `--export=${name}`),
+];
+
+/** As {@link wasmEnvironment}, for the build with threads; null where it cannot be made. */
+export async function threadsEnvironment() {
+  const sysroot = await atomicsSysroot();
+  if (!sysroot) return null;
+  const features = "-C target-feature=+simd128,+atomics,+bulk-memory,+mutable-globals";
+  const flags = [`--sysroot ${sysroot}`, features, ...SHARED_MEMORY.map((flag) => `-C link-arg=${flag}`)];
+  return { ...(await wasmEnvironment()), RUSTC: DEBIAN_RUSTC, RUSTFLAGS: flags.join(" ") };
 }
 
 await asProgram(import.meta, async () => {

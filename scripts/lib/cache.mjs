@@ -19,7 +19,8 @@ const skipped = new Set(["node_modules", "target", "pkg", "dist", "tests", "benc
 
 function* filesUnder(path) {
   if (!statSync(path).isDirectory()) return yield path;
-  for (const name of readdirSync(path).sort()) if (!skipped.has(name) && !name.endsWith(".node")) yield* filesUnder(join(path, name));
+  for (const name of readdirSync(path).sort())
+    if (!skipped.has(name) && !name.startsWith("pkg-") && !name.endsWith(".node")) yield* filesUnder(join(path, name));
 }
 
 /** A digest of the files under `paths` (relative to the repository) and of `extra`. */

@@ -25,10 +25,10 @@ export interface Browser {
   close(): Promise<void>;
 }
 
-/** Starts both. */
-export async function startBrowser(): Promise<Browser> {
+/** Starts both; with `isolated`, pages may share memory with their workers. */
+export async function startBrowser({ isolated = false } = {}): Promise<Browser> {
   const profile = mkdtempSync(join(tmpdir(), "tritlens-chromium-"));
-  const server = await serve();
+  const server = await serve(undefined, 0, isolated);
   const context: BrowserContext = await chromium.launchPersistentContext(profile, { executablePath: await needChromium(), args: FLAGS });
   return {
     server,

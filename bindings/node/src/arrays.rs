@@ -11,3 +11,5 @@ pub(crate) type Uint8Array<'a> = &'a mut [u8];
 pub(crate) type Int32Array<'a> = &'a mut [i32];
 /// A `Float32Array` to write to.
 pub(crate) type Float32Array<'a> = &'a mut [f32];
+/// A `Float64Array` to write to.
+pub(crate) type Float64Array<'a> = &'a mut [f64];

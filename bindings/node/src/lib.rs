@@ -6,9 +6,11 @@
 
 mod arrays;
 mod guard;
+pub mod lanes;
+pub mod packed;
 pub mod tasks;
 
-use arrays::{Float32Array, Int8Array, Int32Array, Uint8Array};
+use arrays::{Float32Array, Int8Array};
 use guard::guard;
 use napi::Result;
 use napi_derive::napi;
@@ -198,95 +200,6 @@ pub fn cancel_trainer(trainer: u32) -> Result<()> {
 #[napi]
 pub fn close_trainer(trainer: u32) -> Result<()> {
     guard(|| surface::close_trainer(trainer))
-}
-
-/// Bytes a packed matrix takes.
-#[napi]
-pub fn packed_bytes(format: String, rows: u32, cols: u32) -> Result<f64> {
-    guard(|| surface::packed_bytes(&format, rows, cols))
-}
-
-/// Packs codes row by row.
-#[napi]
-pub fn pack_codes(
-    format: String,
-    codes: &[i8],
-    rows: u32,
-    cols: u32,
-    scale: f64,
-    out: Uint8Array,
-) -> Result<()> {
-    guard(|| surface::pack_codes(&format, codes, rows, cols, scale, out))
-}
-
-/// Unpacks to codes.
-#[napi]
-pub fn unpack_codes(
-    format: String,
-    packed: &[u8],
-    rows: u32,
-    cols: u32,
-    out: Int8Array,
-) -> Result<()> {
-    guard(|| surface::unpack_codes(&format, packed, rows, cols, out))
-}
-
-/// Quantises floats into a GGUF block format.
-#[napi]
-pub fn quantize_blocks(format: String, values: &[f32], cols: u32, out: Uint8Array) -> Result<()> {
-    guard(|| surface::quantize_blocks(&format, values, cols, out))
-}
-
-/// Reads a GGUF block format back to floats.
-#[napi]
-pub fn dequantize_blocks(
-    format: String,
-    packed: &[u8],
-    cols: u32,
-    out: Float32Array,
-) -> Result<()> {
-    guard(|| surface::dequantize_blocks(&format, packed, cols, out))
-}
-
-/// y = scale * x W^T with packed W and f32 activations.
-#[napi]
-pub fn packed_matmul(
-    format: String,
-    packed: &[u8],
-    rows: u32,
-    cols: u32,
-    scale: f64,
-    x: &[f32],
-    m: u32,
-    y: Float32Array,
-) -> Result<()> {
-    guard(|| surface::packed_matmul(&format, packed, rows, cols, scale, x, m, y))
-}
-
-/// y = x W^T in integers.
-#[napi]
-pub fn packed_matmul_int8(
-    format: String,
-    packed: &[u8],
-    rows: u32,
-    cols: u32,
-    x: &[i8],
-    m: u32,
-    y: Int32Array,
-) -> Result<()> {
-    guard(|| surface::packed_matmul_int8(&format, packed, rows, cols, x, m, y))
-}
-
-/// int8 codes and scales of activations, row by row.
-#[napi]
-pub fn quantize_activations(
-    x: &[f32],
-    rows: u32,
-    cols: u32,
-    codes: Int8Array,
-    scales: Float32Array,
-) -> Result<()> {
-    guard(|| surface::quantize_activations(x, rows, cols, codes, scales))
 }
 
 /// Codes of a latent matrix under a quantiser; returns the scale.

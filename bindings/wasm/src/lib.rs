@@ -1,10 +1,17 @@
 //! The surface of `tritlens-core` as WebAssembly: one function here for each one of `tritlens_core::surface`, nothing decided twice.
 //!
+//! The feature `train` (on by default) has the trainer; a build without it is for inference and hooks alone.
+//!
 //! Two things differ from the Node addon. Run arenas live in this module's memory (`arenas.rs`), and a panic cannot be caught: it ends the
 //! instance, and the hook set in [`start`] keeps its message for [`panic_message`], which the SDK's adapter asks before it gives the instance up.
 
 mod arenas;
+#[allow(unreachable_pub, reason = "wasm-bindgen exports what is public, wherever it is")]
+mod packed;
 mod panics;
+#[cfg(feature = "train")]
+#[allow(unreachable_pub, reason = "wasm-bindgen exports what is public, wherever it is")]
+mod training;
 
 use tritlens_core::error::CoreError;
 use tritlens_core::surface;
@@ -28,6 +35,19 @@ pub fn start() {
 #[wasm_bindgen(js_name = panicMessage)]
 pub fn panic_message() -> Option<String> {
     panics::message()
+}
+
+/// The compiled module this instance was made from: workers make theirs from it.
+#[wasm_bindgen(js_name = compiledModule)]
+pub fn compiled_module() -> wasm_bindgen::JsValue {
+    wasm_bindgen::module()
+}
+
+/// Lends this thread to the pool that `setThreads` made, until that pool is given up; false when it wants none.
+#[cfg(target_feature = "atomics")]
+#[wasm_bindgen(js_name = runThread)]
+pub fn run_thread() -> bool {
+    tritlens_core::par::run_thread()
 }
 
 /// Version, instruction sets and threads, as JSON.
@@ -166,156 +186,6 @@ pub fn read_param_grad(run: u32, param: u32, out: &mut [f32]) -> Result<()> {
 #[wasm_bindgen(js_name = closeRun)]
 pub fn close_run(run: u32) -> Result<()> {
     arenas::close(run).map_err(to_js)
-}
-
-/// Opens a trainer on a program; `config` is JSON.
-#[wasm_bindgen(js_name = openTrainer)]
-pub fn open_trainer(program: u32, config: &str) -> Result<u32> {
-    surface::open_trainer(program, config).map_err(to_js)
-}
-
-/// The columns `train_steps` writes per step, as JSON.
-#[wasm_bindgen(js_name = describeTrainer)]
-pub fn describe_trainer(trainer: u32) -> Result<String> {
-    surface::describe_trainer(trainer).map_err(to_js)
-}
-
-/// Sets data set `which` (0 is trained on).
-#[wasm_bindgen(js_name = setData)]
-pub fn set_data(trainer: u32, which: u32, tokens: &[i32], targets: &[i32]) -> Result<()> {
-    surface::set_data(trainer, which, tokens, targets).map_err(to_js)
-}
-
-/// Takes up to `n` steps; `out` receives the columns of `describe_trainer` for each step.
-#[wasm_bindgen(js_name = trainSteps)]
-pub fn train_steps(trainer: u32, n: u32, out: &mut [f64]) -> Result<u32> {
-    surface::train_steps(trainer, n, out).map_err(to_js)
-}
-
-/// Mean loss and accuracy on data set `which`.
-#[wasm_bindgen]
-pub fn evaluate(trainer: u32, which: u32) -> Result<Vec<f64>> {
-    surface::evaluate(trainer, which).map(|(loss, accuracy)| vec![loss, accuracy]).map_err(to_js)
-}
-
-/// Steps taken so far.
-#[wasm_bindgen(js_name = trainerStep)]
-pub fn trainer_step(trainer: u32) -> Result<f64> {
-    surface::trainer_step(trainer).map_err(to_js)
-}
-
-/// Reads flat optimiser state: 0 parameters, 1 first moments, 2 second moments.
-#[wasm_bindgen(js_name = readTrainerState)]
-pub fn read_trainer_state(trainer: u32, kind: u32, out: &mut [f32]) -> Result<()> {
-    surface::read_trainer_state(trainer, kind, out).map_err(to_js)
-}
-
-/// Replaces flat optimiser state.
-#[wasm_bindgen(js_name = writeTrainerState)]
-pub fn write_trainer_state(trainer: u32, kind: u32, data: &[f32]) -> Result<()> {
-    surface::write_trainer_state(trainer, kind, data).map_err(to_js)
-}
-
-/// Says how many steps were taken, after a resume.
-#[wasm_bindgen(js_name = setTrainerStep)]
-pub fn set_trainer_step(trainer: u32, step: f64) -> Result<()> {
-    surface::set_trainer_step(trainer, step).map_err(to_js)
-}
-
-/// Makes a running `train_steps` end after its current step.
-#[wasm_bindgen(js_name = cancelTrainer)]
-pub fn cancel_trainer(trainer: u32) -> Result<()> {
-    surface::cancel_trainer(trainer).map_err(to_js)
-}
-
-/// Forgets a trainer.
-#[wasm_bindgen(js_name = closeTrainer)]
-pub fn close_trainer(trainer: u32) -> Result<()> {
-    surface::close_trainer(trainer).map_err(to_js)
-}
-
-/// Bytes a packed matrix takes.
-#[wasm_bindgen(js_name = packedBytes)]
-pub fn packed_bytes(format: &str, rows: u32, cols: u32) -> Result<f64> {
-    surface::packed_bytes(format, rows, cols).map_err(to_js)
-}
-
-/// Packs codes row by row.
-#[wasm_bindgen(js_name = packCodes)]
-pub fn pack_codes(
-    format: &str,
-    codes: &[i8],
-    rows: u32,
-    cols: u32,
-    scale: f64,
-    out: &mut [u8],
-) -> Result<()> {
-    surface::pack_codes(format, codes, rows, cols, scale, out).map_err(to_js)
-}
-
-/// Unpacks to codes.
-#[wasm_bindgen(js_name = unpackCodes)]
-pub fn unpack_codes(
-    format: &str,
-    packed: &[u8],
-    rows: u32,
-    cols: u32,
-    out: &mut [i8],
-) -> Result<()> {
-    surface::unpack_codes(format, packed, rows, cols, out).map_err(to_js)
-}
-
-/// Quantises floats into a GGUF block format.
-#[wasm_bindgen(js_name = quantizeBlocks)]
-pub fn quantize_blocks(format: &str, values: &[f32], cols: u32, out: &mut [u8]) -> Result<()> {
-    surface::quantize_blocks(format, values, cols, out).map_err(to_js)
-}
-
-/// Reads a GGUF block format back to floats.
-#[wasm_bindgen(js_name = dequantizeBlocks)]
-pub fn dequantize_blocks(format: &str, packed: &[u8], cols: u32, out: &mut [f32]) -> Result<()> {
-    surface::dequantize_blocks(format, packed, cols, out).map_err(to_js)
-}
-
-/// y = scale * x W^T with packed W and f32 activations.
-#[wasm_bindgen(js_name = packedMatmul)]
-pub fn packed_matmul(
-    format: &str,
-    packed: &[u8],
-    rows: u32,
-    cols: u32,
-    scale: f64,
-    x: &[f32],
-    m: u32,
-    y: &mut [f32],
-) -> Result<()> {
-    surface::packed_matmul(format, packed, rows, cols, scale, x, m, y).map_err(to_js)
-}
-
-/// y = x W^T in integers.
-#[wasm_bindgen(js_name = packedMatmulInt8)]
-pub fn packed_matmul_int8(
-    format: &str,
-    packed: &[u8],
-    rows: u32,
-    cols: u32,
-    x: &[i8],
-    m: u32,
-    y: &mut [i32],
-) -> Result<()> {
-    surface::packed_matmul_int8(format, packed, rows, cols, x, m, y).map_err(to_js)
-}
-
-/// int8 codes and scales of activations, row by row.
-#[wasm_bindgen(js_name = quantizeActivations)]
-pub fn quantize_activations(
-    x: &[f32],
-    rows: u32,
-    cols: u32,
-    codes: &mut [i8],
-    scales: &mut [f32],
-) -> Result<()> {
-    surface::quantize_activations(x, rows, cols, codes, scales).map_err(to_js)
 }
 
 /// Codes of a latent matrix under a quantiser; returns the scale.

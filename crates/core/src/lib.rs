@@ -10,6 +10,7 @@ pub mod error;
 pub mod formats;
 pub mod ops;
 pub mod optim;
+pub mod packed;
 pub mod par;
 pub mod program;
 pub mod quant;

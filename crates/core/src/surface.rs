@@ -3,6 +3,9 @@
 //!
 //! Handles are looked up in tables; each object has its own lock that is only ever tried, never waited for: an object in use gives `E_BUSY`.
 
+mod lanes;
+mod packed;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -13,9 +16,11 @@ use crate::error::{CoreError, Result, check_len, codes};
 use crate::par;
 use crate::program::Program;
 use crate::program::Run;
-use crate::train::Trainer;
+use crate::train::{LANES, Trainer};
 
 pub use crate::arrays::*;
+pub use lanes::*;
+pub use packed::*;
 
 struct OpenRun {
     program: Arc<Mutex<Program>>,
@@ -279,7 +284,7 @@ pub fn open_trainer(program: u32, config: &str) -> Result<u32> {
 
 /// Names of the numbers a step gives: JSON.
 pub fn describe_trainer(trainer: u32) -> Result<String> {
-    with_trainer(trainer, |t| Ok(json!({"columns": t.columns()}).to_string()))
+    with_trainer(trainer, |t| Ok(json!({"columns": t.columns(), "lanes": LANES}).to_string()))
 }
 
 /// Sets a data set.

@@ -147,8 +147,9 @@ fn a_bad_spec_is_refused_with_its_place() {
     assert_eq!(Program::compile(&deep).unwrap_err().code, "E_SPEC");
     let (tokens, targets) = addition(13, 2);
     let p = program(&li("none"), 1);
-    let data =
-        |t: &[i32], y: &[i32]| tritlens_core::train::Data::new(&p, t, y, true).unwrap_err().code;
+    let data = |t: &[i32], y: &[i32]| {
+        tritlens_core::train::Data::new(&p, t, y, true, 99).unwrap_err().code
+    };
     assert_eq!(data(&tokens[1..], &targets), "E_SHAPE");
     assert_eq!(data(&[], &[]), "E_SHAPE");
     assert_eq!(data(&[0, 1, 13], &[13]), "E_RANGE");

@@ -106,10 +106,10 @@ fn really_save_rows() {
     );
     // 13 * 13 ordered pairs are 91 unordered ones.
     let (tokens, targets) = addition(13, 1);
-    let merged = tritlens_core::train::Data::new(&p, &tokens, &targets, true).unwrap();
+    let merged = tritlens_core::train::Data::new(&p, &tokens, &targets, true, 200).unwrap();
     assert_eq!((merged.examples(), merged.distinct.tokens.len()), (91, 14));
     let ordered = program(&nanda(), 1);
-    let kept = tritlens_core::train::Data::new(&ordered, &tokens, &targets, true).unwrap();
+    let kept = tritlens_core::train::Data::new(&ordered, &tokens, &targets, true, 200).unwrap();
     assert_eq!(kept.examples(), 169, "with positions, (a, b) and (b, a) are different inputs");
 }
 

@@ -8,10 +8,14 @@ mod agree;
 #[path = "../tests/dense.rs"]
 mod dense;
 mod host;
+#[path = "../tests/quads.rs"]
+mod quads;
 
-const TESTS: [(&str, fn()); 20] = [
+const TESTS: [(&str, fn()); 31] = [
     ("the_expected_tables_run", agree::the_expected_tables_run),
     ("elementwise", agree::elementwise),
+    ("smooth_activations", agree::smooth_activations),
+    ("norms", agree::norms),
     ("reductions", agree::reductions),
     ("mixed_rows", agree::mixed_rows),
     ("every_alignment", agree::every_alignment),
@@ -28,11 +32,22 @@ const TESTS: [(&str, fn()); 20] = [
     ("rows_with_gaps", agree::packed::rows_with_gaps),
     ("long_rows_of_extremes_do_not_overflow", agree::packed::long_rows_of_extremes_do_not_overflow),
     ("any_bytes_agree", agree::packed::any_bytes_agree),
+    ("empty_and_single_products", agree::edges::empty_and_single_products),
+    ("no_rows", agree::edges::no_rows),
+    ("bytes_at_every_place", agree::edges::bytes_at_every_place),
+    ("scales_that_are_no_numbers", agree::edges::scales_that_are_no_numbers),
+    ("rows_of_one_value", agree::edges::rows_of_one_value),
     ("equals_the_triple_loop", dense::equals_the_triple_loop_for_all_transposes),
     ("beta_zero_does_not_read_the_result", dense::beta_zero_does_not_read_the_result),
+    ("quads_lose_nothing", quads::nothing_is_lost),
+    ("quads_are_exact", quads::products_are_exact),
+    ("quads_do_not_overflow", quads::fields_do_not_overflow),
+    ("quads_refuse_what_is_no_code", quads::what_is_no_code_is_refused),
 ];
 
 fn main() {
+    // A panic ends WebAssembly without a word of its own.
+    std::panic::set_hook(Box::new(|info| host::say(&info.to_string())));
     for (name, test) in TESTS {
         test();
         host::say(&format!("{name} ... ok"));

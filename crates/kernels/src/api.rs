@@ -9,13 +9,13 @@ use crate::table::{AdamHyper, Columns, Kernels, PackedRows};
 
 /// Panics unless the slice named `what` has `expected` elements: a wrong length is an error in the calling program.
 #[track_caller]
-fn length(what: &str, found: usize, expected: usize) {
+pub(crate) fn length(what: &str, found: usize, expected: usize) {
     assert!(found == expected, "{what} has {found} elements, expected {expected}");
 }
 
 /// Panics unless `len` elements are whole rows of `cols`; returns the number of rows.
 #[track_caller]
-fn whole_rows(len: usize, cols: usize) -> usize {
+pub(crate) fn whole_rows(len: usize, cols: usize) -> usize {
     assert!(
         cols > 0 && len.is_multiple_of(cols),
         "{len} elements are not whole rows of {cols} columns"
@@ -77,6 +77,7 @@ macro_rules! api {
         })*
     };
 }
+pub(crate) use api;
 
 api! {
     /// `y += x`.

@@ -16,7 +16,7 @@ pub fn available() -> &'static [&'static Kernels] {
 
 /// The table in use.
 ///
-/// `TRITLENS_ISA=scalar|avx2|avx512|neon` picks one by name. A name that this machine cannot run is an error of the
+/// `TRITLENS_ISA` picks one by the name that [`Kernels`] has. A name that this machine cannot run is an error of the
 /// person who set it, and running something else in silence would make their measurement a lie.
 ///
 /// # Panics
@@ -29,7 +29,7 @@ pub fn kernels() -> &'static Kernels {
     })
 }
 
-/// Name of the instruction set in use: `scalar`, `avx2`, `avx512`, `neon` or `simd128`.
+/// Name of the instruction set in use, such as `scalar` or `avx2`; the names are listed at [`Kernels`].
 pub fn isa() -> &'static str {
     kernels().name
 }

@@ -1,8 +1,11 @@
 //! The small vector vocabulary that kernel bodies are written in. An instruction set is an implementation of [`Lanes`], nothing more.
 //!
 //! Sizes are logical, the same everywhere: 16 f32, 8 f64, 16 i32. A narrow machine implements them with several registers. That is what makes results
-//! equal bit for bit: the number of partial sums does not depend on the width of a register. Bytes, whose sums are integers and therefore the same in any order, come in blocks of 32,
-//! as many as suit the registers.
+//! equal bit for bit: the number of partial sums does not depend on the width of a register.
+//!
+//! The three traits are independent, because instruction sets add to them independently: floats and codes ([`Lanes`]), packed bytes and their products with
+//! int8 ([`Bytes`]), population counts ([`Bits`]). A table names one type for each. Bytes, whose sums are integers and therefore the same in any order, come in
+//! blocks of 32, as many as suit the registers.
 
 /// Vectors of one instruction set.
 ///
@@ -16,18 +19,10 @@ pub(crate) trait Lanes {
     type I: Copy;
     /// 8 f64.
     type D: Copy;
-    /// One or more blocks of 32 bytes.
-    type B: Copy;
     /// A comparison of 16 f32.
     type M: Copy;
     /// A comparison of 8 f64.
     type N: Copy;
-    /// Partial sums of an int8 product, perhaps of 16 bits.
-    type P: Copy;
-    /// Totals of an int8 product, of 32 bits.
-    type T: Copy;
-    /// Counts of bits.
-    type C: Copy;
 
     unsafe fn splat(x: f32) -> Self::F;
     /// Reads 16.
@@ -87,6 +82,25 @@ pub(crate) trait Lanes {
     unsafe fn trit(a: Self::I) -> Self::F;
     /// +1 where the lowest bit is set, else -1.
     unsafe fn sign(a: Self::I) -> Self::F;
+
+    /// Rows whose weighted gradients are taken together (2 or 4): as many as have their sums in registers.
+    const MIX_ROWS: usize = 4;
+
+    /// How many of 64 bytes differ.
+    unsafe fn diff(a: *const i8, b: *const i8) -> u32;
+}
+
+/// Vectors of packed bytes of one instruction set, and their products with int8 activations.
+///
+/// # Safety
+/// As [`Lanes`].
+pub(crate) trait Bytes {
+    /// One or more blocks of 32 bytes.
+    type B: Copy;
+    /// Partial sums of an int8 product, perhaps of 16 bits.
+    type P: Copy;
+    /// Totals of an int8 product, of 32 bits.
+    type T: Copy;
 
     /// Blocks of 32 bytes in a byte vector.
     const BLOCKS: usize;
@@ -162,6 +176,15 @@ pub(crate) trait Lanes {
         // SAFETY: the caller has the instruction set.
         unsafe { [Self::tsum(a), Self::tsum(b), Self::tsum(c), Self::tsum(d)] }
     }
+}
+
+/// Population counts of one instruction set.
+///
+/// # Safety
+/// As [`Lanes`].
+pub(crate) trait Bits: Bytes {
+    /// Counts of bits.
+    type C: Copy;
 
     /// How many `cpop` a count bears.
     const POPS: usize;
@@ -170,7 +193,4 @@ pub(crate) trait Lanes {
     unsafe fn cpop(count: Self::C, x: Self::B) -> Self::C;
     /// The whole count.
     unsafe fn csum(count: Self::C) -> u32;
-
-    /// How many of 64 bytes differ.
-    unsafe fn diff(a: *const i8, b: *const i8) -> u32;
 }

@@ -36,7 +36,7 @@ fn lane_sum_f32(len: usize, term: impl Fn(usize) -> f32) -> f32 {
 }
 
 /// Sum over `i` of `term(i)` in f64 lanes.
-fn lane_sum_f64(len: usize, term: impl Fn(usize) -> f64) -> f64 {
+pub(crate) fn lane_sum_f64(len: usize, term: impl Fn(usize) -> f64) -> f64 {
     let mut lanes = [0.0f64; LANES];
     for i in 0..len {
         lanes[i % LANES] += term(i);

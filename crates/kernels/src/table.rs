@@ -1,5 +1,7 @@
 //! The table of kernels: one function pointer each. An instruction set that lacks a kernel ends its table with `..SCALAR`.
 
+use crate::activation;
+use crate::norm;
 use crate::pack::{Format, row_bytes};
 use crate::scalar;
 
@@ -83,6 +85,24 @@ impl<'a> PackedRows<'a> {
     }
 }
 
+/// Rows to be normalised, and how: the scale of a row is max(sqrt(mean(c^2) + eps), floor), with c the row, less its mean when `center`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NormRows {
+    /// Columns of a row.
+    pub cols: usize,
+    /// Whether the row's mean is taken off (`LayerNorm`).
+    pub center: bool,
+    /// Added under the root.
+    pub eps: f32,
+    /// Smallest scale.
+    pub floor: f32,
+}
+
+type Vector<'a> = Option<&'a [f32]>;
+type NormApply = unsafe fn(&[f32], &[f32], Vector<'_>, Vector<'_>, NormRows, &mut [f32]);
+type NormBackX = unsafe fn(&[f32], Vector<'_>, &[f32], NormRows, &mut [f32]);
+type NormBackS = unsafe fn(&[f32], &[f32], Vector<'_>, &[f32], NormRows, &mut [f32]);
+type NormBackW = unsafe fn(&[f32], &[f32], &[f32], NormRows, &mut [f32]);
 type Binary = unsafe fn(&[f32], &mut [f32]);
 type ScaledBinary = unsafe fn(f32, &[f32], &mut [f32]);
 type Reduce64 = unsafe fn(&[f32]) -> f64;
@@ -101,7 +121,8 @@ type MatmulBits = unsafe fn(&[u8], usize, usize, &[u8], usize, &mut [i32]);
 /// [`crate::available`] has checked before it hands the table out, and they trust lengths, which the safe methods check.
 #[derive(Clone, Copy)]
 pub struct Kernels {
-    /// `scalar`, `avx2`, `avx512`, `neon` or `simd128`.
+    /// `scalar`; on x86-64 `sse42`, `avx2`, `avxvnni`, `avx512vnni` or `avx512`; on aarch64 `neon`, `neondot` or `neoni8mm`; in WebAssembly
+    /// `simd128`.
     pub name: &'static str,
     pub(crate) add: Binary,
     pub(crate) axpy: ScaledBinary,
@@ -116,6 +137,18 @@ pub struct Kernels {
     pub(crate) max_abs: unsafe fn(&[f32]) -> f32,
     pub(crate) relu: Binary,
     pub(crate) relu_back: Back,
+    pub(crate) gelu: Binary,
+    pub(crate) gelu_back: Back,
+    pub(crate) gelu_new: Binary,
+    pub(crate) gelu_new_back: Back,
+    pub(crate) silu: Binary,
+    pub(crate) silu_back: Back,
+    pub(crate) norm_scale: unsafe fn(&[f32], NormRows, &mut [f32]),
+    pub(crate) norm_scale_back: unsafe fn(&[f32], &[f32], NormRows, &mut [f32]),
+    pub(crate) norm_apply: NormApply,
+    pub(crate) norm_apply_back_x: NormBackX,
+    pub(crate) norm_apply_back_s: NormBackS,
+    pub(crate) norm_apply_back_w: NormBackW,
     pub(crate) softmax_rows: unsafe fn(&[f32], usize, &mut [f32]),
     pub(crate) softmax_back_rows: unsafe fn(&[f32], &[f32], usize, &mut [f32]),
     pub(crate) cross_entropy_rows: CrossEntropy,
@@ -145,6 +178,18 @@ pub(crate) static SCALAR: Kernels = Kernels {
     max_abs: scalar::max_abs,
     relu: scalar::relu,
     relu_back: scalar::relu_back,
+    gelu: activation::gelu,
+    gelu_back: activation::gelu_back,
+    gelu_new: activation::gelu_new,
+    gelu_new_back: activation::gelu_new_back,
+    silu: activation::silu,
+    silu_back: activation::silu_back,
+    norm_scale: norm::norm_scale,
+    norm_scale_back: norm::norm_scale_back,
+    norm_apply: norm::norm_apply,
+    norm_apply_back_x: norm::norm_apply_back_x,
+    norm_apply_back_s: norm::norm_apply_back_s,
+    norm_apply_back_w: norm::norm_apply_back_w,
     softmax_rows: scalar::softmax_rows,
     softmax_back_rows: scalar::softmax_back_rows,
     cross_entropy_rows: scalar::cross_entropy_rows,

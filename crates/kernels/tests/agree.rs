@@ -2,10 +2,12 @@
 //!
 //! `examples/agree.rs` runs the same functions where there is no test harness, which is how WebAssembly is tested.
 
-use tritlens_kernels::{AdamHyper, Columns, available, isa};
+use tritlens_kernels::{AdamHyper, Columns, NormRows, available, isa};
 
 #[path = "agree/data.rs"]
 mod data;
+#[path = "agree/edges.rs"]
+pub(crate) mod edges;
 #[path = "agree/packed.rs"]
 pub(crate) mod packed;
 
@@ -31,15 +33,26 @@ pub(crate) fn the_expected_tables_run() {
     let mut expected: Vec<&str> = Vec::new();
     #[cfg(target_arch = "x86_64")]
     {
-        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let popcnt = is_x86_feature_detected!("popcnt");
+        let avx2 = popcnt && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         let vnni = is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512vl");
         let bw = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512f");
-        let popcount = is_x86_feature_detected!("avx512vpopcntdq");
-        expected.extend((avx2 && vnni && bw && popcount).then_some("avx512"));
+        let avx512 = avx2 && vnni && bw;
+        let counts = is_x86_feature_detected!("avx512vpopcntdq");
+        expected.extend((avx512 && counts).then_some("avx512"));
+        expected.extend(avx512.then_some("avx512vnni"));
+        expected.extend((avx2 && is_x86_feature_detected!("avxvnni")).then_some("avxvnni"));
         expected.extend(avx2.then_some("avx2"));
+        expected.extend((is_x86_feature_detected!("sse4.2") && popcnt).then_some("sse42"));
     }
     #[cfg(target_arch = "aarch64")]
-    expected.push("neon");
+    {
+        let dot = std::arch::is_aarch64_feature_detected!("dotprod");
+        let i8mm = std::arch::is_aarch64_feature_detected!("i8mm");
+        expected.extend((dot && i8mm).then_some("neoni8mm"));
+        expected.extend(dot.then_some("neondot"));
+        expected.push("neon");
+    }
     #[cfg(target_arch = "wasm32")]
     expected.push("simd128");
     expected.push("scalar");
@@ -68,6 +81,57 @@ pub(crate) fn elementwise() {
         let mut dx = data.floats(random, len);
         table.relu_back(&x, &y, &mut dx);
         results.f32(&dx)
+    });
+}
+
+#[cfg_attr(test, test)]
+pub(crate) fn smooth_activations() {
+    for_all("smooth activations", |table, data, len, random| {
+        let x: Vec<f32> = data.floats(random, len).iter().map(|x| x * 6.0).collect();
+        let dy = data.floats(random, len);
+        let mut results = Bits::default();
+        for kernel in 0..6 {
+            let mut out = data.floats(random, len);
+            match kernel {
+                0 => table.gelu(&x, &mut out),
+                1 => table.gelu_back(&x, &dy, &mut out),
+                2 => table.gelu_new(&x, &mut out),
+                3 => table.gelu_new_back(&x, &dy, &mut out),
+                4 => table.silu(&x, &mut out),
+                _ => table.silu_back(&x, &dy, &mut out),
+            }
+            results = results.f32(&out);
+        }
+        results
+    });
+}
+
+/// With and without gain and bias, centring and a floor that some rows hit.
+#[cfg_attr(test, test)]
+pub(crate) fn norms() {
+    for_all("norms", |table, data, cols, random| {
+        let (cols, rows) = (cols.max(1), 3);
+        let (x, dy) = (data.floats(random, rows * cols), data.floats(random, rows * cols));
+        let (w, b) = (data.floats(random, cols), data.floats(random, cols));
+        let mut results = Bits::default();
+        for case in 0..4 {
+            let n =
+                NormRows { cols, center: case % 2 == 0, eps: 1e-5, floor: [0.0, 0.5][case / 2] };
+            let (w, b) = (Some(&w[..]).filter(|_| case > 0), Some(&b[..]).filter(|_| case > 1));
+            let mut s = vec![f32::NAN; rows];
+            table.norm_scale(&x, n, &mut s);
+            let mut y = vec![f32::NAN; rows * cols];
+            table.norm_apply(&x, &s, w, b, n, &mut y);
+            let mut dx = data.floats(random, rows * cols);
+            table.norm_apply_back_x(&s, w, &dy, n, &mut dx);
+            let mut ds = data.floats(random, rows);
+            table.norm_apply_back_s(&x, &s, w, &dy, n, &mut ds);
+            table.norm_scale_back(&x, &ds, n, &mut dx);
+            let mut dw = data.floats(random, cols);
+            table.norm_apply_back_w(&x, &s, &dy, n, &mut dw);
+            results = results.f32(&s).f32(&y).f32(&dx).f32(&ds).f32(&dw);
+        }
+        results
     });
 }
 

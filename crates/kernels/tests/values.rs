@@ -2,7 +2,8 @@
 //! to the others.
 
 use tritlens_kernels::{
-    AdamHyper, Format, adamw, count_diff, cross_entropy_rows, dot, max_abs, pack,
+    AdamHyper, Format, NormRows, adamw, count_diff, cross_entropy_rows, dot, max_abs, norm_apply,
+    norm_apply_back_s, norm_apply_back_w, norm_apply_back_x, norm_scale, norm_scale_back, pack,
     packed_matmul_f32, packed_matmul_i8, quantize_act_rows, quantize_binary, quantize_ternary,
     relu, relu_back, row_bytes, softmax_back_rows, softmax_rows, sum, sum_abs, sum_sq,
 };
@@ -37,6 +38,52 @@ fn relu_and_its_gradient() {
     let mut dx = [1.0; 4];
     relu_back(&y, &[5.0; 4], &mut dx);
     assert_eq!(dx, [1.0, 1.0, 6.0, 1.0]);
+}
+
+/// The whole norm, scale included, by differences in f64 of the formula.
+#[test]
+fn norm_gradient() {
+    let cols = 19;
+    let (x, dy) = (numbers(cols, 6), numbers(cols, 7));
+    let (w, b) = (numbers(cols, 8), numbers(cols, 9));
+    for center in [false, true] {
+        let n = NormRows { cols, center, eps: 1e-3, floor: 0.0 };
+        let (mut s, mut y) = ([0.0], vec![0.0; cols]);
+        norm_scale(&x, n, &mut s);
+        norm_apply(&x, &s, Some(&w), Some(&b), n, &mut y);
+        let formula = |x: &[f64]| -> Vec<f64> {
+            let mean = if center { x.iter().sum::<f64>() / cols as f64 } else { 0.0 };
+            let square = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / cols as f64;
+            let scale = (square + 1e-3).sqrt();
+            let one = |i: usize| (x[i] - mean) / scale * f64::from(w[i]) + f64::from(b[i]);
+            (0..cols).map(one).collect()
+        };
+        let exact: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+        for (&y, expected) in y.iter().zip(formula(&exact)) {
+            assert!(close(f64::from(y), expected, 1e-6));
+        }
+        let (mut ds, mut dx, mut dw) = ([0.0], vec![0.25; cols], vec![0.0; cols]);
+        norm_apply_back_x(&s, Some(&w), &dy, n, &mut dx);
+        norm_apply_back_s(&x, &s, Some(&w), &dy, n, &mut ds);
+        norm_scale_back(&x, &ds, n, &mut dx);
+        norm_apply_back_w(&x, &s, &dy, n, &mut dw);
+        let loss = |i: usize, h: f64| {
+            let mut x = exact.clone();
+            x[i] += h;
+            formula(&x).iter().zip(&dy).map(|(y, &dy)| y * f64::from(dy)).sum::<f64>()
+        };
+        for i in 0..cols {
+            let difference = (loss(i, 1e-5) - loss(i, -1e-5)) / 2e-5;
+            assert!(close(f64::from(dx[i]) - 0.25, difference, 2e-6), "{center} {i}");
+            let gain = f64::from(dy[i]) * (f64::from(y[i] - b[i]) / f64::from(w[i]));
+            assert!(close(f64::from(dw[i]), gain, 1e-5), "{center} {i}");
+        }
+    }
+    let n = NormRows { cols: 2, center: false, eps: 0.0, floor: 7.0 };
+    let (mut s, mut dx) = ([0.0], [1.0; 2]);
+    norm_scale(&[3.0, 4.0], n, &mut s);
+    norm_scale_back(&[3.0, 4.0], &[5.0], n, &mut dx);
+    assert_eq!((s, dx), ([7.0], [1.0; 2]), "a scale at its floor has no gradient");
 }
 
 #[test]

@@ -55,17 +55,27 @@ pub fn glu_forward(f: ActFn, gate: &[f32], up: &[f32], b: Option<&[f32]>, y: &mu
     }
 }
 
+/// Elements of a gated unit's backward pass that are handled at a time, on the stack.
+const PIECE: usize = 256;
+
 /// dgate += f'(gate) up dy.
 pub fn glu_backward_gate(f: ActFn, gate: &[f32], up: &[f32], dy: &[f32], dgate: &mut [f32]) {
-    let product: Vec<f32> = up.iter().zip(dy).map(|(u, g)| u * g).collect();
-    backward(f, gate, &product, dgate);
+    let mut product = [0.0; PIECE];
+    let inputs = gate.chunks(PIECE).zip(up.chunks(PIECE)).zip(dy.chunks(PIECE));
+    for (((gate, up), dy), dgate) in inputs.zip(dgate.chunks_mut(PIECE)) {
+        let product = &mut product[..gate.len()];
+        product.iter_mut().zip(up).zip(dy).for_each(|((p, u), g)| *p = u * g);
+        backward(f, gate, product, dgate);
+    }
 }
 
 /// dup += f(gate) dy.
 pub fn glu_backward_up(f: ActFn, gate: &[f32], dy: &[f32], dup: &mut [f32]) {
-    let mut value = vec![0.0; gate.len()];
-    forward(f, gate, &mut value);
-    for ((d, v), g) in dup.iter_mut().zip(&value).zip(dy) {
-        *d += v * g;
+    let mut value = [0.0; PIECE];
+    let inputs = gate.chunks(PIECE).zip(dy.chunks(PIECE));
+    for ((gate, dy), dup) in inputs.zip(dup.chunks_mut(PIECE)) {
+        let value = &mut value[..gate.len()];
+        forward(f, gate, value);
+        dup.iter_mut().zip(&*value).zip(dy).for_each(|((d, v), g)| *d += v * g);
     }
 }

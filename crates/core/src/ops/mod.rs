@@ -5,6 +5,7 @@
 
 pub mod activation;
 pub mod attention;
+pub mod blocks;
 pub mod embed;
 pub mod linear;
 pub mod norm;

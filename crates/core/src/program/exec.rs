@@ -9,6 +9,7 @@ use crate::program::params::Params;
 use crate::program::plan::{Plan, Space};
 use crate::program::scratch::Scratch;
 use crate::program::spec::{ActQuant, NodeSpec};
+use tritlens_kernels::{self as kernels, NormRows};
 
 /// The tokens a tile works on.
 #[derive(Debug, Clone, Copy)]
@@ -76,11 +77,17 @@ impl<'a> Exec<'a> {
         }
     }
 
-    fn norm(&self, x: usize, center: bool) -> norm::Norm {
-        norm::Norm { cols: self.program.cols[x], center }
+    fn norm(&self, x: usize, center: bool, [eps, floor]: [f32; 2]) -> NormRows {
+        NormRows { cols: self.program.cols[x], center, eps, floor }
     }
 
-    fn heads(&self, i: usize, heads: usize, kv_heads: usize, vectors: usize) -> attention::Heads {
+    pub(super) fn heads(
+        &self,
+        i: usize,
+        heads: usize,
+        kv_heads: usize,
+        vectors: usize,
+    ) -> attention::Heads {
         attention::Heads {
             examples: self.batch.examples,
             seq: self.plan.seq,
@@ -134,12 +141,11 @@ impl<'a> Exec<'a> {
             }
             NodeSpec::Add { input: [a, b] } => self.add(i, [a, b], acts, y),
             NodeSpec::NormScale { input: [x], center, eps, floor } => {
-                let guard = norm::Guard { eps, floor };
-                self.norm(x, center).scale_forward(acts.get(x), guard, y);
+                kernels::norm_scale(acts.get(x), self.norm(x, center, [eps, floor]), y);
             }
             NodeSpec::NormApply { input: [x, s], center, w, b } => {
-                let (w, b) = (self.vector(w), self.vector(b));
-                self.norm(x, center).apply_forward(acts.get(x), acts.get(s), w, b, y);
+                let (w, b, n) = (self.vector(w), self.vector(b), self.norm(x, center, [0.0; 2]));
+                kernels::norm_apply(acts.get(x), acts.get(s), w, b, n, y);
             }
             NodeSpec::Gain { input: [x], w } => norm::gain_forward(acts.get(x), self.weight(w), y),
             NodeSpec::Linear { input: [x], w, b, act_quant } => {
@@ -150,7 +156,7 @@ impl<'a> Exec<'a> {
                 linear::forward(value, w, self.vector(b), y, d);
             }
             NodeSpec::Rotary { input: [x], .. } => {
-                self.rotate(i, acts.get(x), 1.0, |j, v| y[j] = v);
+                self.rotate(i, acts.get(x), 1.0, scratch, |j, v| y[j] = v);
             }
             NodeSpec::Scores { input: [q, key], heads, kv_heads, scale, causal } => {
                 let d = self.heads(i, heads, kv_heads, key);
@@ -159,7 +165,7 @@ impl<'a> Exec<'a> {
                 attention::scores_forward(d, score, q, key, y);
             }
             NodeSpec::Softmax { .. } => {
-                tritlens_kernels::softmax_rows(acts.get(inputs[0]), self.plan.seq, y);
+                kernels::softmax_rows(acts.get(inputs[0]), self.plan.seq, y);
             }
             NodeSpec::Mix { input: [p, v], heads, kv_heads } => {
                 let d = self.heads(i, heads, kv_heads, v);
@@ -190,12 +196,18 @@ impl<'a> Exec<'a> {
         }
     }
 
-    fn rotate(&self, i: usize, x: &[f32], sign: f32, write: impl FnMut(usize, f32)) {
-        let NodeSpec::Rotary { heads, dim, base, adjacent, .. } = self.program.spec.nodes[i] else {
-            return;
-        };
+    fn rotate(
+        &self,
+        i: usize,
+        x: &[f32],
+        sign: f32,
+        scratch: &Scratch,
+        write: impl FnMut(usize, f32),
+    ) {
+        let NodeSpec::Rotary { heads, adjacent, .. } = self.program.spec.nodes[i] else { return };
+        let Some(angles) = scratch.angles(self.program, i) else { return };
         let head = self.program.cols[i] / heads;
-        let op = rotary::Rotary { heads, head, dim, base, adjacent };
+        let op = rotary::Rotary { heads, head, angles, adjacent };
         op.rotate(x, self.row_ids(i).map(|r| r.1), sign, write);
     }
 
@@ -207,6 +219,7 @@ impl<'a> Exec<'a> {
         acts: &Arenas<'_>,
         dy: &[f32],
         dx: &mut [f32],
+        scratch: &mut Scratch,
     ) {
         match self.program.spec.nodes[i] {
             NodeSpec::Linear { input: [x], w, .. } => {
@@ -220,7 +233,7 @@ impl<'a> Exec<'a> {
             }
             _ => {
                 dx.fill(0.0);
-                self.backward_input(i, k, acts, dy, dx);
+                self.backward_input(i, k, acts, dy, dx, scratch);
             }
         }
     }
@@ -233,6 +246,7 @@ impl<'a> Exec<'a> {
         acts: &Arenas<'_>,
         dy: &[f32],
         dx: &mut [f32],
+        scratch: &mut Scratch,
     ) {
         let node = &self.program.spec.nodes[i];
         let cols = self.program.cols[i];
@@ -241,22 +255,21 @@ impl<'a> Exec<'a> {
             NodeSpec::Add { input } => self.scatter(i, input[k], dy, dx, cols),
             NodeSpec::Last { input: [x] } => self.scatter(i, x, dy, dx, cols),
             NodeSpec::NormScale { input: [x], center, eps, floor } => {
-                let guard = norm::Guard { eps, floor };
-                self.norm(x, center).scale_backward(acts.get(x), guard, dy, dx);
+                kernels::norm_scale_back(acts.get(x), dy, self.norm(x, center, [eps, floor]), dx);
             }
             NodeSpec::NormApply { input: [x, s], center, w, .. } => {
-                let (op, w) = (self.norm(x, center), self.vector(w));
+                let (n, w) = (self.norm(x, center, [0.0; 2]), self.vector(w));
                 if k == 0 {
-                    op.apply_backward_x(acts.get(s), w, dy, dx);
+                    kernels::norm_apply_back_x(acts.get(s), w, dy, n, dx);
                 } else {
-                    op.apply_backward_s(acts.get(x), acts.get(s), w, dy, dx);
+                    kernels::norm_apply_back_s(acts.get(x), acts.get(s), w, dy, n, dx);
                 }
             }
             NodeSpec::Gain { w, .. } => norm::gain_backward_x(self.weight(w), dy, dx),
             NodeSpec::Linear { input: [x], w, .. } => {
                 linear::backward_input(dy, self.weight(w), 1.0, dx, self.dims(i, x));
             }
-            NodeSpec::Rotary { .. } => self.rotate(i, dy, -1.0, |j, v| dx[j] += v),
+            NodeSpec::Rotary { .. } => self.rotate(i, dy, -1.0, scratch, |j, v| dx[j] += v),
             NodeSpec::Scores { input: [q, key], heads, kv_heads, scale, causal } => {
                 let d = self.heads(i, heads, kv_heads, key);
                 let score = attention::Score { scale, causal };
@@ -269,9 +282,9 @@ impl<'a> Exec<'a> {
             }
             NodeSpec::Softmax { input: [s] } => {
                 // Recomputed: the pattern itself may have been edited, the derivative is that of the softmax that was taken.
-                let mut y = vec![0.0; dy.len()];
-                tritlens_kernels::softmax_rows(acts.get(s), self.plan.seq, &mut y);
-                tritlens_kernels::softmax_back_rows(&y, dy, self.plan.seq, dx);
+                let y = &mut scratch.pattern[..dy.len()];
+                kernels::softmax_rows(acts.get(s), self.plan.seq, y);
+                kernels::softmax_back_rows(y, dy, self.plan.seq, dx);
             }
             NodeSpec::Mix { input: [p, v], heads, kv_heads } => {
                 let d = self.heads(i, heads, kv_heads, v);
@@ -295,7 +308,7 @@ impl<'a> Exec<'a> {
     fn scatter(&self, i: usize, input: usize, dy: &[f32], dx: &mut [f32], cols: usize) {
         let out = self.space(i);
         if self.space(input) == out {
-            return tritlens_kernels::add(dy, dx);
+            return kernels::add(dy, dx);
         }
         ops::residual::scatter_add(dy, self.rows(input), out, self.batch.examples, dx, cols);
     }
@@ -323,7 +336,8 @@ impl<'a> Exec<'a> {
             NodeSpec::NormApply { input: [x, s], center, w, b } => {
                 if let Some(w) = w {
                     let dw = &mut grad[places[w].range()];
-                    self.norm(x, center).apply_backward_w(acts.get(x), acts.get(s), dy, dw);
+                    let n = self.norm(x, center, [0.0; 2]);
+                    kernels::norm_apply_back_w(acts.get(x), acts.get(s), dy, n, dw);
                 }
                 if let Some(b) = b {
                     linear::backward_bias(dy, &mut grad[places[b].range()]);

@@ -11,7 +11,8 @@ use tritlens_kernels::{Columns, View, gemm, mix_rows, mix_rows_back};
 use crate::par;
 use crate::program::compile::Program;
 use crate::program::exec::Exec;
-pub use crate::program::roles::{Fold, Role, Source, roles};
+pub use crate::program::roles::{Attention, Fold, Role, Source, roles};
+use crate::program::scratch::Scratch;
 use crate::program::spec::NodeSpec;
 
 /// Columns of a table that are mixed for all examples of a tile before the next ones: at p = 113 they and their gradients are half a megabyte,
@@ -185,14 +186,14 @@ impl Exec<'_> {
     }
 
     /// y `[B, C]` of a folded node that something reads.
-    pub(crate) fn expand(&self, i: usize, shared: &[f32], tile: &mut [f32]) {
+    pub(crate) fn expand(&self, i: usize, shared: &[f32], tile: &mut [f32], scratch: &mut Scratch) {
         let Some(fold) = self.fold(i) else { return };
         let s = self.sizes(i, fold);
         let (table, base) = self.tables(i, shared);
         let range = self.range(i);
         let (before, after) = tile.split_at_mut(range.start);
         let pattern = &before[self.range(self.program.spec.nodes[fold.mix].inputs()[0])];
-        let rows = self.table_rows(s.heads);
+        let rows = self.table_rows(s.heads, scratch);
         let width = s.heads * self.plan.seq;
         for first in (0..s.cols).step_by(BLOCK) {
             let columns = Columns { data: table, stride: s.cols, first };
@@ -212,22 +213,26 @@ impl Exec<'_> {
     }
 
     /// Rows `u * heads + h` of the table for every example, in the pattern's order (head, position).
-    fn table_rows(&self, heads: usize) -> Vec<u32> {
+    fn table_rows<'s>(&self, heads: usize, scratch: &'s mut Scratch) -> &'s [u32] {
         let examples = self.batch.index.chunks_exact(self.plan.seq);
         let row = |u: u32, h: usize| u * heads as u32 + h as u32;
-        examples
-            .flat_map(|rows| (0..heads).flat_map(move |h| rows.iter().map(move |&u| row(u, h))))
-            .collect()
+        scratch.rows.clear();
+        scratch.rows.extend(
+            examples.flat_map(|rows| {
+                (0..heads).flat_map(move |h| rows.iter().map(move |&u| row(u, h)))
+            }),
+        );
+        &scratch.rows
     }
 
     /// Adds the gradient of an expanded node to those of its table, base and pattern.
     pub(crate) fn unexpand(
         &self,
         i: usize,
-        shared: &[f32],
-        tile: &[f32],
+        [shared, tile]: [&[f32]; 2],
         shared_grad: &mut [f32],
         tile_grad: &mut [f32],
+        scratch: &mut Scratch,
     ) {
         let Some(fold) = self.fold(i) else { return };
         let s = self.sizes(i, fold);
@@ -236,7 +241,7 @@ impl Exec<'_> {
         let range = self.range(i);
         let (before, after) = tile_grad.split_at_mut(range.start);
         let (pattern, dpattern) = (&tile[self.range(node)], &mut before[self.range(node)]);
-        let rows = self.table_rows(s.heads);
+        let rows = self.table_rows(s.heads, scratch);
         let width = s.heads * self.plan.seq;
         for first in (0..s.cols).step_by(BLOCK) {
             let columns = Columns { data: table, stride: s.cols, first };

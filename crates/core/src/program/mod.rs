@@ -1,14 +1,16 @@
 //! A program: a checked Spec with its parameters, ready to be laid out and run.
 //!
 //! `spec` is the data, `compile` checks it and infers sizes, `plan` decides which rows each node is computed for and where it lies,
-//! `exec` runs nodes, `run` is the step machine that pauses at sites.
+//! `exec` (and `attention`, `fold`) runs nodes, `run` is the step machine that pauses at sites.
 
+mod attention;
 pub mod check;
 pub mod compile;
 pub mod exec;
 pub mod fold;
 pub mod params;
 pub mod plan;
+mod refresh;
 pub mod roles;
 pub mod run;
 pub mod scratch;

@@ -1,6 +1,7 @@
 //! The flat parameter vector of a program, with its quantised matrices kept beside it.
 
 use crate::error::{Result, check_len, zeros};
+use crate::program::refresh::Matrices;
 use crate::program::spec::{Init, ParamSpec};
 use crate::quant::Quant;
 use crate::rng::Rng;
@@ -61,7 +62,7 @@ pub struct Params {
     scales: Vec<f32>,
     /// Effective matrices as `[in, out]`, for those in `transposable`.
     transposed: Vec<f32>,
-    transposable: Vec<usize>,
+    transposable: Vec<bool>,
     stale: bool,
 }
 
@@ -127,19 +128,16 @@ impl Params {
         if !self.stale {
             return;
         }
-        for (i, place) in self.places.iter().enumerate() {
-            if place.quant != Quant::None {
-                let r = place.range();
-                self.scales[i] = place.quant.forward(
-                    &self.latent[r.clone()],
-                    &mut self.codes[r.clone()],
-                    &mut self.effective[r],
-                );
-            }
-        }
-        for i in 0..self.transposable.len() {
-            self.transpose(self.transposable[i]);
-        }
+        let whole = Matrices {
+            places: &self.places,
+            latent: &self.latent,
+            effective: &mut self.effective,
+            codes: &mut self.codes,
+            scales: &mut self.scales,
+            transposed: &mut self.transposed,
+            transposable: &self.transposable,
+        };
+        whole.refresh();
         self.stale = false;
     }
 
@@ -150,20 +148,12 @@ impl Params {
     /// `E_MEMORY` when they do not fit.
     pub fn keep_transposed(&mut self, matrices: Vec<usize>) -> Result<()> {
         self.transposed = zeros(self.latent.len())?;
-        self.transposable = matrices;
+        self.transposable = vec![false; self.places.len()];
+        for i in matrices {
+            self.transposable[i] = true;
+        }
         self.stale = true;
         Ok(())
-    }
-
-    fn transpose(&mut self, index: usize) {
-        let place = &self.places[index];
-        let (range, cols) = (place.range(), place.shape[place.shape.len() - 1]);
-        let all = if place.quant == Quant::None { &self.latent } else { &self.effective };
-        let (from, to) = (&all[range.clone()], &mut self.transposed[range]);
-        let rows = from.len() / cols;
-        for (c, column) in to.chunks_exact_mut(rows).enumerate() {
-            column.iter_mut().enumerate().for_each(|(r, x)| *x = from[r * cols + c]);
-        }
     }
 
     /// Turns the flat gradient of the effective matrices into that of the latent ones, in place.
@@ -175,7 +165,8 @@ impl Params {
 
     /// The effective matrix as `[in, out]`, when it is kept.
     pub fn transposed(&self, index: usize) -> Option<&[f32]> {
-        self.transposable.contains(&index).then(|| &self.transposed[self.places[index].range()])
+        let kept = self.transposable.get(index) == Some(&true);
+        kept.then(|| &self.transposed[self.places[index].range()])
     }
 
     /// The matrix the forward pass multiplies with, as of the last [`Params::refresh`].

@@ -8,8 +8,10 @@
 //! at a time so that the arena stays in the cache.
 
 use crate::error::{CoreError, Result, codes};
+use crate::ops::blocks::Blocks;
 use crate::program::compile::{MAX_ELEMENTS, Program};
 use crate::program::fold::{self, Role};
+use crate::program::roles::find_attentions;
 use crate::program::spec::NodeSpec;
 
 /// Rows of a node.
@@ -28,12 +30,17 @@ pub enum Space {
 pub enum Mode {
     /// Every node for every position: what a run with sites computes.
     Naive,
-    /// The exact savings, for a data set of so many examples: what the trainer computes.
+    /// The exact savings, for steps of so many examples: what the trainer computes.
     Savings {
-        /// Examples of the whole data set; decides whether folding pays.
+        /// Examples of a step; decides whether folding pays.
         examples: usize,
     },
+    /// As savings, but without distinct rows: every row is computed where it stands, and attention over long sequences in blocks.
+    Rows,
 }
+
+/// Shortest context whose attention is computed in blocks: below a vector's length there is nothing to gain.
+const SHORTEST_BLOCK: usize = 16;
 
 /// One node of a plan.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +70,8 @@ pub struct Plan {
     pub tile_len: usize,
     /// Elements of the shared arena.
     pub shared_len: usize,
+    /// Elements of the attention patterns of a tile that lie outside its arena.
+    pub patterns_len: usize,
 }
 
 impl Plan {
@@ -80,7 +89,12 @@ impl Plan {
         let spaces = match mode {
             Mode::Naive => naive_spaces(program),
             // A graph whose rows would not line up is computed in full: correct before fast.
-            Mode::Savings { .. } => saving_spaces(program).unwrap_or_else(|| naive_spaces(program)),
+            Mode::Savings { .. } => {
+                saving_spaces(program, Space::Distinct).unwrap_or_else(|| naive_spaces(program))
+            }
+            Mode::Rows => {
+                saving_spaces(program, Space::Full).unwrap_or_else(|| naive_spaces(program))
+            }
         };
         let mut plan = Self {
             nodes: Vec::with_capacity(spaces.len()),
@@ -90,6 +104,7 @@ impl Plan {
             distinct,
             tile_len: 0,
             shared_len: 0,
+            patterns_len: 0,
         };
         for (i, &space) in spaces.iter().enumerate() {
             plan.place(program, i, space)?;
@@ -127,7 +142,10 @@ impl Plan {
 
     fn place(&mut self, program: &Program, i: usize, space: Space) -> Result<()> {
         self.nodes.push(PlanNode { space, offset: 0, len: 0 });
-        let len = self.checked_len(program, i)?;
+        let mut len = self.checked_len(program, i)?;
+        if matches!(self.roles[i], Role::Skipped) {
+            len = 0;
+        }
         let end = if space == Space::Distinct { &mut self.shared_len } else { &mut self.tile_len };
         self.nodes[i] = PlanNode { space, offset: *end, len };
         // Starts on a cache line.
@@ -137,7 +155,16 @@ impl Plan {
                 fold::place(program, &self.roles, &mut f, i, self.shared_len, self.distinct);
             self.roles[i] = Role::Folded(f);
         }
-        if self.tile_len.max(self.shared_len) > MAX_ELEMENTS { Err(too_large()) } else { Ok(()) }
+        if let Role::Attention(a) = &mut self.roles[i] {
+            a.patterns = self.patterns_len;
+            let heads = heads_of(program, a.scores).unwrap_or(1);
+            self.patterns_len += self.examples * heads * pattern_len(program, a.scores, self.seq);
+        }
+        if self.tile_len.max(self.shared_len).max(self.patterns_len) > MAX_ELEMENTS {
+            Err(too_large())
+        } else {
+            Ok(())
+        }
     }
 
     fn checked_len(&self, program: &Program, i: usize) -> Result<usize> {
@@ -161,11 +188,30 @@ fn choose_roles(
     distinct: usize,
 ) -> Vec<Role> {
     let heads = (0..spaces.len()).filter_map(|i| heads_of(program, i)).max().unwrap_or(1);
+    let mut plain = vec![Role::Plain; spaces.len()];
     match mode {
         Mode::Savings { examples } if fold::pays(distinct, heads, examples) => {
             fold::roles(program, spaces, seq)
         }
-        _ => vec![Role::Plain; spaces.len()],
+        Mode::Rows if seq >= SHORTEST_BLOCK => {
+            find_attentions(program, spaces, &mut plain);
+            plain
+        }
+        _ => plain,
+    }
+}
+
+/// Elements that the pattern of one head over one example takes in blocks.
+fn pattern_len(program: &Program, scores: usize, seq: usize) -> usize {
+    let causal = matches!(program.spec.nodes[scores], NodeSpec::Scores { causal: true, .. });
+    Blocks { seq, causal }.elements()
+}
+
+impl Program {
+    /// Whether the trainer computes attention in blocks: over long sequences.
+    pub(crate) fn attends_in_blocks(&self) -> bool {
+        let attends = |n: &NodeSpec| matches!(n, NodeSpec::Scores { .. });
+        self.spec.ctx >= SHORTEST_BLOCK && self.spec.nodes.iter().any(attends)
     }
 }
 
@@ -205,15 +251,15 @@ fn needed_everywhere(program: &Program) -> Vec<bool> {
     full
 }
 
-/// Spaces with savings, or `None` when some node's inputs would have different rows.
-fn saving_spaces(program: &Program) -> Option<Vec<Space>> {
+/// Spaces with savings, embeddings being in `embedded` space, or `None` when some node's inputs would have different rows.
+fn saving_spaces(program: &Program, embedded: Space) -> Option<Vec<Space>> {
     let full = needed_everywhere(program);
     let mut spaces: Vec<Space> = Vec::with_capacity(full.len());
     for (i, node) in program.spec.nodes.iter().enumerate() {
         let inputs = node.inputs();
         let narrow = if full[i] { Space::Full } else { Space::Last };
         let space = match node {
-            NodeSpec::Embed { .. } | NodeSpec::Pos { .. } => Space::Distinct,
+            NodeSpec::Embed { .. } | NodeSpec::Pos { .. } => embedded,
             NodeSpec::Last { .. } => Space::Last,
             NodeSpec::Scores { .. } => narrow,
             NodeSpec::Add { .. } => {

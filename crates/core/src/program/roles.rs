@@ -49,7 +49,18 @@ pub struct Fold {
     pub expanded: bool,
 }
 
-/// What folding decided for each node.
+/// An attention whose three nodes are computed together, block by block (`ops/blocks.rs`); scores are never kept, the pattern lies outside the arena.
+#[derive(Debug, Clone, Copy)]
+pub struct Attention {
+    /// The node of the scores.
+    pub scores: usize,
+    /// The node of the values.
+    pub values: usize,
+    /// First element of the patterns of a tile's examples.
+    pub patterns: usize,
+}
+
+/// What was decided for each node.
 #[derive(Debug, Clone, Copy)]
 pub enum Role {
     /// Computed as usual.
@@ -58,6 +69,8 @@ pub enum Role {
     Skipped,
     /// Folded.
     Folded(Fold),
+    /// A mix node that computes its scores and pattern too; those are skipped.
+    Attention(Attention),
 }
 
 /// Decides which nodes to fold; offsets are not set yet.
@@ -114,7 +127,7 @@ fn source_of(
         NodeSpec::Linear { input: [x], w, b, act_quant: ActQuant::None } => match roles[x] {
             Role::Skipped => Some((Source::Project { mix: x, w, b }, x)),
             Role::Folded(f) => Some((Source::Map { from: x, w, b }, f.mix)),
-            Role::Plain => None,
+            Role::Plain | Role::Attention(_) => None,
         },
         NodeSpec::Add { input: [a, b] } => match (folded(a), folded(b)) {
             (Some(mix), None) if spaces[b] == Space::Distinct => {
@@ -126,5 +139,23 @@ fn source_of(
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// Marks the attentions that can be computed in blocks: long sequences of plain rows, and nobody else reads scores or pattern.
+pub fn find_attentions(program: &Program, spaces: &[Space], roles: &mut [Role]) {
+    let nodes = &program.spec.nodes;
+    let readers = |i: usize| nodes.iter().filter(|n| n.inputs().contains(&i)).count();
+    let alone = |i: usize| readers(i) == 1 && i != program.spec.output;
+    for i in 0..nodes.len() {
+        let NodeSpec::Mix { input: [pattern, values], .. } = nodes[i] else { continue };
+        let NodeSpec::Softmax { input: [scores] } = nodes[pattern] else { continue };
+        let NodeSpec::Scores { input: [q, k], .. } = nodes[scores] else { continue };
+        let plain = [i, pattern, scores, values, q, k].iter().all(|&n| spaces[n] == Space::Full);
+        if plain && alone(pattern) && alone(scores) {
+            roles[i] = Role::Attention(Attention { scores, values, patterns: 0 });
+            roles[pattern] = Role::Skipped;
+            roles[scores] = Role::Skipped;
+        }
     }
 }

@@ -330,7 +330,7 @@ impl Run {
         let dy = &dy[..range.len()];
         exec.backward_params(i, &acts, dy, &mut param_grad, &mut scratch);
         for (k, &input) in program.spec.nodes[i].inputs().iter().enumerate() {
-            exec.backward_input(i, k, &acts, dy, &mut before[exec.range(input)]);
+            exec.backward_input(i, k, &acts, dy, &mut before[exec.range(input)], &mut scratch);
         }
         self.scratch = scratch;
         self.param_grad = param_grad;

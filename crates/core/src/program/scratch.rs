@@ -1,21 +1,30 @@
-//! Memory that linear layers with quantised activations share.
+//! Memory that nodes share, so that no step allocates.
 
 use crate::error::{Result, zeros};
 use crate::ops::linear;
+use crate::ops::rotary::Angles;
 use crate::program::compile::Program;
+use crate::program::fold::Role;
 use crate::program::plan::Plan;
 use crate::program::spec::{ActQuant, NodeSpec};
 
-/// Memory of the int8 activation quantisers: codes, scales and the values they stand for, for one layer at a time.
+/// Memory for one node at a time.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// int8 activation quantisers: codes, scales and the values they stand for.
     codes: Vec<i8>,
     scales: Vec<f32>,
     values: Vec<f32>,
+    /// A pattern that is computed again, or two heads' scores in blocks.
+    pub(super) pattern: Vec<f32>,
+    /// Rows of a folded table.
+    pub(super) rows: Vec<u32>,
+    /// Angles of every position, for each kind of rotary node.
+    angles: Vec<Angles>,
 }
 
 impl Scratch {
-    /// Room for the largest quantised input of a plan.
+    /// Room for the largest node of a plan of each kind.
     pub fn new(program: &Program, plan: &Plan) -> Result<Self> {
         let quantised = |n: &&NodeSpec| matches!(n, NodeSpec::Linear { act_quant, .. } if *act_quant != ActQuant::None);
         let inputs = program.spec.nodes.iter().filter(quantised).map(|n| n.inputs()[0]);
@@ -24,7 +33,22 @@ impl Scratch {
             len = len.max(plan.nodes[i].len);
             rows = rows.max(plan.nodes[i].len / program.cols[i]);
         }
-        Ok(Self { codes: zeros(len)?, scales: zeros(rows)?, values: zeros(len)? })
+        let mut table = Vec::new();
+        table.reserve_exact(folded_rows(program, plan));
+        Ok(Self {
+            codes: zeros(len)?,
+            scales: zeros(rows)?,
+            values: zeros(len)?,
+            pattern: zeros(pattern(program, plan))?,
+            rows: table,
+            angles: angles(program, plan),
+        })
+    }
+
+    /// The angles of rotary node `i`.
+    pub(super) fn angles(&self, program: &Program, i: usize) -> Option<&Angles> {
+        let NodeSpec::Rotary { dim, base, .. } = program.spec.nodes[i] else { return None };
+        self.angles.iter().find(|a| a.is_of(dim, base))
     }
 
     /// `x` (rows of `cols`) as the int8 codes stand for it.
@@ -34,4 +58,39 @@ impl Scratch {
         linear::fake_quant_int8(x, cols, codes, scales, &mut self.values[..x.len()]);
         &self.values[..x.len()]
     }
+}
+
+/// The largest pattern of a softmax node, or that of two heads of an attention in blocks.
+fn pattern(program: &Program, plan: &Plan) -> usize {
+    let of = |i: usize| match (&program.spec.nodes[i], plan.roles[i]) {
+        (_, Role::Attention(_)) => 2 * plan.seq * plan.seq,
+        (NodeSpec::Softmax { .. }, Role::Plain) => plan.nodes[i].len,
+        _ => 0,
+    };
+    (0..plan.nodes.len()).map(of).max().unwrap_or(0)
+}
+
+/// Rows of the largest folded table that a tile mixes.
+fn folded_rows(program: &Program, plan: &Plan) -> usize {
+    let of = |role: &Role| match role {
+        Role::Folded(fold) => match program.spec.nodes[fold.mix] {
+            NodeSpec::Mix { heads, .. } => plan.examples * plan.seq * heads,
+            _ => 0,
+        },
+        _ => 0,
+    };
+    plan.roles.iter().map(of).max().unwrap_or(0)
+}
+
+/// One table for each kind of rotary node.
+fn angles(program: &Program, plan: &Plan) -> Vec<Angles> {
+    let mut tables: Vec<Angles> = Vec::new();
+    for node in &program.spec.nodes {
+        if let NodeSpec::Rotary { dim, base, .. } = *node
+            && !tables.iter().any(|a| a.is_of(dim, base))
+        {
+            tables.push(Angles::new(dim, base, plan.seq));
+        }
+    }
+    tables
 }

@@ -40,6 +40,12 @@ pub struct TrainConfig {
     /// Last learning rate as a share of `lr`.
     #[serde(default)]
     pub min_lr_ratio: f64,
+    /// Examples a step; the whole training set, when absent.
+    #[serde(default)]
+    pub batch_size: Option<usize>,
+    /// Seed of the order in which mini-batches take the examples.
+    #[serde(default)]
+    pub batch_seed: u64,
     /// Whether to use the exact savings (same mathematics; off only to test them).
     #[serde(default = "default_savings")]
     pub savings: bool,
@@ -78,6 +84,8 @@ impl TrainConfig {
         check("eps", "above 0, finite", c.eps, c.eps.is_finite() && c.eps > 0.0)?;
         let decay_fits = c.weight_decay >= 0.0 && c.weight_decay * c.lr < 1.0;
         check("weightDecay", "0 or more, below 1 / lr", c.weight_decay, decay_fits)?;
+        let batch = c.batch_size.unwrap_or(1);
+        check("batchSize", "1 or more", batch as f64, batch > 0)?;
         check("minLrRatio", "[0, 1]", c.min_lr_ratio, (0.0..=1.0).contains(&c.min_lr_ratio))?;
         Ok(c)
     }

@@ -31,12 +31,19 @@ pub struct Data {
 impl Data {
     /// Checks and prepares `tokens` `[rows, T]` and `targets`.
     ///
-    /// Examples with equal tokens and target are merged when `merge`; where the program does not depend on the order of the tokens
+    /// The distinct rows are found unless they are more than `most_distinct` (there is none then, and no index): a table of them would cost more than
+    /// it saves. Examples with equal tokens and target are merged when `merge`; where the program does not depend on the order of the tokens
     /// before the last one, examples that differ only in it are equal.
     ///
     /// # Errors
     /// `E_SHAPE` for lengths that do not fit or an empty set, `E_RANGE` for a token or target outside its range.
-    pub fn new(program: &Program, tokens: &[i32], targets: &[i32], merge: bool) -> Result<Self> {
+    pub fn new(
+        program: &Program,
+        tokens: &[i32],
+        targets: &[i32],
+        merge: bool,
+        most_distinct: usize,
+    ) -> Result<Self> {
         let per_row = program.is_last[program.spec.output];
         let seq = sequence(program, tokens.len(), targets.len(), per_row)?;
         let tokens = check_tokens(tokens, program.spec.vocab)?;
@@ -60,11 +67,21 @@ impl Data {
         if merge && per_row {
             data.merge(program.is_order_invariant());
         }
-        let outputs = data.targets.len() / data.examples();
+        let outputs = data.outputs();
         let counts = data.counts.iter().flat_map(|&c| std::iter::repeat_n(c, outputs));
         data.weights = counts.map(|c| (f64::from(c) / total as f64) as f32).collect();
-        data.find_distinct(program.uses_positions());
+        data.find_distinct(program.uses_positions(), most_distinct);
         Ok(data)
+    }
+
+    /// Output rows of an example.
+    pub fn outputs(&self) -> usize {
+        self.targets.len() / self.examples()
+    }
+
+    /// Distinct rows of a range of positions; empty where they were not looked for.
+    pub fn distinct_rows(&self, positions: std::ops::Range<usize>) -> &[u32] {
+        if self.index.is_empty() { &[] } else { &self.index[positions] }
     }
 
     /// Number of merged examples N.
@@ -105,11 +122,14 @@ impl Data {
         self.tokens = tokens;
     }
 
-    fn find_distinct(&mut self, positions: bool) {
+    fn find_distinct(&mut self, positions: bool, most: usize) {
         let mut rows: BTreeMap<(u32, u32), u32> = BTreeMap::new();
         let key = |i: usize, t: u32| (t, if positions { (i % self.seq) as u32 } else { 0 });
         for (i, &t) in self.tokens.iter().enumerate() {
             rows.insert(key(i, t), 0);
+            if rows.len() > most {
+                return;
+            }
         }
         for (row, ((token, position), at)) in rows.iter_mut().enumerate() {
             *at = row as u32;

@@ -2,11 +2,22 @@
 
 use crate::error::{Result, zeros};
 use crate::program::Program;
-use crate::program::exec::{Arenas, Batch, Exec};
-use crate::program::fold::Role;
+use crate::program::exec::{Arenas, Batch, Distinct, Exec};
+use crate::program::fold::{Attention, Role};
 use crate::program::plan::Plan;
 use crate::program::scratch::Scratch;
 use crate::train::data::Data;
+
+/// What a lane's numbers are good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// Nothing: they are of an earlier step.
+    Nothing,
+    /// Loss and hits.
+    Loss,
+    /// Loss and gradients.
+    Gradient,
+}
 
 /// One part of a step: its own arenas and gradients.
 pub(super) struct Lane {
@@ -14,6 +25,8 @@ pub(super) struct Lane {
     pub(super) tile_grad: Vec<f32>,
     pub(super) shared_grad: Vec<f32>,
     pub(super) param_grad: Vec<f32>,
+    /// Attention patterns of the nodes that are computed in blocks.
+    pub(super) patterns: Vec<f32>,
     pub(super) losses: Vec<f64>,
     pub(super) scratch: Scratch,
     /// Nodes whose gradient has a first contribution.
@@ -21,23 +34,26 @@ pub(super) struct Lane {
     /// Sum of weighted losses and number of right answers (merged examples counted as often as they stand for).
     pub(super) loss: f64,
     pub(super) hits: f64,
+    /// For steps whose lanes are computed apart (`trainer/shard.rs`).
+    pub(super) holds: Holds,
 }
 
 impl Lane {
     pub(super) fn new(program: &Program, plan: &Plan, data: &Data, train: bool) -> Result<Self> {
         let params = if train { program.params.latent().len() } else { 0 };
         let (grads, shared) = if train { (plan.tile_len, plan.shared_len) } else { (0, 0) };
-        let outputs = data.targets.len() / data.examples();
         Ok(Self {
             tile: zeros(plan.tile_len)?,
             tile_grad: zeros(grads)?,
             shared_grad: zeros(shared)?,
             param_grad: zeros(params)?,
-            losses: zeros(plan.examples * outputs)?,
+            patterns: zeros(plan.patterns_len)?,
+            losses: zeros(plan.examples * data.outputs())?,
             scratch: Scratch::new(program, plan)?,
             written: vec![false; plan.nodes.len()],
             loss: 0.0,
             hits: 0.0,
+            holds: Holds::Nothing,
         })
     }
 
@@ -45,6 +61,7 @@ impl Lane {
         self.shared_grad.fill(0.0);
         self.param_grad.fill(0.0);
         (self.loss, self.hits) = (0.0, 0.0);
+        self.holds = Holds::Nothing;
     }
 }
 
@@ -54,6 +71,7 @@ pub(super) struct TileJob<'a> {
     pub(super) program: &'a Program,
     pub(super) plan: &'a Plan,
     pub(super) data: &'a Data,
+    pub(super) distinct: &'a Distinct,
     pub(super) shared: &'a [f32],
     pub(super) lo: usize,
     pub(super) hi: usize,
@@ -65,14 +83,14 @@ impl<'a> TileJob<'a> {
         let batch = Batch {
             examples: self.hi - self.lo,
             tokens: &self.data.tokens[positions.clone()],
-            index: &self.data.index[positions],
+            index: self.data.distinct_rows(positions),
         };
         Exec {
             program: self.program,
             plan: self.plan,
             params: &self.program.params,
             batch,
-            distinct: &self.data.distinct,
+            distinct: self.distinct,
         }
     }
 
@@ -81,7 +99,13 @@ impl<'a> TileJob<'a> {
         for i in (0..self.plan.nodes.len()).filter(|&i| !self.plan.is_shared(i)) {
             match self.plan.roles[i] {
                 Role::Plain => exec.forward(i, self.shared, &mut lane.tile, &mut lane.scratch),
-                Role::Folded(f) if f.expanded => exec.expand(i, self.shared, &mut lane.tile),
+                Role::Folded(f) if f.expanded => {
+                    exec.expand(i, self.shared, &mut lane.tile, &mut lane.scratch);
+                }
+                Role::Attention(a) => {
+                    let Lane { tile, patterns, scratch, .. } = lane;
+                    exec.attention_forward(i, a, tile, patterns, scratch);
+                }
                 Role::Folded(_) | Role::Skipped => {}
             }
         }
@@ -93,7 +117,7 @@ impl<'a> TileJob<'a> {
         let out = self.program.spec.output;
         let cols = self.program.cols[out];
         let range = exec.range(out);
-        let outputs = self.data.targets.len() / self.data.examples();
+        let outputs = self.data.outputs();
         let rows = self.lo * outputs..self.hi * outputs;
         let (targets, weights) = (&self.data.targets[rows.clone()], &self.data.weights[rows]);
         let losses = &mut lane.losses[..targets.len()];
@@ -136,18 +160,29 @@ impl<'a> TileJob<'a> {
             match self.plan.roles[i] {
                 Role::Plain => self.backward_node(&exec, i, lane),
                 Role::Folded(fold) => self.backward_fold(&exec, i, fold.mix, lane),
+                Role::Attention(a) => Self::backward_attention(&exec, i, a, lane),
                 Role::Skipped => {}
             }
         }
     }
 
     pub(super) fn backward_fold(&self, exec: &Exec<'_>, i: usize, mix: usize, lane: &mut Lane) {
-        let Lane { tile, tile_grad, shared_grad, written, .. } = lane;
+        let Lane { tile, tile_grad, shared_grad, written, scratch, .. } = lane;
         let pattern = self.program.spec.nodes[mix].inputs()[0];
         if !std::mem::replace(&mut written[pattern], true) {
             tile_grad[exec.range(pattern)].fill(0.0);
         }
-        exec.unexpand(i, self.shared, tile, shared_grad, tile_grad);
+        exec.unexpand(i, [self.shared, tile], shared_grad, tile_grad, scratch);
+    }
+
+    fn backward_attention(exec: &Exec<'_>, i: usize, a: Attention, lane: &mut Lane) {
+        let Lane { tile, tile_grad, patterns, written, scratch, .. } = lane;
+        for input in exec.attention_inputs(a) {
+            if !std::mem::replace(&mut written[input], true) {
+                tile_grad[exec.range(input)].fill(0.0);
+            }
+        }
+        exec.attention_backward(i, a, [tile, patterns], tile_grad, scratch);
     }
 
     pub(super) fn backward_node(&self, exec: &Exec<'_>, i: usize, lane: &mut Lane) {
@@ -160,11 +195,11 @@ impl<'a> TileJob<'a> {
         for (k, &input) in self.program.spec.nodes[i].inputs().iter().enumerate() {
             let range = exec.range(input);
             if self.plan.is_shared(input) {
-                exec.backward_input(i, k, &acts, dy, &mut shared_grad[range]);
+                exec.backward_input(i, k, &acts, dy, &mut shared_grad[range], scratch);
             } else if std::mem::replace(&mut written[input], true) {
-                exec.backward_input(i, k, &acts, dy, &mut before[range]);
+                exec.backward_input(i, k, &acts, dy, &mut before[range], scratch);
             } else {
-                exec.backward_input_first(i, k, &acts, dy, &mut before[range]);
+                exec.backward_input_first(i, k, &acts, dy, &mut before[range], scratch);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Training: a data set prepared for the exact savings, and the trainer that takes whole steps without leaving Rust.
 
+mod batch;
 pub mod config;
 pub mod data;
 mod lane;

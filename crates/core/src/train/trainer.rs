@@ -1,7 +1,9 @@
 //! The trainer: whole optimiser steps over a data set.
 //!
-//! A step cuts the examples into tiles whose activations fit into the cache, deals the tiles to a fixed number of lanes, and gives each lane
+//! A step takes the whole set or a mini-batch (see `batch.rs`), cuts its examples into tiles whose activations fit into the cache, deals the tiles to a fixed number of lanes, and gives each lane
 //! its own gradient; lanes run on any number of threads and are added in lane order, so the result does not depend on the threads.
+
+mod shard;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,11 +12,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tritlens_kernels::AdamHyper;
 
 use crate::error::{CoreError, Result, check_len, codes, zeros};
+use crate::par;
 use crate::program::{NodeSpec, Params, Program};
 use crate::quant::Quant;
 use crate::train::config::TrainConfig;
-use crate::train::data::Data;
-use crate::train::prepared::Prepared;
+use crate::train::prepared::{LANES, Prepared};
+
+/// Elements of the flat vectors that are updated in one piece.
+const PIECE: usize = 16 * 1024;
 
 /// Trains a program on a data set.
 pub struct Trainer {
@@ -24,6 +29,8 @@ pub struct Trainer {
     grad: Vec<f32>,
     m: Vec<f32>,
     v: Vec<f32>,
+    /// Indices of the quantised parameters, and the codes they had after the last step.
+    quantised: Vec<usize>,
     codes: Vec<Vec<i8>>,
     step: u64,
     cancelled: Arc<AtomicBool>,
@@ -45,6 +52,7 @@ impl Trainer {
             grad: zeros(n)?,
             m: zeros(n)?,
             v: zeros(n)?,
+            quantised: quantised(&program),
             codes: Vec::new(),
             step: 0,
             cancelled: Arc::default(),
@@ -52,16 +60,10 @@ impl Trainer {
         })
     }
 
-    /// Indices of the quantised parameters.
-    fn quantised(&self) -> Vec<usize> {
-        let places = self.program.params.places();
-        (0..places.len()).filter(|&i| places[i].quant != Quant::None).collect()
-    }
-
     /// Names of the numbers written a step: `loss`, `lr`, then `flips.NAME` for every quantised parameter (codes that changed in the step).
     pub fn columns(&self) -> Vec<String> {
         let places = self.program.params.places();
-        let flips = self.quantised().into_iter().map(|i| format!("flips.{}", places[i].name));
+        let flips = self.quantised.iter().map(|&i| format!("flips.{}", places[i].name));
         ["loss", "lr"].into_iter().map(String::from).chain(flips).collect()
     }
 
@@ -70,8 +72,7 @@ impl Trainer {
     /// # Errors
     /// As [`Data::new`] and `Plan::new`.
     pub fn set_data(&mut self, which: u32, tokens: &[i32], targets: &[i32]) -> Result<()> {
-        let data = Data::new(&self.program, tokens, targets, self.config.savings)?;
-        let prepared = Prepared::new(&self.program, data, self.config.savings, which == 0)?;
+        let prepared = Prepared::new(&self.program, [tokens, targets], &self.config, which == 0)?;
         self.sets.insert(which, prepared);
         Ok(())
     }
@@ -118,6 +119,7 @@ impl Trainer {
         check_len("state", target.len(), data.len())?;
         target.copy_from_slice(data);
         self.codes.clear();
+        self.forget_lanes();
         Ok(())
     }
 
@@ -132,7 +134,7 @@ impl Trainer {
     /// `E_SHAPE` when there is no training data or `out` is too short; `E_NONFINITE` when a loss or gradient is not finite: the
     /// parameters are then those of the last good step.
     pub fn steps(&mut self, n: usize, out: &mut [f64]) -> Result<usize> {
-        let columns = self.columns().len();
+        let columns = 2 + self.quantised.len();
         if out.len() < n.saturating_mul(columns) {
             return Err(CoreError::new(codes::SHAPE, "room for the metrics is too short")
                 .expected(n.saturating_mul(columns), out.len()));
@@ -161,7 +163,7 @@ impl Trainer {
         self.program.params.refresh();
         self.remember_codes();
         set.forward_shared(&self.program);
-        set.lanes_forward_backward(&self.program);
+        set.lanes_forward_backward(&self.program, 0..LANES, self.step);
         set.gather_gradients(&self.program, &mut self.grad);
         let loss = set.lanes.iter().map(|l| l.loss).sum::<f64>();
         self.check_finite(loss)?;
@@ -171,10 +173,10 @@ impl Trainer {
         Ok(())
     }
 
-    fn check_finite(&self, loss: f64) -> Result<()> {
+    fn check_finite(&mut self, loss: f64) -> Result<()> {
         let what = if !loss.is_finite() {
             format!("loss {loss}")
-        } else if !tritlens_kernels::sum_sq(&self.grad).is_finite() {
+        } else if !self.gradient_is_finite() {
             let places = self.program.params.places();
             let bad = places
                 .iter()
@@ -187,6 +189,17 @@ impl Trainer {
         Err(CoreError::new(codes::NONFINITE, message).expected("finite numbers", what))
     }
 
+    /// Squares of f32 do not overflow f64, so a sum of squares is finite when every term is.
+    fn gradient_is_finite(&mut self) -> bool {
+        let finite = AtomicBool::new(true);
+        par::for_each_piece(&mut self.grad, PIECE, |_, piece| {
+            if !tritlens_kernels::sum_sq(piece).is_finite() {
+                finite.store(false, Ordering::Relaxed);
+            }
+        });
+        finite.into_inner()
+    }
+
     /// One `AdamW` update; returns the learning rate used.
     fn update(&mut self) -> f64 {
         let c = self.config;
@@ -195,7 +208,10 @@ impl Trainer {
         self.step += 1;
         let hyper = AdamHyper::new(lr, c.beta1, c.beta2, c.eps, decay, self.step);
         let p = self.program.params.latent_mut();
-        tritlens_kernels::adamw(p, &self.grad, &mut self.m, &mut self.v, &hyper);
+        let grad = &self.grad;
+        par::for_each_piece_of_three([p, &mut self.m, &mut self.v], PIECE, |at, [p, m, v]| {
+            tritlens_kernels::adamw(p, &grad[at..at + p.len()], m, v, &hyper);
+        });
         lr
     }
 
@@ -205,13 +221,12 @@ impl Trainer {
         }
         let params = &self.program.params;
         let codes = |i| params.codes(i).map_or_else(Vec::new, |(c, _)| c.to_vec());
-        self.codes = self.quantised().into_iter().map(codes).collect();
+        self.codes = self.quantised.iter().copied().map(codes).collect();
     }
 
     fn count_flips(&mut self, out: &mut [f64]) {
         self.program.params.refresh();
-        let quantised = self.quantised();
-        for ((flips, old), i) in out.iter_mut().zip(&mut self.codes).zip(quantised) {
+        for ((flips, old), &i) in out.iter_mut().zip(&mut self.codes).zip(&self.quantised) {
             if let Some((new, _)) = self.program.params.codes(i) {
                 *flips = tritlens_kernels::count_diff(old, new) as f64;
                 old.copy_from_slice(new);
@@ -229,7 +244,7 @@ impl Trainer {
             return Err(CoreError::new(codes::RANGE, format!("data set {which} was not set")));
         };
         set.forward_shared(&self.program);
-        set.lanes_forward(&self.program);
+        set.lanes_forward(&self.program, 0..LANES);
         let loss = set.lanes.iter().map(|l| l.loss).sum();
         let hits: f64 = set.lanes.iter().map(|l| l.hits).sum();
         Ok((loss, hits / set.data.total as f64))
@@ -240,6 +255,12 @@ impl Trainer {
     pub fn last_gradient(&self) -> &[f32] {
         &self.grad
     }
+}
+
+/// Indices of the quantised parameters.
+fn quantised(program: &Program) -> Vec<usize> {
+    let places = program.params.places();
+    (0..places.len()).filter(|&i| places[i].quant != Quant::None).collect()
 }
 
 /// Weights of linear layers, each once.

@@ -4,8 +4,10 @@ use crate::table::Kernels;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod share;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-mod wasm32;
+pub(crate) mod wasm32;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
@@ -15,10 +17,10 @@ pub(crate) fn detect() -> Vec<&'static Kernels> {
     x86_64::detect()
 }
 
-/// NEON is part of every aarch64 processor.
+/// The tables this machine can run besides the scalar one, best first.
 #[cfg(target_arch = "aarch64")]
 pub(crate) fn detect() -> Vec<&'static Kernels> {
-    vec![&aarch64::neon::TABLE]
+    aarch64::detect()
 }
 
 /// WebAssembly cannot be asked at run time: a module with SIMD does not load where SIMD is missing, so the build decides.
@@ -60,6 +62,7 @@ macro_rules! lift {
 macro_rules! contract {
     ($(fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? { $($body:tt)* })+) => {
         $(#[inline(always)]
+        #[allow(unused_unsafe, reason = "some instruction sets have only safe functions for what others do with pointers")]
         unsafe fn $name($($arg: $ty),*) $(-> $ret)? {
             // SAFETY: the caller has the instruction set, and the elements that the trait names behind a pointer.
             unsafe { $($body)* }
@@ -80,17 +83,22 @@ macro_rules! wrap {
     }};
 }
 
-/// An instruction set's table: every generic body, wrapped. The tile sizes say how many rows of packed weights and rows of activations have
-/// their sums in registers at once.
+/// An instruction set's table: every generic body, wrapped. Floats, bytes and bits may come from different instruction sets. The tile sizes say how many rows
+/// of packed weights and rows of activations have their sums in registers at once, `vector` and (for binary weights, whose sums
+/// are in three parts) `binary` how many rows of weights with a single row of activations.
 macro_rules! table {
-    ($name:literal, $lanes:ty, $features:literal, f32: $rf:literal x $mf:literal, i8: $ri:literal x $mi:literal) => {
+    (
+        $name:literal, floats: $floats:ty, bytes: $bytes:ty, bits: $bits:ty, $features:literal,
+        f32: $rf:literal x $mf:literal, vector: $v:literal, binary: $vb:literal, i8: $ri:literal x $mi:literal, signs: $rs:literal x $ms:literal
+    ) => {
         /// This instruction set's kernels.
         pub(crate) static TABLE: $crate::table::Kernels = {
             use $crate::generic::{
-                bits, elementwise as e, mix, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
+                bits as b, elementwise as e, mix, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
             };
-            use $crate::table::{AdamHyper, Columns, Kernels, PackedRows};
-            type L = $lanes;
+            use $crate::generic::{activation as act, norm};
+            use $crate::table::{AdamHyper, Columns, Kernels, NormRows, PackedRows};
+            type L = $floats;
             Kernels {
                 name: $name,
                 add: wrap!($features, e::add::<L>, (x: &[f32], y: &mut [f32])),
@@ -112,6 +120,33 @@ macro_rules! table {
                 max_abs: wrap!($features, r::max_abs::<L>, (x: &[f32]) -> f32),
                 relu: wrap!($features, e::relu::<L>, (x: &[f32], y: &mut [f32])),
                 relu_back: wrap!($features, e::relu_back::<L>, (y: &[f32], dy: &[f32], dx: &mut [f32])),
+                gelu: wrap!($features, act::gelu::<L>, (x: &[f32], y: &mut [f32])),
+                gelu_back: wrap!($features, act::gelu_back::<L>, (x: &[f32], dy: &[f32], dx: &mut [f32])),
+                gelu_new: wrap!($features, act::gelu_new::<L>, (x: &[f32], y: &mut [f32])),
+                gelu_new_back: wrap!($features, act::gelu_new_back::<L>, (x: &[f32], dy: &[f32], dx: &mut [f32])),
+                silu: wrap!($features, act::silu::<L>, (x: &[f32], y: &mut [f32])),
+                silu_back: wrap!($features, act::silu_back::<L>, (x: &[f32], dy: &[f32], dx: &mut [f32])),
+                norm_scale: wrap!($features, norm::norm_scale::<L>, (x: &[f32], n: NormRows, s: &mut [f32])),
+                norm_scale_back: wrap!(
+                    $features, norm::norm_scale_back::<L>,
+                    (x: &[f32], ds: &[f32], n: NormRows, dx: &mut [f32])
+                ),
+                norm_apply: wrap!(
+                    $features, norm::norm_apply::<L>,
+                    (x: &[f32], s: &[f32], w: Option<&[f32]>, b: Option<&[f32]>, n: NormRows, y: &mut [f32])
+                ),
+                norm_apply_back_x: wrap!(
+                    $features, norm::norm_apply_back_x::<L>,
+                    (s: &[f32], w: Option<&[f32]>, dy: &[f32], n: NormRows, dx: &mut [f32])
+                ),
+                norm_apply_back_s: wrap!(
+                    $features, norm::norm_apply_back_s::<L>,
+                    (x: &[f32], s: &[f32], w: Option<&[f32]>, dy: &[f32], n: NormRows, ds: &mut [f32])
+                ),
+                norm_apply_back_w: wrap!(
+                    $features, norm::norm_apply_back_w::<L>,
+                    (x: &[f32], s: &[f32], dy: &[f32], n: NormRows, dw: &mut [f32])
+                ),
                 softmax_rows: wrap!($features, s::softmax_rows::<L>, (x: &[f32], cols: usize, y: &mut [f32])),
                 softmax_back_rows: wrap!(
                     $features, s::softmax_back_rows::<L>,
@@ -143,11 +178,11 @@ macro_rules! table {
                     (w: PackedRows<'_>, scale: f32, x: &[f32], m: usize, y: &mut [f32])
                 ),
                 packed_rows_i8: wrap!(
-                    $features, pi::packed_rows_i8::<L, $ri, $mi>,
+                    $features, pi::packed_rows_i8::<$bytes, $v, $vb, $ri, $mi>,
                     (w: PackedRows<'_>, x: &[i8], m: usize, y: &mut [i32])
                 ),
                 binary_matmul_bits: wrap!(
-                    $features, bits::binary_matmul_bits::<L, $ri, $mi>,
+                    $features, b::binary_matmul_bits::<$bits, $rs, $ms>,
                     (w: &[u8], rows: usize, cols: usize, x: &[u8], m: usize, y: &mut [i32])
                 ),
             }

@@ -4,11 +4,11 @@
 //! count and an addition for all the bits of a register; `R` by `M` rows share their loads. The bound is the population count: one instruction with
 //! VPOPCNTDQ and on NEON and WASM, seven without.
 
-use crate::lanes::Lanes;
+use crate::lanes::Bits;
 use crate::pack::{BLOCK, Format, row_bytes};
 
 #[inline(always)]
-pub(crate) unsafe fn binary_matmul_bits<L: Lanes, const R: usize, const M: usize>(
+pub(crate) unsafe fn binary_matmul_bits<L: Bits, const R: usize, const M: usize>(
     w: &[u8],
     rows: usize,
     cols: usize,
@@ -58,7 +58,7 @@ fn put<const R: usize, const M: usize>(
 
 /// How many bits of R rows of w and M rows of x differ.
 #[inline(always)]
-unsafe fn tile<L: Lanes, const R: usize, const M: usize>(
+unsafe fn tile<L: Bits, const R: usize, const M: usize>(
     w: *const u8,
     x: *const u8,
     width: usize,
@@ -100,7 +100,7 @@ unsafe fn tile<L: Lanes, const R: usize, const M: usize>(
 }
 
 #[inline(always)]
-unsafe fn add<L: Lanes, const R: usize, const M: usize>(
+unsafe fn add<L: Bits, const R: usize, const M: usize>(
     out: &mut [[u32; R]; M],
     counts: [[L::C; R]; M],
 ) {

@@ -1,6 +1,6 @@
 //! How a format's digits come out of its bytes, in the two shapes that the products want.
 
-use crate::lanes::Lanes;
+use crate::lanes::{Bytes, Lanes};
 use crate::pack::Format;
 
 /// Most sums that a format's scaled digits are kept apart in.
@@ -25,10 +25,10 @@ pub(crate) trait Digits {
     unsafe fn code<L: Lanes>(state: &mut L::I, n: u32) -> L::F;
 
     /// The digits (0..=3) of each byte, the first `FORMAT.digits()` of the list.
-    unsafe fn digits<L: Lanes>(bytes: L::B) -> [L::B; 8];
+    unsafe fn digits<L: Bytes>(bytes: L::B) -> [L::B; 8];
 
     /// As `digits`, each times two to the `SHIFTS` of its part: left where it stands in the byte, a shift is saved.
-    unsafe fn scaled<L: Lanes>(bytes: L::B) -> [L::B; 8];
+    unsafe fn scaled<L: Bytes>(bytes: L::B) -> [L::B; 8];
 }
 
 pub(crate) struct Binary;
@@ -50,7 +50,7 @@ impl Digits for Binary {
     }
 
     #[inline(always)]
-    unsafe fn digits<L: Lanes>(bytes: L::B) -> [L::B; 8] {
+    unsafe fn digits<L: Bytes>(bytes: L::B) -> [L::B; 8] {
         let mut out = [bytes; 8];
         for n in 0..8 {
             // SAFETY: the caller has the instruction set.
@@ -60,7 +60,7 @@ impl Digits for Binary {
     }
 
     #[inline(always)]
-    unsafe fn scaled<L: Lanes>(bytes: L::B) -> [L::B; 8] {
+    unsafe fn scaled<L: Bytes>(bytes: L::B) -> [L::B; 8] {
         let mut out = [bytes; 8];
         for n in 0..8 {
             let (whole, rest) = (n as u32 / 3 * 3, n as u32 % 3);
@@ -86,7 +86,7 @@ impl Digits for Ternary2 {
     }
 
     #[inline(always)]
-    unsafe fn digits<L: Lanes>(bytes: L::B) -> [L::B; 8] {
+    unsafe fn digits<L: Bytes>(bytes: L::B) -> [L::B; 8] {
         let mut out = [bytes; 8];
         for n in 0..4 {
             // SAFETY: the caller has the instruction set.
@@ -96,7 +96,7 @@ impl Digits for Ternary2 {
     }
 
     #[inline(always)]
-    unsafe fn scaled<L: Lanes>(bytes: L::B) -> [L::B; 8] {
+    unsafe fn scaled<L: Bytes>(bytes: L::B) -> [L::B; 8] {
         let mut out = [bytes; 8];
         for n in 0..4 {
             let (whole, rest) = (n as u32 / 2 * 4, n as u32 % 2 * 2);
@@ -127,7 +127,7 @@ impl Digits for Ternary5 {
     }
 
     #[inline(always)]
-    unsafe fn digits<L: Lanes>(bytes: L::B) -> [L::B; 8] {
+    unsafe fn digits<L: Bytes>(bytes: L::B) -> [L::B; 8] {
         // SAFETY: the caller has the instruction set.
         let five = unsafe { L::base3(bytes) };
         let mut out = [bytes; 8];
@@ -136,7 +136,7 @@ impl Digits for Ternary5 {
     }
 
     #[inline(always)]
-    unsafe fn scaled<L: Lanes>(bytes: L::B) -> [L::B; 8] {
+    unsafe fn scaled<L: Bytes>(bytes: L::B) -> [L::B; 8] {
         // SAFETY: the caller has the instruction set.
         unsafe { Self::digits::<L>(bytes) }
     }

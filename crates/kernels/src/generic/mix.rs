@@ -1,15 +1,12 @@
 //! Weighted sums of a few rows of a table: attention over gathered rows.
 //!
 //! Bound by loads from the table. Four rows go through the columns together: the row that is written (or read) by all of them is touched once
-//! instead of four times, and four independent sums hide the latency of addition.
+//! instead of four times, and four independent sums hide the latency of addition. Where the sums of four rows do not fit the registers, it is two.
 
 use super::{W, tail};
 use crate::lanes::Lanes;
 use crate::scalar;
 use crate::table::Columns;
-
-/// Rows that go through the columns together.
-const GROUP: usize = 4;
 
 #[inline(always)]
 pub(crate) unsafe fn mix_rows<L: Lanes>(
@@ -46,10 +43,16 @@ pub(crate) unsafe fn mix_rows_back<L: Lanes>(
     dweights: &mut [f32],
     dtable: &mut [f32],
 ) {
-    let grouped = rows.len() / GROUP * GROUP;
-    for j in (0..grouped).step_by(GROUP) {
+    let grouped = rows.len() / L::MIX_ROWS * L::MIX_ROWS;
+    for j in (0..grouped).step_by(L::MIX_ROWS) {
         // SAFETY: the caller's conditions are this function's.
-        unsafe { group::<L, GROUP>(j, weights, rows, table, dy, dweights, dtable) }
+        unsafe {
+            if L::MIX_ROWS == 2 {
+                group::<L, 2>(j, weights, rows, table, dy, dweights, dtable);
+            } else {
+                group::<L, 4>(j, weights, rows, table, dy, dweights, dtable);
+            }
+        }
     }
     for j in grouped..rows.len() {
         // SAFETY: as above.

@@ -7,11 +7,13 @@
 // Tiles are arrays of registers: an index over a constant range is unrolled, an iterator chain need not be.
 #![allow(clippy::needless_range_loop, reason = "tiles of registers, see above")]
 
+pub(crate) mod activation;
 pub(crate) mod bits;
 pub(crate) mod digits;
 pub(crate) mod elementwise;
 pub(crate) mod exp;
 pub(crate) mod mix;
+pub(crate) mod norm;
 pub(crate) mod packed_f32;
 pub(crate) mod packed_i8;
 pub(crate) mod quantise;

@@ -6,8 +6,11 @@ use super::exp::{exp32, exp64};
 use super::reduce::{dot, fold64, row_max};
 use super::{W, tail};
 use crate::lanes::Lanes;
-use crate::math::{exp_f32, log_f64};
+use crate::math::{exp_f32, exp_f64, log_f64};
 use crate::scalar::{self, fold};
+
+/// Exponentials of a row that are kept for its gradient; those of longer rows are computed again, since no kernel allocates.
+const KEPT: usize = 1024;
 
 #[inline(always)]
 pub(crate) unsafe fn softmax_rows<L: Lanes>(x: &[f32], cols: usize, y: &mut [f32]) {
@@ -139,7 +142,7 @@ pub(crate) unsafe fn cross_entropy_rows<L: Lanes>(
     losses: &mut [f64],
 ) -> u64 {
     let mut hits = 0;
-    let mut e = vec![0.0f64; cols.next_multiple_of(W)];
+    let mut kept = [0.0f64; KEPT];
     for (row, z) in logits.chunks_exact(cols).enumerate() {
         let dz = dlogits.as_mut().map(|d| &mut d[row * cols..][..cols]);
         if targets[row] < 0 {
@@ -150,61 +153,83 @@ pub(crate) unsafe fn cross_entropy_rows<L: Lanes>(
             continue;
         }
         let (target, weight) = (targets[row] as usize, f64::from(weights[row]));
-        // SAFETY: `z` has `cols` elements and `e` has room for them padded to W; the caller has the instruction set.
+        // SAFETY: the caller has the instruction set.
         let (max, total) = unsafe {
             let max = row_max::<L>(z);
-            (max, exp_row64::<L>(z, max, &mut e))
+            (max, exp_row64::<L>(z, max, &mut kept))
         };
         losses[row] = weight * (log_f64(total) - (f64::from(z[target]) - f64::from(max)));
         // Compare the target first: the search for an earlier equal one is only needed when it is a maximum itself.
         hits += u64::from(z[target] == max && !z[..target].contains(&max));
         if let Some(dz) = dz {
             let scale = weight / total;
-            // SAFETY: as above; `dz` has `cols` elements.
-            unsafe { scale_row::<L>(&e, scale, dz) };
-            dz[target] = (e[target] * scale - weight) as f32;
+            // SAFETY: as above; `dz` has as many elements as `z`.
+            unsafe { scale_row::<L>(z, max, &kept, scale, dz) };
+            let e = exp_f64(f64::from(z[target]) - f64::from(max));
+            dz[target] = (e * scale - weight) as f32;
         }
     }
     hits
 }
 
-/// e = exp(z - max) in f64, padded with zeros; returns the sum.
+/// exp(z - max) in f64, 16 at a time.
 #[inline(always)]
-unsafe fn exp_row64<L: Lanes>(z: &[f32], max: f32, e: &mut [f64]) -> f64 {
-    // SAFETY: the caller gives `e` at least z.len() rounded up to W elements; i + W <= z.len() in the loop and the tail has W elements;
-    // the caller has the instruction set.
+unsafe fn exp_vector<L: Lanes>(z: L::F, max: f32) -> [L::D; 2] {
+    // SAFETY: the caller has the instruction set; registers only.
     unsafe {
-        let max = L::dsplat(f64::from(max));
+        let (parts, max) = (L::widen(z), L::dsplat(f64::from(max)));
+        [exp64::<L>(L::dsub(parts[0], max)), exp64::<L>(L::dsub(parts[1], max))]
+    }
+}
+
+/// The sum of exp(z - max) in f64; as many terms as fit are kept.
+#[inline(always)]
+unsafe fn exp_row64<L: Lanes>(z: &[f32], max: f32, kept: &mut [f64; KEPT]) -> f64 {
+    let whole = z.len() / W * W;
+    let padded = tail(z, f32::NEG_INFINITY);
+    // SAFETY: i + W <= z.len() where the row is read and i + W <= KEPT, a multiple of W, where terms are kept; the tail has W elements; the
+    // caller has the instruction set.
+    unsafe {
         let mut sums = [L::dsplat(0.0); 2];
-        let whole = z.len() / W * W;
-        let padded = tail(z, f32::NEG_INFINITY);
         for i in (0..z.len()).step_by(W) {
             let from = if i < whole { z.as_ptr().add(i) } else { padded.as_ptr() };
-            let parts = L::widen(L::load(from));
-            for half in 0..2 {
-                let value = exp64::<L>(L::dsub(parts[half], max));
-                L::dstore(e.as_mut_ptr().add(i + half * W / 2), value);
-                sums[half] = L::dadd(sums[half], value);
+            let [low, high] = exp_vector::<L>(L::load(from), max);
+            sums = [L::dadd(sums[0], low), L::dadd(sums[1], high)];
+            if i < KEPT {
+                L::dstore(kept.as_mut_ptr().add(i), low);
+                L::dstore(kept.as_mut_ptr().add(i + W / 2), high);
             }
         }
         fold64::<L>(sums)
     }
 }
 
-/// out = e * scale, rounded to f32.
+/// out = exp(z - max) * scale, rounded to f32.
 #[inline(always)]
-unsafe fn scale_row<L: Lanes>(e: &[f64], scale: f64, out: &mut [f32]) {
+unsafe fn scale_row<L: Lanes>(
+    z: &[f32],
+    max: f32,
+    kept: &[f64; KEPT],
+    scale: f64,
+    out: &mut [f32],
+) {
     let whole = out.len() / W * W;
     for i in (0..whole).step_by(W) {
-        // SAFETY: i + W <= len of both; the caller has the instruction set.
+        // SAFETY: i + W <= len of both rows and, where it is read, of `kept`; the caller has the instruction set.
         unsafe {
-            let (low, high) = (e.as_ptr().add(i), e.as_ptr().add(i + W / 2));
+            let [low, high] = if i < KEPT {
+                [L::dload(kept.as_ptr().add(i)), L::dload(kept.as_ptr().add(i + W / 2))]
+            } else {
+                exp_vector::<L>(L::load(z.as_ptr().add(i)), max)
+            };
             let scale = L::dsplat(scale);
-            let products = [L::dmul(L::dload(low), scale), L::dmul(L::dload(high), scale)];
-            L::store(out.as_mut_ptr().add(i), L::narrow(products));
+            L::store(
+                out.as_mut_ptr().add(i),
+                L::narrow([L::dmul(low, scale), L::dmul(high, scale)]),
+            );
         }
     }
-    for (out, e) in out[whole..].iter_mut().zip(&e[whole..]) {
-        *out = (e * scale) as f32;
+    for (out, &z) in out[whole..].iter_mut().zip(&z[whole..]) {
+        *out = (exp_f64(f64::from(z) - f64::from(max)) * scale) as f32;
     }
 }

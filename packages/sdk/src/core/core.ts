@@ -9,13 +9,21 @@
 export interface CoreInfo {
   /** Version of the Rust core. */
   version: string;
-  /** Instruction set whose kernels are in use: `scalar`, `avx2`, `avx512`, `neon` or `simd128`. */
+  /** Instruction set whose kernels are in use: `scalar`, `simd128` in WebAssembly, and natively names such as `avx2` and `neon`. */
   isa: string;
   /** Every instruction set this machine and build can run, best first. */
   isas: string[];
-  /** Threads of the core's pool (1 in WebAssembly). */
+  /** Threads in use. */
   threads: number;
+  /**
+   * What more than one thread would be: `threads` (a pool that shares memory: native, and WebAssembly where the page is cross-origin isolated), `workers`
+   * (instances that hand gradients over), `none`.
+   */
+  parallel: Parallel;
 }
+
+/** How a core can use several threads. */
+export type Parallel = "threads" | "workers" | "none";
 
 /** One parameter of a compiled program. Matrices of linear layers are stored `[out, in]`, row-major. */
 export interface ParamInfo {
@@ -73,6 +81,8 @@ export interface RunInfo {
 export interface TrainerInfo {
   /** `loss`, `lr`, and `flips.NAME` for every quantised parameter. */
   columns: string[];
+  /** Parts every step is cut into, and the most threads it can use. */
+  lanes: number;
 }
 
 /** A compiled program. A plain number, branded so that handles cannot be mixed up. */
@@ -91,6 +101,30 @@ export type TrainerHandle = number & {
   readonly __trainer: unique symbol;
 };
 
+/** An open packed layer. A plain number, branded so that handles cannot be mixed up. */
+export type PackedHandle = number & {
+  /** Brand; exists in types only. */
+  readonly __packed: unique symbol;
+};
+
+/** What `describePacked` tells. */
+export interface PackedInfo {
+  /** `binary`, `ternary2` or `ternary5`. */
+  format: string;
+  /** Outputs. */
+  rows: number;
+  /** Inputs. */
+  cols: number;
+  /** Columns of a group; equal to `cols` when there are no groups. */
+  group: number;
+  /** Bytes of the packed codes. */
+  bytes: number;
+  /** Number of scales: 1, `rows`, or `rows` times the groups. */
+  scales: number;
+  /** Number of shifts: 0, or `rows` times the groups. */
+  shifts: number;
+}
+
 /** `step` and `stepBack` return this when there is nothing left to do. */
 export const DONE = -1;
 
@@ -101,7 +135,7 @@ export interface Core {
 
   /** Version, instruction sets and threads. */
   info(): CoreInfo;
-  /** Sets the size of the thread pool; returns what is in force (always 1 in WebAssembly). */
+  /** Sets the number of threads; returns what is in force (1 where `info().parallel` is `none`). E_RANGE outside of 1 to 256. */
   setThreads(threads: number): number;
 
   /** Compiles a Spec (JSON, see spec/spec.ts) into a program. */
@@ -176,6 +210,28 @@ export interface Core {
   /** Forgets a trainer. */
   closeTrainer(trainer: TrainerHandle): void;
 
+  /**
+   * A step shared out over several instances that hold the same program, data and parameters: each calls `runLanes` for some of the lanes, one of them
+   * gathers what the others computed (`writeLane`, `writeLaneSums`) and ends the step. The result has the same bits as `trainSteps`.
+   *
+   * `laneLen` tells the elements of a lane's gradient: of the parameters (part 0), of the shared activations (part 1).
+   */
+  laneLen(trainer: TrainerHandle, part: number): number;
+  /** Computes lanes `first` to `first + count` of data set `which`, with gradients (`backward`, set 0 alone) or only losses. */
+  runLanes(trainer: TrainerHandle, which: number, first: number, count: number, backward: boolean): void;
+  /** Copies part of a lane's gradient into `out`. */
+  readLane(trainer: TrainerHandle, lane: number, part: number, out: Float32Array): void;
+  /** Replaces part of a lane's gradient. */
+  writeLane(trainer: TrainerHandle, lane: number, part: number, data: Float32Array): void;
+  /** Reads a lane's loss and hits. */
+  readLaneSums(trainer: TrainerHandle, which: number, lane: number, out: Float64Array): void;
+  /** Replaces a lane's loss and hits, and says that it is complete (`backward`: its gradient, too). */
+  writeLaneSums(trainer: TrainerHandle, which: number, lane: number, sums: Float64Array, backward: boolean): void;
+  /** Ends a step whose lanes are complete; `out` receives `columns` numbers. E_SHAPE when a lane is missing, E_NONFINITE as `trainSteps`. */
+  finishStep(trainer: TrainerHandle, out: Float64Array): void;
+  /** Mean loss and accuracy on a data set whose lanes are complete. */
+  finishEvaluation(trainer: TrainerHandle, which: number): [loss: number, accuracy: number];
+
   /** Bytes a packed matrix of [rows, cols] takes in a format: `binary`, `ternary2`, `ternary5`, `hf`, `tq1_0`, `tq2_0`, `q8_0`, `q4_0`, `q1_0`, `q2_0`, `i2_s`. */
   packedBytes(format: string, rows: number, cols: number): number;
   /** Packs codes (-1, 0, 1) row by row. Formats with scales in the block take `scale`. */
@@ -190,6 +246,41 @@ export interface Core {
   packedMatmul(format: string, packed: Uint8Array, rows: number, cols: number, scale: number, x: Float32Array, m: number, y: Float32Array): void;
   /** y[m, rows] = x[m, cols] . W^T in integers. */
   packedMatmulInt8(format: string, packed: Uint8Array, rows: number, cols: number, x: Int8Array, m: number, y: Int32Array): void;
+  /**
+   * Opens a packed linear layer: each group of `group` columns (0: all) of each row packed as a row of its own, a weight is `scale * code + shift`. `scales` has 1, `rows`
+   * or `rows * groups` numbers, `shifts` none or `rows * groups`. E_SHAPE, E_FORMAT (bytes that are no codes), E_NONFINITE.
+   */
+  openPacked(format: string, rows: number, cols: number, group: number, packed: Uint8Array, scales: Float32Array, shifts: Float32Array): PackedHandle;
+  /** As `openPacked`, from codes [rows, cols] of -1, 0, +1. */
+  openPackedCodes(
+    format: string,
+    rows: number,
+    cols: number,
+    group: number,
+    codes: Int8Array,
+    scales: Float32Array,
+    shifts: Float32Array,
+  ): PackedHandle;
+  /** Opens a layer from another program's bytes: `tq1_0`, `tq2_0`, `q1_0`, `hf` (which takes `scale`), `i2_s`, `i2_s_neon`. */
+  importPacked(layout: string, format: string, rows: number, cols: number, scale: number, bytes: Uint8Array): PackedHandle;
+  /** Writes a layer in another program's layout (`packedBytes` long); returns its scale. E_FORMAT when something would be lost. */
+  exportPacked(layer: PackedHandle, layout: string, out: Uint8Array): number;
+  /** Format, shape and sizes of a packed layer. */
+  describePacked(layer: PackedHandle): PackedInfo;
+  /** Copies the packed bytes. */
+  readPackedBytes(layer: PackedHandle, out: Uint8Array): void;
+  /** Copies the codes [rows, cols]. */
+  readPackedCodes(layer: PackedHandle, out: Int8Array): void;
+  /** Copies the scales (kind 0) or shifts (kind 1). */
+  readPackedScales(layer: PackedHandle, kind: 0 | 1, out: Float32Array): void;
+  /** y[m, rows] = x[m, cols] . W^T; with `int8`, x is quantised row by row first and the products are integers. */
+  packedForward(layer: PackedHandle, x: Float32Array, m: number, int8: boolean, y: Float32Array): void;
+  /** dx[m, cols] = dy[m, rows] . W; the first call packs the transpose. */
+  packedBackward(layer: PackedHandle, dy: Float32Array, m: number, dx: Float32Array): void;
+  /** Forgets a packed layer. */
+  closePacked(layer: PackedHandle): void;
+  /** y[m, rows] = products of signs x . W^T, both packed as `binary`. */
+  binaryMatmul(packed: Uint8Array, rows: number, cols: number, x: Uint8Array, m: number, y: Int32Array): void;
   /** int8 per-token quantisation: codes and scales (max|x| / 127 a row), half to even. */
   quantizeActivations(x: Float32Array, rows: number, cols: number, codes: Int8Array, scales: Float32Array): void;
   /** Codes of a latent matrix under a quantiser; returns the scale (1 for li_binary). */

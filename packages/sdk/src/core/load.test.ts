@@ -1,13 +1,23 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { TritlensError } from "./errors.ts";
+import type { LoadOptions } from "./load.ts";
 import { type WasmBinding, wasmCore } from "./wasm.ts";
 
-const fake = vi.hoisted(() => ({ env: undefined as string | undefined, notices: [] as string[], native: true, wasm: true }));
+const fake = vi.hoisted(() => ({
+  env: undefined as string | undefined,
+  notices: [] as string[],
+  native: true,
+  wasm: true,
+  workers: true,
+  shared: false,
+}));
 
 vi.mock("#platform", () => ({
   platform: {
     name: "node",
-    env: () => fake.env,
+    env: (name: string) => (name === "TRITLENS_BACKEND" ? fake.env : undefined),
+    hasWorkers: () => fake.workers,
+    canShareMemory: () => fake.shared,
     notice: (line: string) => fake.notices.push(line),
     loadNative: () => {
       if (!fake.native) throw new Error("Cannot find module '@tritlens/native'\nRequire stack: ...");
@@ -21,6 +31,14 @@ vi.mock("@tritlens/wasm", () => ({
     if (!fake.wasm) throw new Error("no wasm here");
     return { memory: new WebAssembly.Memory({ initial: 1 }) };
   },
+  info: () => "{}",
+  setThreads: () => 1,
+  compiledModule: () => ({}),
+}));
+vi.mock("@tritlens/wasm/threads", () => ({
+  default: async () => ({ memory: new WebAssembly.Memory({ initial: 1 }) }),
+  info: () => "{}",
+  compiledModule: () => ({}),
 }));
 
 /** A fresh copy of the loader, which keeps what it loaded. */
@@ -30,7 +48,7 @@ async function loader(): Promise<typeof import("./load.ts")> {
 }
 
 beforeEach(() => {
-  Object.assign(fake, { env: undefined, notices: [], native: true, wasm: true });
+  Object.assign(fake, { env: undefined, notices: [], native: true, wasm: true, workers: true, shared: false });
 });
 
 describe("loadCore", () => {
@@ -65,6 +83,25 @@ describe("loadCore", () => {
     await expect(loadCore()).rejects.toThrow(/E_BACKEND.*no wasm here/);
     fake.native = true;
     expect((await loadCore()).backend).toBe("native");
+  });
+  it("takes workers where there are some, and what is asked for before that", async () => {
+    const { loadCore } = await loader();
+    const info = async (options: LoadOptions): Promise<unknown> => (await loadCore({ backend: "wasm", ...options })).info();
+    expect(await info({})).toMatchObject({ parallel: "workers", threads: 1 });
+    expect(await info({ parallel: "none" })).toMatchObject({ parallel: "none" });
+    expect(await info({ threads: 3 })).toMatchObject({ parallel: "workers", threads: 3 });
+    await expect(info({ parallel: "fibres" as never })).rejects.toThrow(/E_BACKEND.*fibres/);
+    fake.workers = false;
+    expect((await (await loader()).loadCore({ backend: "wasm" })).info()).toMatchObject({ parallel: "none" });
+  });
+  it("takes threads where memory can be shared and more than one is asked for, unless a module is given", async () => {
+    fake.shared = true;
+    const { loadCore } = await loader();
+    expect((await loadCore({ backend: "wasm" })).info()).toMatchObject({ parallel: "workers", threads: 1 });
+    expect((await loadCore({ backend: "wasm", threads: 2 })).info()).toMatchObject({ parallel: "threads", threads: 2 });
+    expect((await loadCore({ backend: "wasm", parallel: "workers" })).info()).toMatchObject({ parallel: "workers" });
+    const other = await loader();
+    expect((await other.loadCore({ backend: "wasm", wasmUrl: "here.wasm", threads: 2 })).info()).toMatchObject({ parallel: "workers" });
   });
 });
 

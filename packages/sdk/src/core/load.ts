@@ -1,8 +1,10 @@
 /** Finds and loads a core: native first in Node, WebAssembly everywhere else. */
 import { platform } from "#platform";
-import type { Core } from "./core.ts";
+import type { Core, Parallel } from "./core.ts";
 import { TritlensError } from "./errors.ts";
-import { type WasmBinding, wasmCore } from "./wasm.ts";
+import { type Instance, instantiate, instantiateShared } from "./instantiate.ts";
+import { pooledCore } from "./pool/pool.ts";
+import { threadedCore } from "./threads/threads.ts";
 
 /** Which core, and where the WASM module comes from. */
 export interface LoadOptions {
@@ -14,10 +16,20 @@ export interface LoadOptions {
   readonly wasmBinary?: BufferSource;
   /** A compiled WASM module, for example one posted to a worker. */
   readonly wasmModule?: WebAssembly.Module;
+  /**
+   * How WebAssembly uses more than one thread: `threads` over shared memory (Node; a worker of a cross-origin isolated page), `workers` by sharing steps out
+   * over instances in workers, `none` never. `auto` takes the first of these that there is; `threads` only when more than one is asked for here and no module
+   * is given. `TRITLENS_PARALLEL` sets the default in Node. Results have the same bits either way.
+   */
+  readonly parallel?: "auto" | Parallel;
+  /** Threads, as {@link Core.setThreads} sets them; 1 when left out. */
+  readonly threads?: number;
 }
 
-const loaded = new Map<"native" | "wasm", Promise<Core>>();
+const loaded = new Map<string, Promise<Core>>();
+let instance: Promise<Instance> | undefined;
 let first: Core | undefined;
+let noticed = false;
 
 /**
  * Loads a core. Calls share one core a backend, and the first one loaded becomes the default of `Model.fromConfig`.
@@ -32,6 +44,7 @@ let first: Core | undefined;
 export async function loadCore(options: LoadOptions = {}): Promise<Core> {
   const wanted = options.backend ?? platform.env("TRITLENS_BACKEND") ?? "auto";
   const core = await load(wanted, options);
+  if (options.threads !== undefined) core.setThreads(options.threads);
   first ??= core;
   return core;
 }
@@ -45,11 +58,11 @@ export function defaultCore(): Core {
 async function load(wanted: string, options: LoadOptions): Promise<Core> {
   switch (wanted) {
     case "wasm":
-      return once("wasm", () => loadWasm(options));
+      return wasm(options);
     case "native":
       return once("native", async () => loadNative());
     case "auto":
-      return platform.name === "node" ? nativeOrWasm(options) : once("wasm", () => loadWasm(options));
+      return platform.name === "node" ? nativeOrWasm(options) : wasm(options);
     default:
       throw new TritlensError("E_BACKEND", `unknown backend "${wanted}"`, { expected: "auto, native or wasm", found: wanted });
   }
@@ -59,18 +72,19 @@ async function nativeOrWasm(options: LoadOptions): Promise<Core> {
   try {
     return await once("native", async () => loadNative());
   } catch (error) {
-    if (!loaded.has("wasm")) platform.notice(`tritlens: ${firstLine(error)}; using WebAssembly`);
-    return once("wasm", () => loadWasm(options));
+    if (!noticed) platform.notice(`tritlens: ${firstLine(error)}; using WebAssembly`);
+    noticed = true;
+    return wasm(options);
   }
 }
 
 /** A load that failed may be tried again. */
-function once(backend: "native" | "wasm", start: () => Promise<Core>): Promise<Core> {
-  const known = loaded.get(backend);
+function once(key: string, start: () => Promise<Core>): Promise<Core> {
+  const known = loaded.get(key);
   if (known) return known;
   const promise = start();
-  loaded.set(backend, promise);
-  promise.catch(() => loaded.delete(backend));
+  loaded.set(key, promise);
+  promise.catch(() => loaded.delete(key));
   return promise;
 }
 
@@ -82,12 +96,57 @@ function loadNative(): Core {
   }
 }
 
-async function loadWasm(options: LoadOptions): Promise<Core> {
+/** What is asked for; `auto` where that is left to us. */
+function parallelOf(options: LoadOptions): "auto" | Parallel {
+  const wanted = options.parallel ?? platform.env("TRITLENS_PARALLEL") ?? "auto";
+  if (wanted === "auto" || wanted === "threads" || wanted === "workers" || wanted === "none") return wanted;
+  throw new TritlensError("E_BACKEND", `unknown way to use threads "${wanted}"`, { expected: "auto, threads, workers or none", found: wanted });
+}
+
+async function wasm(options: LoadOptions): Promise<Core> {
+  const parallel = parallelOf(options);
+  if (parallel === "threads") return once("wasm threads", () => withThreads());
+  if (parallel !== "auto") return once(`wasm ${parallel}`, () => withoutSharing(options, parallel));
+  const shared = await sharedIfWanted(options);
+  if (shared) return shared;
+  const there = platform.hasWorkers() ? "workers" : "none";
+  return once(`wasm ${there}`, () => withoutSharing(options, there));
+}
+
+/** The build with threads, where it is of use: one thread has nothing of it, and a module that is given is of the build without. */
+async function sharedIfWanted({ threads = 1, wasmModule, wasmBinary, wasmUrl }: LoadOptions): Promise<Core | undefined> {
+  const given = wasmModule ?? wasmBinary ?? wasmUrl;
+  if (threads < 2 || given !== undefined || !platform.canShareMemory()) return undefined;
+  return once("wasm threads", () => withThreads()).catch(() => undefined);
+}
+
+async function withThreads(): Promise<Core> {
   try {
-    const source = options.wasmModule ?? options.wasmBinary ?? options.wasmUrl ?? (await platform.wasmBytes());
-    const module = await import("@tritlens/wasm");
-    const { memory } = await module.default(source === undefined ? undefined : { module_or_path: source });
-    return wasmCore(module as unknown as WasmBinding, memory);
+    const { core, module, memory } = await instantiateShared(await platform.wasmBytes("threads"));
+    return threadedCore(core, { module, memory, spawn: () => platform.spawnThread(), notice: (line) => platform.notice(line) });
+  } catch (cause) {
+    throw new TritlensError("E_BACKEND", `the WebAssembly core with threads did not load (${firstLine(cause)})`, { cause });
+  }
+}
+
+async function withoutSharing(options: LoadOptions, parallel: "workers" | "none"): Promise<Core> {
+  const { core, module } = await oneInstance(options);
+  if (parallel === "none") return core;
+  return pooledCore(core, { module, spawn: () => platform.spawnFollower(), notice: (line) => platform.notice(line) });
+}
+
+/** The generated package holds one instance a thread, whatever is built around it. */
+function oneInstance(options: LoadOptions): Promise<Instance> {
+  instance ??= loadWasm(options);
+  instance.catch(() => {
+    instance = undefined;
+  });
+  return instance;
+}
+
+async function loadWasm(options: LoadOptions): Promise<Instance> {
+  try {
+    return await instantiate(options.wasmModule ?? options.wasmBinary ?? options.wasmUrl ?? (await platform.wasmBytes("wasm")));
   } catch (cause) {
     throw new TritlensError("E_BACKEND", `the WebAssembly core did not load (${firstLine(cause)})`, { cause });
   }

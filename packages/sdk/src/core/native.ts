@@ -1,5 +1,5 @@
 /** The Node addon as a {@link Core}. The arena of a run is a Float32Array that JavaScript owns and passes to every step. */
-import type { Core, CoreInfo, ProgramInfo, RunHandle, RunInfo, TrainerHandle, TrainerInfo } from "./core.ts";
+import type { Core, CoreInfo, PackedInfo, ProgramInfo, RunHandle, RunInfo, TrainerHandle, TrainerInfo } from "./core.ts";
 import { fromWire, requireAttached, TritlensError } from "./errors.ts";
 import { type Functions, sharedCalls } from "./shared.ts";
 
@@ -9,6 +9,7 @@ export interface NativeBinding extends Functions {
   describe(program: number): string;
   describeRun(run: number): string;
   describeTrainer(trainer: number): string;
+  describePacked(layer: number): string;
   openRun(program: number, batch: number, seq: number, grad: boolean): number;
   arenaLen(run: number): number;
   step(run: number, arena: Float32Array): number;
@@ -18,6 +19,7 @@ export interface NativeBinding extends Functions {
   closeRun(run: number): void;
   trainSteps(trainer: number, n: number, out: Float64Array): Promise<number>;
   evaluate(trainer: number, which: number): Promise<[number, number]>;
+  finishEvaluation(trainer: number, which: number): number[];
 }
 
 function guard<T>(call: () => T): T {
@@ -49,9 +51,10 @@ export function nativeCore(binding: NativeBinding): Core {
   return {
     backend: "native",
     ...sharedCalls(binding, guard),
-    info: () => guard(() => JSON.parse(binding.info()) as CoreInfo),
+    info: () => guard(() => ({ ...(JSON.parse(binding.info()) as CoreInfo), parallel: "threads" })),
     describe: (program) => guard(() => JSON.parse(binding.describe(program)) as ProgramInfo),
     describeRun: (run) => guard(() => JSON.parse(binding.describeRun(run)) as RunInfo),
+    describePacked: (layer) => guard(() => JSON.parse(binding.describePacked(layer)) as PackedInfo),
     describeTrainer: (trainer) => guard(() => JSON.parse(binding.describeTrainer(trainer)) as TrainerInfo),
     openRun(program, batch, seq, grad) {
       const run = guard(() => binding.openRun(program, batch, seq, grad)) as RunHandle;
@@ -82,6 +85,7 @@ export function nativeCore(binding: NativeBinding): Core {
     },
     trainSteps: (trainer: TrainerHandle, n, out) => guardAsync(() => binding.trainSteps(trainer, n, out)),
     evaluate: (trainer: TrainerHandle, which) => guardAsync(() => binding.evaluate(trainer, which)),
+    finishEvaluation: (trainer, which) => guard(() => binding.finishEvaluation(trainer, which)) as [number, number],
   };
 }
 

@@ -1,6 +1,6 @@
 /** The part of the boundary that is the same in both bindings: calls whose arguments and results cross as they are. */
 import type { Core } from "./core.ts";
-import { requireAttached } from "./errors.ts";
+import { requireAttached, TritlensError } from "./errors.ts";
 
 /** Names of those calls. */
 export const SHARED = [
@@ -24,6 +24,13 @@ export const SHARED = [
   "setTrainerStep",
   "cancelTrainer",
   "closeTrainer",
+  "laneLen",
+  "runLanes",
+  "readLane",
+  "writeLane",
+  "readLaneSums",
+  "writeLaneSums",
+  "finishStep",
   "packedBytes",
   "packCodes",
   "unpackCodes",
@@ -31,6 +38,17 @@ export const SHARED = [
   "dequantizeBlocks",
   "packedMatmul",
   "packedMatmulInt8",
+  "openPacked",
+  "openPackedCodes",
+  "importPacked",
+  "exportPacked",
+  "readPackedBytes",
+  "readPackedCodes",
+  "readPackedScales",
+  "packedForward",
+  "packedBackward",
+  "closePacked",
+  "binaryMatmul",
   "quantizeActivations",
   "quantizeWeights",
   "matmul",
@@ -55,8 +73,13 @@ export function sharedCalls(binding: Functions, guard: Guard): Pick<Core, Shared
   for (const name of SHARED) {
     out[name] = (...args: unknown[]) => {
       for (const arg of args) if (ArrayBuffer.isView(arg) && arg.byteLength === 0) requireAttached(`an argument of ${name}`, arg);
-      return guard(() => (binding[name] as (...a: unknown[]) => unknown)(...args));
+      return guard(() => ((binding[name] as ((...a: unknown[]) => unknown) | undefined) ?? missing(name))(...args));
     };
   }
   return out as Pick<Core, SharedName>;
+}
+
+/** A build without the trainer lacks its calls. */
+function missing(name: string): never {
+  throw new TritlensError("E_BACKEND", `this build of the core has no ${name}`, { expected: "a build with the trainer" });
 }

@@ -6,3 +6,11 @@ declare module "@tritlens/wasm" {
   const init: (options: { module_or_path?: unknown } | undefined) => Promise<{ memory: WebAssembly.Memory }>;
   export default init;
 }
+
+/** The same with threads over shared memory. */
+declare module "@tritlens/wasm/threads" {
+  const init: (options: { module_or_path?: unknown; memory?: WebAssembly.Memory } | undefined) => Promise<{ memory: WebAssembly.Memory }>;
+  export default init;
+  /** Lends the calling thread to the pool. */
+  export function runThread(): boolean;
+}

@@ -2,7 +2,7 @@
  * The WebAssembly build as a {@link Core}. Arenas live in its memory; views are made anew when the memory grew. A panic ends the instance
  * (panic = abort): the call throws E_PANIC with its message, every later one E_DEAD.
  */
-import type { Core, CoreInfo, ProgramInfo, RunHandle, RunInfo, TrainerInfo } from "./core.ts";
+import type { Core, CoreInfo, PackedInfo, ProgramInfo, RunHandle, RunInfo, TrainerInfo } from "./core.ts";
 import { fromWire, TritlensError } from "./errors.ts";
 import { type Functions, type Guard, sharedCalls } from "./shared.ts";
 
@@ -12,6 +12,7 @@ export interface WasmBinding extends Functions {
   describe(program: number): string;
   describeRun(run: number): string;
   describeTrainer(trainer: number): string;
+  describePacked(layer: number): string;
   openRun(program: number, batch: number, seq: number, grad: boolean): number;
   arenaLen(run: number): number;
   arenaPtr(run: number): number;
@@ -22,6 +23,9 @@ export interface WasmBinding extends Functions {
   closeRun(run: number): void;
   trainSteps(trainer: number, n: number, out: Float64Array): number;
   evaluate(trainer: number, which: number): ArrayLike<number>;
+  finishEvaluation(trainer: number, which: number): ArrayLike<number>;
+  laneLen(trainer: number, part: number): number;
+  lanePtr(trainer: number, lane: number, part: number): number;
   panicMessage(): string | undefined;
 }
 
@@ -36,12 +40,17 @@ export function wasmCore(binding: WasmBinding, memory: WebAssembly.Memory): Core
     views.set(run, view);
     return view;
   };
+  const shared = sharedCalls(binding, guard);
+  /** A lane's gradient where it lies: reading and writing it there saves the copies that a call's arguments would make. */
+  const lane = (trainer: number, index: number, part: number): Float32Array =>
+    guard(() => new Float32Array(memory.buffer, binding.lanePtr(trainer, index, part), binding.laneLen(trainer, part)));
   return {
     backend: "wasm",
-    ...sharedCalls(binding, guard),
-    info: () => guard(() => JSON.parse(binding.info()) as CoreInfo),
+    ...shared,
+    info: () => guard(() => ({ ...(JSON.parse(binding.info()) as CoreInfo), parallel: "none" })),
     describe: (program) => guard(() => JSON.parse(binding.describe(program)) as ProgramInfo),
     describeRun: (run) => guard(() => JSON.parse(binding.describeRun(run)) as RunInfo),
+    describePacked: (layer) => guard(() => JSON.parse(binding.describePacked(layer)) as PackedInfo),
     describeTrainer: (trainer) => guard(() => JSON.parse(binding.describeTrainer(trainer)) as TrainerInfo),
     openRun: (program, batch, seq, grad) => guard(() => binding.openRun(program, batch, seq, grad)) as RunHandle,
     arena,
@@ -58,6 +67,21 @@ export function wasmCore(binding: WasmBinding, memory: WebAssembly.Memory): Core
     async evaluate(trainer, which) {
       const [loss, accuracy] = Array.from(guard(() => binding.evaluate(trainer, which)));
       return [loss as number, accuracy as number];
+    },
+    finishEvaluation(trainer, which) {
+      const [loss, accuracy] = Array.from(guard(() => binding.finishEvaluation(trainer, which)));
+      return [loss as number, accuracy as number];
+    },
+    // Another length, or a transferred array, is for the core to name.
+    readLane(trainer, index, part, out) {
+      const from = lane(trainer, index, part);
+      if (from.length === out.length && out.length > 0) out.set(from);
+      else shared.readLane(trainer, index, part, out);
+    },
+    writeLane(trainer, index, part, data) {
+      const to = lane(trainer, index, part);
+      if (to.length === data.length && data.length > 0) to.set(data);
+      else shared.writeLane(trainer, index, part, data);
     },
   };
 }

@@ -11,7 +11,7 @@ import { ActivationCache } from "./cache.ts";
 import { Collector, examplesPerPart, parts, runPart } from "./chunks.ts";
 import { backward, driveAsync, driveSync, forward, type RunPlan, type Steps } from "./drive.ts";
 import { type AsyncGradHook, type AsyncHook, type GradHook, type Hook, makePlan } from "./plan.ts";
-import { Run } from "./run.ts";
+import { Run, RunLayouts } from "./run.ts";
 import { type NameFilter, selectSites } from "./select.ts";
 import { type TokenRows, type Tokens, toTokenRows } from "./tokens.ts";
 import { type WeightCodes, type WeightOptions, Weights } from "./weights.ts";
@@ -263,7 +263,7 @@ export class Model {
 
   /** Opens a run, gives it to `body` and closes it, whatever happens. */
   *#open<T>(rows: { batch: number; pos: number }, grad: boolean, body: (run: Run) => Steps<T>): Steps<T> {
-    const run = new Run(this.core, this.program, this.#axes, rows, grad);
+    const run = new Run(this.core, this.program, this.#axes, rows, grad, this.#layouts);
     this.#runs++;
     try {
       return yield* body(run);
@@ -311,12 +311,13 @@ export class Model {
     return { logits, cache: into.tensors };
   }
 
+  readonly #layouts: RunLayouts = new RunLayouts();
   readonly #elements: Map<number, number> = new Map();
 
   #elementsPerExample(pos: number): number {
     const known = this.#elements.get(pos);
     if (known !== undefined) return known;
-    const probe = new Run(this.core, this.program, this.#axes, { batch: 1, pos }, false);
+    const probe = new Run(this.core, this.program, this.#axes, { batch: 1, pos }, false, this.#layouts);
     this.#elements.set(pos, probe.arenaLength);
     probe.close();
     return probe.arenaLength;

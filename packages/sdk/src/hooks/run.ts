@@ -5,6 +5,25 @@ import { Tensor } from "../tensor/index.ts";
 import { encodeEdits, type SiteEdit } from "./edit.ts";
 import type { TokenRows } from "./tokens.ts";
 
+/**
+ * Layouts of runs by their sizes. The core describes a layout as text with every site in it, which costs more than a small run: a model asks once for each size.
+ */
+export class RunLayouts {
+  readonly #known: Map<string, RunInfo> = new Map();
+
+  /** The layout of an open run with these sizes. */
+  of(core: Core, run: RunHandle, batch: number, pos: number, grad: boolean): RunInfo {
+    const key = `${batch} ${pos} ${grad}`;
+    const known = this.#known.get(key);
+    if (known) return known;
+    // Sizes that come and go (a growing prompt, say) must not pile up.
+    if (this.#known.size >= 64) this.#known.clear();
+    const info = core.describeRun(run);
+    this.#known.set(key, info);
+    return info;
+  }
+}
+
 /** Forward values or their gradients. */
 export type Side = "value" | "grad";
 
@@ -21,12 +40,19 @@ export class Run {
   #busy = false;
   #open = true;
 
-  /** @param axes - Names of the axes of every site (see `axesOf`). */
-  constructor(core: Core, program: ProgramHandle, axes: readonly (readonly string[])[], rows: { batch: number; pos: number }, grad: boolean) {
+  /** @param axes - Names of the axes of every site (see `axesOf`). @param layouts - Of this program's runs. */
+  constructor(
+    core: Core,
+    program: ProgramHandle,
+    axes: readonly (readonly string[])[],
+    rows: { batch: number; pos: number },
+    grad: boolean,
+    layouts: RunLayouts = new RunLayouts(),
+  ) {
     this.#core = core;
     this.#axes = axes;
     this.#handle = core.openRun(program, rows.batch, rows.pos, grad);
-    this.#info = core.describeRun(this.#handle);
+    this.#info = layouts.of(core, this.#handle, rows.batch, rows.pos, grad);
   }
 
   /** Elements of the arena. */

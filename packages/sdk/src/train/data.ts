@@ -11,11 +11,11 @@ export interface TokenBatch {
   readonly shape: readonly [rows: number, pos: number];
 }
 
-/** Inputs with their classes, one target a row. */
+/** Inputs with their classes: one target a row for a model that reads out the last position, one a position for one that reads out all. */
 export interface Examples {
-  /** Inputs. */
+  /** Inputs; rows of `nCtx` tokens where every position has a target. */
   readonly tokens: TokenBatch;
-  /** The class of each row; -1 leaves a row out. */
+  /** The classes, [rows] or row-major [rows, pos]; -1 leaves a row or position out. */
   readonly targets: Int32Array;
 }
 
@@ -38,7 +38,7 @@ export interface DataDescription {
 
 /** What a trainer needs: examples to train on, and others to test on (may be empty). */
 export interface TrainingData {
-  /** Examples of every step (full batch). */
+  /** Examples to train on: all of them every step, or `batchSize` of them. */
   readonly train: Examples;
   /** Examples that evaluations use beside the training set. */
   readonly test: Examples;

@@ -26,6 +26,10 @@ export interface OptimizerOptions {
   readonly totalSteps?: number;
   /** Last learning rate as a share of `lr`; 0. */
   readonly minLrRatio?: number;
+  /** Examples a step, as seldom as possible the same twice: each epoch is a permutation of its own. The whole training set when left out or null. */
+  readonly batchSize?: number | null;
+  /** Seed of the order in which mini-batches take the examples; 0. A step's examples depend on it and on the number of the step alone. */
+  readonly batchSeed?: number;
   /** Compute equal things once (same mathematics, several times faster); off only to test that. */
   readonly savings?: boolean;
 }
@@ -45,6 +49,8 @@ const DEFAULTS: Omit<OptimizerConfig, "totalSteps"> = {
   warmupSteps: 0,
   schedule: "constant",
   minLrRatio: 0,
+  batchSize: null,
+  batchSeed: 0,
   savings: true,
 };
 
@@ -64,6 +70,8 @@ export function optimizerConfig(given: OptimizerOptions, saved: OptimizerConfig 
   requireCount("warmupSteps", config.warmupSteps);
   requireCount("totalSteps", config.totalSteps);
   if (config.wdOffStep !== null) requireCount("wdOffStep", config.wdOffStep);
+  if (config.batchSize !== null) requireCount("batchSize", config.batchSize, 1);
+  requireCount("batchSeed", config.batchSeed);
   return config;
 }
 

@@ -74,7 +74,7 @@ export interface Evaluation {
 export interface TrainEvent {
   /** Steps taken. */
   readonly step: number;
-  /** Mean loss over the training set in the last step (before its update). NaN in the first event of a run. */
+  /** Mean loss over the last step's examples, the training set or a mini-batch, before its update. NaN in the first event of a run. */
   readonly loss: number;
   /** Learning rate of the last step. */
   readonly lr: number;
@@ -104,11 +104,11 @@ export interface TrainEvent {
 const training = new WeakSet<Model>();
 
 /**
- * Trains a model with AdamW on full batches. Runs in chunks of about 30 ms (off the JavaScript thread natively) and yields progress; breaking out of the
+ * Trains a model with AdamW, on the whole training set or on mini-batches (`batchSize`). Runs in chunks of about 30 ms (off the JavaScript thread natively) and yields progress; breaking out of the
  * loop ends it, with the model at a whole step. A checkpoint is written after the event of its step was consumed.
  *
  * @param model - Trained in place.
- * @throws E_RANGE for wrong options, E_NONFINITE when training diverges (the model keeps the last good parameters), E_CHECKPOINT when `resume` does
+ * @throws E_RANGE for wrong options (a `batchSize` above the number of examples too), E_SHAPE for data that does not fit the model, E_NONFINITE when training diverges (the model keeps the last good parameters), E_CHECKPOINT when `resume` does
  *   not fit, E_LOCKED when another run writes the same checkpoint, E_BUSY when the model is in training already, E_IO, and `signal.reason` on abort.
  * @example
  * ```ts
@@ -352,6 +352,12 @@ function needsConfig(what: string): TritlensError {
 }
 
 function setData(core: Core, trainer: TrainerHandle, which: number, { tokens, targets }: Examples): void {
+  const [rows, pos] = tokens.shape;
+  if (tokens.data.length !== rows * pos || (targets.length !== rows && targets.length !== rows * pos))
+    throw new TritlensError("E_SHAPE", "tokens and targets do not fit", {
+      expected: `[${rows}, ${pos}] tokens and a target a row or a position`,
+      found: `${tokens.data.length} tokens, ${targets.length} targets`,
+    });
   core.setData(trainer, which, tokens.data, targets);
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { TritlensError } from "../core/index.ts";
+import { type Parallel, TritlensError } from "../core/index.ts";
 import type { ModAddAnalysis } from "../interp/index.ts";
 import type { ModularAdditionOptions, TrainEvent, TrainingData } from "../train/index.ts";
 import {
@@ -48,6 +48,8 @@ interface Waiting {
 export class ModelWorker {
   /** Kernels in use in the worker, `simd128` as a rule. */
   isa = "";
+  /** How the worker uses several threads: `threads`, `workers` or `none`. */
+  parallel: Parallel = "none";
   readonly #worker: WorkerLike;
   readonly #waiting: Map<number, Waiting> = new Map();
   #next = 0;
@@ -105,6 +107,11 @@ export class ModelWorker {
     return this.call("codes", name);
   }
 
+  /** Threads the worker trains with. */
+  threads(): Promise<number> {
+    return this.call("threads", undefined);
+  }
+
   /** Ends the worker and gives its memory back; calls that wait are rejected with E_CLOSED. */
   close(): void {
     this.#fail(new TritlensError("E_CLOSED", "the worker was closed"));
@@ -151,6 +158,6 @@ export class ModelWorker {
 export async function openWorker({ worker, ...model }: OpenWorkerOptions): Promise<ModelWorker> {
   // This form of the call is what bundlers look for when they bring the script along.
   const opened = new ModelWorker(worker ?? new Worker(new URL("./entry.js", import.meta.url), { type: "module" }));
-  opened.isa = (await opened.call("open", model)).isa;
+  Object.assign(opened, await opened.call("open", model));
   return opened;
 }

@@ -1,5 +1,5 @@
 /** What crosses between a page and its worker: one request, one answer. */
-import { type ErrorCode, type ErrorDetails, TritlensError } from "../core/index.ts";
+import { type ErrorCode, type ErrorDetails, type Parallel, TritlensError } from "../core/index.ts";
 import type { AnalyzeModelOptions, ModAddAnalysis } from "../interp/index.ts";
 import type { TransformerOptions } from "../models/index.ts";
 import type { ModularAdditionOptions, TrainEvent, TrainingData, TrainOptions, Until } from "../train/index.ts";
@@ -18,6 +18,10 @@ export interface WorkerWasm {
   readonly wasmUrl?: string;
   /** A compiled module: compile once, post to many workers. */
   readonly wasmModule?: WebAssembly.Module;
+  /** How it uses several threads; what is there when left out. */
+  readonly parallel?: "auto" | Parallel;
+  /** Threads to train with; as many as the machine has, at most 4, when left out. The weights do not depend on it. */
+  readonly threads?: number;
 }
 
 /** Training options that are plain data. */
@@ -54,6 +58,8 @@ export interface CodeData {
 export interface Opened {
   /** Its instruction set. */
   readonly isa: string;
+  /** How it uses several threads. */
+  readonly parallel: Parallel;
 }
 
 /** Every call a worker answers, with its argument and its answer. */
@@ -76,6 +82,8 @@ export interface Calls {
   parameters(args: undefined): ReadonlyMap<string, TensorData>;
   /** Reads the codes of one parameter. */
   codes(args: string): CodeData;
+  /** Threads in use. */
+  threads(args: undefined): number;
 }
 
 /** Name of a call. */

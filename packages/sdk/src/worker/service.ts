@@ -19,12 +19,14 @@ export function workerService(): Answers {
     throw new TritlensError("E_CLOSED", "the worker holds no model", { expected: "`open` first", found: "no model" });
   };
   return {
-    async open({ wasmUrl, wasmModule, ...wanted }) {
-      const core = await loadCore({ ...(wasmUrl ? { wasmUrl } : {}), ...(wasmModule ? { wasmModule } : {}) });
+    async open({ wasmUrl, wasmModule, parallel, threads, ...wanted }) {
+      const source = { ...(wasmUrl ? { wasmUrl } : {}), ...(wasmModule ? { wasmModule } : {}) };
+      const core = await loadCore({ ...source, ...(parallel ? { parallel } : {}), threads: threads ?? defaultThreads() });
       const next = Model.fromConfig(wanted.config, { core, seed: wanted.seed ?? 0 });
       model?.dispose();
       [model, made] = [next, wanted];
-      return { isa: core.info().isa };
+      const { isa, parallel: inUse } = core.info();
+      return { isa, parallel: inUse };
     },
     async train({ data, options }) {
       await events?.return();
@@ -57,5 +59,11 @@ export function workerService(): Answers {
       const { shape, codes, scale } = opened().paramCodes(name);
       return { shape, codes, scale };
     },
+    threads: () => opened().core.info().threads,
   };
+}
+
+/** More than four do not help a step. */
+function defaultThreads(): number {
+  return Math.max(1, Math.min(4, globalThis.navigator?.hardwareConcurrency ?? 1));
 }

@@ -10,22 +10,21 @@
 use std::arch::aarch64::*;
 
 use crate::arch::{contract, each, lift, table, wrap};
-use crate::lanes::Lanes;
+use crate::lanes::{Bits, Bytes, Lanes};
 
 pub(crate) struct Neon;
 
-table!("neon", Neon, "neon", f32: 2 x 2, i8: 2 x 2);
+table!(
+    "neon", floats: Neon, bytes: Neon, bits: Neon, "neon",
+    f32: 2 x 2, vector: 2, binary: 2, i8: 2 x 2, signs: 4 x 2
+);
 
 impl Lanes for Neon {
     type F = [float32x4_t; 4];
     type I = [int32x4_t; 4];
     type D = [float64x2_t; 4];
-    type B = [uint8x16_t; 2];
     type M = [uint32x4_t; 4];
     type N = [uint64x2_t; 4];
-    type P = [int16x8_t; 4];
-    type T = [int32x4_t; 4];
-    type C = [uint8x16_t; 2];
 
     lift! { 4:
         add(a: F, b: F) -> F = vaddq_f32;
@@ -48,15 +47,6 @@ impl Lanes for Neon {
         ddiv(a: D, b: D) -> D = vdivq_f64;
         dlt(a: D, b: D) -> N = vcltq_f64;
         dselect(mask: N, yes: D, no: D) -> D = vbslq_f64;
-        tadd(a: T, b: T) -> T = vaddq_s32;
-        drain(total: T, sum: P) -> T = vpadalq_s16;
-    }
-    lift! { 2:
-        badd(a: B, b: B) -> B = vaddq_u8;
-        band(a: B, b: B) -> B = vandq_u8;
-        bsub_saturating(a: B, b: B) -> B = vqsubq_u8;
-        bavg(a: B, b: B) -> B = vrhaddq_u8;
-        bxor(a: B, b: B) -> B = veorq_u8;
     }
 
     contract! {
@@ -138,6 +128,41 @@ impl Lanes for Neon {
             each!(4, vreinterpretq_f32_s32, each!(4, veorq_s32, flips, [minus_one; 4]))
         }
 
+        fn diff(a: *const i8, b: *const i8) -> u32 {
+            let mut count = 0;
+            for group in 0..4 {
+                let same = vceqq_s8(vld1q_s8(a.add(16 * group)), vld1q_s8(b.add(16 * group)));
+                count += 16 - u32::from(vaddvq_u8(vandq_u8(same, vdupq_n_u8(1))));
+            }
+            count
+        }
+    }
+}
+
+impl Bytes for Neon {
+    type B = [uint8x16_t; 2];
+    type P = [int16x8_t; 4];
+    type T = [int32x4_t; 4];
+    const BLOCKS: usize = 1;
+    const X_BYTES: usize = 1;
+    /// A 16-bit sum takes one product a step, at worst digit * -128: -128 times the sum of the digits may reach -32768.
+    const DEPTH: usize = 256;
+    const WHOLE_BYTES: bool = false;
+
+    lift! { 4:
+        tadd(a: T, b: T) -> T = vaddq_s32;
+        drain(total: T, sum: P) -> T = vpadalq_s16;
+    }
+
+    lift! { 2:
+        badd(a: B, b: B) -> B = vaddq_u8;
+        band(a: B, b: B) -> B = vandq_u8;
+        bsub_saturating(a: B, b: B) -> B = vqsubq_u8;
+        bavg(a: B, b: B) -> B = vrhaddq_u8;
+        bxor(a: B, b: B) -> B = veorq_u8;
+    }
+
+    contract! {
         fn bload(from: *const u8) -> Self::B { [vld1q_u8(from), vld1q_u8(from.add(16))] }
         fn bload_block(from: *const u8) -> Self::B { Self::bload(from) }
         fn bstore(to: *mut u8, x: Self::B) {
@@ -166,26 +191,17 @@ impl Lanes for Neon {
         fn tsum(total: Self::T) -> i32 {
             vaddvq_s32(vaddq_s32(vaddq_s32(total[0], total[1]), vaddq_s32(total[2], total[3])))
         }
+    }
+}
 
+impl Bits for Neon {
+    type C = [uint8x16_t; 2];
+    /// Eight a byte and step.
+    const POPS: usize = 31;
+
+    contract! {
         fn czero() -> Self::C { [vdupq_n_u8(0); 2] }
         fn cpop(count: Self::C, x: Self::B) -> Self::C { Self::badd(count, each!(2, vcntq_u8, x)) }
         fn csum(count: Self::C) -> u32 { u32::from(vaddlvq_u8(count[0])) + u32::from(vaddlvq_u8(count[1])) }
-
-        fn diff(a: *const i8, b: *const i8) -> u32 {
-            let mut count = 0;
-            for group in 0..4 {
-                let same = vceqq_s8(vld1q_s8(a.add(16 * group)), vld1q_s8(b.add(16 * group)));
-                count += 16 - u32::from(vaddvq_u8(vandq_u8(same, vdupq_n_u8(1))));
-            }
-            count
-        }
     }
-
-    const BLOCKS: usize = 1;
-    const X_BYTES: usize = 1;
-    /// A 16-bit sum takes one product a step, at worst digit * -128: -128 times the sum of the digits may reach -32768.
-    const DEPTH: usize = 256;
-    const WHOLE_BYTES: bool = false;
-    /// Eight a byte and step.
-    const POPS: usize = 31;
 }

@@ -1,3 +1,4 @@
 //! WebAssembly with 128-bit SIMD.
 
+pub(crate) mod quads;
 pub(crate) mod simd128;

@@ -12,11 +12,14 @@
 use std::arch::wasm32::*;
 
 use crate::arch::{contract, each, lift, table, wrap};
-use crate::lanes::Lanes;
+use crate::lanes::{Bits, Bytes, Lanes};
 
 pub(crate) struct Simd128;
 
-table!("simd128", Simd128, "simd128", f32: 1 x 2, i8: 2 x 4);
+table!(
+    "simd128", floats: Simd128, bytes: Simd128, bits: Simd128, "simd128",
+    f32: 1 x 2, vector: 2, binary: 2, i8: 2 x 4, signs: 2 x 2
+);
 
 #[allow(
     unused_unsafe,
@@ -26,12 +29,11 @@ impl Lanes for Simd128 {
     type F = [v128; 4];
     type I = [v128; 4];
     type D = [v128; 4];
-    type B = [v128; 2];
     type M = [v128; 4];
     type N = [v128; 4];
-    type P = [v128; 2];
-    type T = [v128; 2];
-    type C = [v128; 2];
+
+    /// A sum takes 4 of 15 registers.
+    const MIX_ROWS: usize = 2;
 
     lift! { 4:
         add(a: F, b: F) -> F = f32x4_add;
@@ -49,14 +51,6 @@ impl Lanes for Simd128 {
         dmul(a: D, b: D) -> D = f64x2_mul;
         ddiv(a: D, b: D) -> D = f64x2_div;
         dlt(a: D, b: D) -> N = f64x2_lt;
-    }
-    lift! { 2:
-        badd(a: B, b: B) -> B = i8x16_add;
-        band(a: B, b: B) -> B = v128_and;
-        bsub_saturating(a: B, b: B) -> B = u8x16_sub_sat;
-        bavg(a: B, b: B) -> B = u8x16_avgr;
-        bxor(a: B, b: B) -> B = v128_xor;
-        tadd(a: T, b: T) -> T = i32x4_add;
     }
 
     contract! {
@@ -140,6 +134,41 @@ impl Lanes for Simd128 {
             each!(4, v128_xor, flips, [f32x4_splat(-1.0); 4])
         }
 
+        fn diff(a: *const i8, b: *const i8) -> u32 {
+            let mut count = 0;
+            for group in 0..4 {
+                let (a, b) = (v128_load(a.add(16 * group).cast()), v128_load(b.add(16 * group).cast()));
+                count += i8x16_bitmask(i8x16_ne(a, b)).count_ones();
+            }
+            count
+        }
+    }
+}
+
+#[allow(
+    unused_unsafe,
+    reason = "only loads and stores are unsafe here; the macros serve every instruction set"
+)]
+impl Bytes for Simd128 {
+    type B = [v128; 2];
+    type P = [v128; 2];
+    type T = [v128; 2];
+    const BLOCKS: usize = 1;
+    const X_BYTES: usize = 2;
+    /// The sums have 32 bits and take four products a step.
+    const DEPTH: usize = 1 << 21;
+    const WHOLE_BYTES: bool = false;
+
+    lift! { 2:
+        badd(a: B, b: B) -> B = i8x16_add;
+        band(a: B, b: B) -> B = v128_and;
+        bsub_saturating(a: B, b: B) -> B = u8x16_sub_sat;
+        bavg(a: B, b: B) -> B = u8x16_avgr;
+        bxor(a: B, b: B) -> B = v128_xor;
+        tadd(a: T, b: T) -> T = i32x4_add;
+    }
+
+    contract! {
         fn bload(from: *const u8) -> Self::B { [v128_load(from.cast()), v128_load(from.add(16).cast())] }
         fn bload_block(from: *const u8) -> Self::B { Self::bload(from) }
         fn bstore(to: *mut u8, x: Self::B) {
@@ -180,7 +209,19 @@ impl Lanes for Simd128 {
             let two = i32x4_add(four, i32x4_shuffle::<2, 3, 0, 1>(four, four));
             i32x4_extract_lane::<0>(two).wrapping_add(i32x4_extract_lane::<1>(two))
         }
+    }
+}
 
+#[allow(
+    unused_unsafe,
+    reason = "only loads and stores are unsafe here; the macros serve every instruction set"
+)]
+impl Bits for Simd128 {
+    type C = [v128; 2];
+    /// Eight a byte and step.
+    const POPS: usize = 31;
+
+    contract! {
         fn czero() -> Self::C { [u8x16_splat(0); 2] }
         fn cpop(count: Self::C, x: Self::B) -> Self::C { Self::badd(count, each!(2, u8x16_popcnt, x)) }
         fn csum(count: Self::C) -> u32 {
@@ -188,22 +229,5 @@ impl Lanes for Simd128 {
             let fours = each!(2, u32x4_extadd_pairwise_u16x8, pairs);
             Self::tsum(fours) as u32
         }
-
-        fn diff(a: *const i8, b: *const i8) -> u32 {
-            let mut count = 0;
-            for group in 0..4 {
-                let (a, b) = (v128_load(a.add(16 * group).cast()), v128_load(b.add(16 * group).cast()));
-                count += i8x16_bitmask(i8x16_ne(a, b)).count_ones();
-            }
-            count
-        }
     }
-
-    const BLOCKS: usize = 1;
-    const X_BYTES: usize = 2;
-    /// The sums have 32 bits and take four products a step.
-    const DEPTH: usize = 1 << 21;
-    const WHOLE_BYTES: bool = false;
-    /// Eight a byte and step.
-    const POPS: usize = 31;
 }

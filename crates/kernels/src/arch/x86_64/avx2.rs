@@ -12,13 +12,16 @@
 use std::arch::x86_64::*;
 
 use crate::arch::{contract, each, lift, table, wrap};
-use crate::lanes::Lanes;
+use crate::lanes::{Bits, Bytes, Lanes};
 
 pub(super) struct Avx2;
 
-table!("avx2", Avx2, "avx2,fma", f32: 2 x 2, i8: 2 x 4);
+table!(
+    "avx2", floats: Avx2, bytes: Avx2, bits: Avx2, "avx2,fma,popcnt",
+    f32: 2 x 2, vector: 2, binary: 2, i8: 2 x 4, signs: 2 x 4
+);
 
-/// Its argument, without the compiler knowing that it is (see `Lanes::btriple`).
+/// Its argument, without the compiler knowing that it is (see `Bytes::btriple`).
 ///
 /// # Safety
 /// The processor has the features named.
@@ -37,12 +40,8 @@ impl Lanes for Avx2 {
     type F = [__m256; 2];
     type I = [__m256i; 2];
     type D = [__m256d; 2];
-    type B = [__m256i; 1];
     type M = [__m256; 2];
     type N = [__m256d; 2];
-    type P = [__m256i; 1];
-    type T = [__m256i; 1];
-    type C = [__m256i; 1];
 
     lift! { 2:
         add(a: F, b: F) -> F = _mm256_add_ps;
@@ -63,14 +62,6 @@ impl Lanes for Avx2 {
         dmul(a: D, b: D) -> D = _mm256_mul_pd;
         ddiv(a: D, b: D) -> D = _mm256_div_pd;
         dlt(a: D, b: D) -> N = _mm256_cmp_pd::<_CMP_LT_OQ>;
-    }
-    lift! { 1:
-        badd(a: B, b: B) -> B = _mm256_add_epi8;
-        band(a: B, b: B) -> B = _mm256_and_si256;
-        bsub_saturating(a: B, b: B) -> B = _mm256_subs_epu8;
-        bavg(a: B, b: B) -> B = _mm256_avg_epu8;
-        bxor(a: B, b: B) -> B = _mm256_xor_si256;
-        tadd(a: T, b: T) -> T = _mm256_add_epi32;
     }
 
     contract! {
@@ -141,6 +132,36 @@ impl Lanes for Avx2 {
             [_mm256_permutevar8x32_ps(codes, a[0]), _mm256_permutevar8x32_ps(codes, a[1])]
         }
 
+        fn diff(a: *const i8, b: *const i8) -> u32 {
+            let (a0, a1) = (_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(a.add(32).cast()));
+            let (b0, b1) = (_mm256_loadu_si256(b.cast()), _mm256_loadu_si256(b.add(32).cast()));
+            let low = _mm256_movemask_epi8(_mm256_cmpeq_epi8(a0, b0));
+            let high = _mm256_movemask_epi8(_mm256_cmpeq_epi8(a1, b1));
+            64 - low.count_ones() - high.count_ones()
+        }
+    }
+}
+
+impl Bytes for Avx2 {
+    type B = [__m256i; 1];
+    type P = [__m256i; 1];
+    type T = [__m256i; 1];
+    const BLOCKS: usize = 1;
+    const X_BYTES: usize = 1;
+    /// A 16-bit sum takes two products a step, at worst digit * -128 each: -256 times the sum of the digits may reach -32768.
+    const DEPTH: usize = 128;
+    const WHOLE_BYTES: bool = false;
+
+    lift! { 1:
+        badd(a: B, b: B) -> B = _mm256_add_epi8;
+        band(a: B, b: B) -> B = _mm256_and_si256;
+        bsub_saturating(a: B, b: B) -> B = _mm256_subs_epu8;
+        bavg(a: B, b: B) -> B = _mm256_avg_epu8;
+        bxor(a: B, b: B) -> B = _mm256_xor_si256;
+        tadd(a: T, b: T) -> T = _mm256_add_epi32;
+    }
+
+    contract! {
         fn bload(from: *const u8) -> Self::B { [_mm256_loadu_si256(from.cast())] }
         fn bload_block(from: *const u8) -> Self::B { Self::bload(from) }
         fn bstore(to: *mut u8, x: Self::B) { _mm256_storeu_si256(to.cast(), x[0]); }
@@ -167,28 +188,20 @@ impl Lanes for Avx2 {
         fn tshl(total: Self::T, by: u32) -> Self::T { [_mm256_sll_epi32(total[0], _mm_cvtsi32_si128(by as i32))] }
         fn tsum(total: Self::T) -> i32 { super::sum8(total[0]) }
         fn tsum4(totals: [Self::T; 4]) -> [i32; 4] { super::sum8x4([totals[0][0], totals[1][0], totals[2][0], totals[3][0]]) }
+    }
+}
 
+impl Bits for Avx2 {
+    type C = [__m256i; 1];
+    /// Eight a byte and step.
+    const POPS: usize = 31;
+
+    contract! {
         fn czero() -> Self::C { [_mm256_setzero_si256()] }
         fn cpop(count: Self::C, x: Self::B) -> Self::C { [_mm256_add_epi8(count[0], super::popcount8(x[0]))] }
         fn csum(count: Self::C) -> u32 {
             let eights = _mm256_sad_epu8(count[0], _mm256_setzero_si256());
             super::sum8(eights) as u32
         }
-
-        fn diff(a: *const i8, b: *const i8) -> u32 {
-            let (a0, a1) = (_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(a.add(32).cast()));
-            let (b0, b1) = (_mm256_loadu_si256(b.cast()), _mm256_loadu_si256(b.add(32).cast()));
-            let low = _mm256_movemask_epi8(_mm256_cmpeq_epi8(a0, b0));
-            let high = _mm256_movemask_epi8(_mm256_cmpeq_epi8(a1, b1));
-            64 - low.count_ones() - high.count_ones()
-        }
     }
-
-    const BLOCKS: usize = 1;
-    const X_BYTES: usize = 1;
-    /// A 16-bit sum takes two products a step, at worst digit * -128 each: -256 times the sum of the digits may reach -32768.
-    const DEPTH: usize = 128;
-    const WHOLE_BYTES: bool = false;
-    /// Eight a byte and step.
-    const POPS: usize = 31;
 }

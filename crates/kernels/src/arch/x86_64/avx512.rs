@@ -12,11 +12,14 @@
 use std::arch::x86_64::*;
 
 use crate::arch::{contract, each, lift, table, wrap};
-use crate::lanes::Lanes;
+use crate::lanes::{Bits, Bytes, Lanes};
 
 pub(super) struct Avx512;
 
-table!("avx512", Avx512, "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni,avx512vpopcntdq", f32: 4 x 4, i8: 4 x 4);
+table!(
+    "avx512", floats: Avx512, bytes: Avx512, bits: Avx512, "avx2,fma,popcnt,avx512f,avx512bw,avx512vl,avx512vnni,avx512vpopcntdq",
+    f32: 4 x 4, vector: 4, binary: 4, i8: 4 x 4, signs: 4 x 4
+);
 
 /// Sixteen integers as eight: the upper half added to the lower.
 ///
@@ -28,7 +31,7 @@ unsafe fn halve(a: __m512i) -> __m256i {
     unsafe { _mm256_add_epi32(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64::<1>(a)) }
 }
 
-/// Its argument, without the compiler knowing that it is (see `Lanes::btriple`).
+/// Its argument, without the compiler knowing that it is (see `Bytes::btriple`).
 ///
 /// # Safety
 /// The processor has the features named.
@@ -47,12 +50,8 @@ impl Lanes for Avx512 {
     type F = [__m512; 1];
     type I = [__m512i; 1];
     type D = [__m512d; 1];
-    type B = [__m512i; 1];
     type M = [__mmask16; 1];
     type N = [__mmask8; 1];
-    type P = [__m512i; 1];
-    type T = [__m512i; 1];
-    type C = [__m512i; 1];
 
     lift! { 1:
         add(a: F, b: F) -> F = _mm512_add_ps;
@@ -74,12 +73,6 @@ impl Lanes for Avx512 {
         dmul(a: D, b: D) -> D = _mm512_mul_pd;
         ddiv(a: D, b: D) -> D = _mm512_div_pd;
         dlt(a: D, b: D) -> N = _mm512_cmp_pd_mask::<_CMP_LT_OQ>;
-        badd(a: B, b: B) -> B = _mm512_add_epi8;
-        band(a: B, b: B) -> B = _mm512_and_si512;
-        bxor(a: B, b: B) -> B = _mm512_xor_si512;
-        bsub_saturating(a: B, b: B) -> B = _mm512_subs_epu8;
-        bavg(a: B, b: B) -> B = _mm512_avg_epu8;
-        tadd(a: T, b: T) -> T = _mm512_add_epi32;
     }
 
     contract! {
@@ -139,6 +132,32 @@ impl Lanes for Avx512 {
             [_mm512_permutexvar_ps(a[0], codes)]
         }
 
+        fn diff(a: *const i8, b: *const i8) -> u32 {
+            _mm512_cmpneq_epi8_mask(_mm512_loadu_si512(a.cast()), _mm512_loadu_si512(b.cast())).count_ones()
+        }
+    }
+}
+
+impl Bytes for Avx512 {
+    type B = [__m512i; 1];
+    type P = [__m512i; 1];
+    type T = [__m512i; 1];
+    const BLOCKS: usize = 2;
+    const X_BYTES: usize = 1;
+    /// vpdpbusd adds four products into 32 bits.
+    const DEPTH: usize = 1 << 21;
+    const WHOLE_BYTES: bool = true;
+
+    lift! { 1:
+        badd(a: B, b: B) -> B = _mm512_add_epi8;
+        band(a: B, b: B) -> B = _mm512_and_si512;
+        bxor(a: B, b: B) -> B = _mm512_xor_si512;
+        bsub_saturating(a: B, b: B) -> B = _mm512_subs_epu8;
+        bavg(a: B, b: B) -> B = _mm512_avg_epu8;
+        tadd(a: T, b: T) -> T = _mm512_add_epi32;
+    }
+
+    contract! {
         fn bload(from: *const u8) -> Self::B { [_mm512_loadu_si512(from.cast())] }
         fn bload_block(from: *const u8) -> Self::B {
             [_mm512_zextsi256_si512(_mm256_loadu_si256(from.cast()))]
@@ -165,22 +184,18 @@ impl Lanes for Avx512 {
             let [a, b, c, d] = totals;
             super::sum8x4([halve(a[0]), halve(b[0]), halve(c[0]), halve(d[0])])
         }
+    }
+}
 
+impl Bits for Avx512 {
+    type C = [__m512i; 1];
+    const POPS: usize = usize::MAX;
+
+    contract! {
         fn czero() -> Self::C { [_mm512_setzero_si512()] }
         fn cpop(count: Self::C, x: Self::B) -> Self::C {
             [_mm512_add_epi64(count[0], _mm512_popcnt_epi64(x[0]))]
         }
         fn csum(count: Self::C) -> u32 { _mm512_reduce_add_epi64(count[0]) as u32 }
-
-        fn diff(a: *const i8, b: *const i8) -> u32 {
-            _mm512_cmpneq_epi8_mask(_mm512_loadu_si512(a.cast()), _mm512_loadu_si512(b.cast())).count_ones()
-        }
     }
-
-    const BLOCKS: usize = 2;
-    const X_BYTES: usize = 1;
-    /// vpdpbusd adds four products into 32 bits.
-    const DEPTH: usize = 1 << 21;
-    const WHOLE_BYTES: bool = true;
-    const POPS: usize = usize::MAX;
 }

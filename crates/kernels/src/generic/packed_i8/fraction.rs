@@ -12,7 +12,7 @@
 
 use super::prepare::sum;
 use super::{Weights, ahead, starts, sums};
-use crate::lanes::Lanes;
+use crate::lanes::Bytes;
 use crate::pack::BLOCK;
 
 /// Digits of a byte, and states: the digits and what is left.
@@ -22,7 +22,7 @@ const STATES: usize = 6;
 const RUN: usize = 512;
 
 #[inline(always)]
-pub(super) unsafe fn product<L: Lanes, const R: usize>(
+pub(super) unsafe fn product<L: Bytes, const R: usize>(
     w: Weights,
     x: &[i8],
     m: usize,
@@ -56,7 +56,7 @@ pub(super) unsafe fn product<L: Lanes, const R: usize>(
 
 /// `h` and `l` of each state, in the order of the vectors.
 #[inline(always)]
-unsafe fn prepare<L: Lanes>(x: &[i8], to: &mut [u8]) {
+unsafe fn prepare<L: Bytes>(x: &[i8], to: &mut [u8]) {
     let unit = BLOCK * L::X_BYTES;
     for (block, x) in x.chunks(DIGITS * BLOCK).enumerate() {
         let (vector, inside) = (block / L::BLOCKS, block % L::BLOCKS);
@@ -83,7 +83,7 @@ unsafe fn prepare<L: Lanes>(x: &[i8], to: &mut [u8]) {
 
 /// Sums of digit times activation for rows row..row+R of w.
 #[inline(always)]
-unsafe fn rows<L: Lanes, const R: usize>(w: Weights, row: usize, x: *const u8) -> [i32; R] {
+unsafe fn rows<L: Bytes, const R: usize>(w: Weights, row: usize, x: *const u8) -> [i32; R] {
     let whole = w.blocks() / L::BLOCKS;
     let mut out = [0i32; R];
     // SAFETY: vectors below `whole` are whole in each of the R rows, and a last one has at least one block; x has 12 vectors for each of them. The
@@ -111,7 +111,7 @@ unsafe fn rows<L: Lanes, const R: usize>(w: Weights, row: usize, x: *const u8) -
 
 /// Totals over vectors from..to, which are whole or (one alone) have a single block.
 #[inline(always)]
-unsafe fn run<L: Lanes, const R: usize, const WHOLE: bool>(
+unsafe fn run<L: Bytes, const R: usize, const WHOLE: bool>(
     ws: [*const u8; R],
     x: *const u8,
     stride: usize,

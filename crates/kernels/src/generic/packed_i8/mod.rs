@@ -17,7 +17,7 @@ mod prepare;
 mod vector;
 
 use super::digits::{Binary, Digits, Ternary2, Ternary5};
-use crate::lanes::Lanes;
+use crate::lanes::Bytes;
 use crate::pack::{BLOCK, Format};
 use crate::table::PackedRows;
 
@@ -25,7 +25,13 @@ use crate::table::PackedRows;
 const PANEL_FROM: usize = 8;
 
 #[inline(always)]
-pub(crate) unsafe fn packed_rows_i8<L: Lanes, const R: usize, const M: usize>(
+pub(crate) unsafe fn packed_rows_i8<
+    L: Bytes,
+    const V: usize,
+    const VB: usize,
+    const R: usize,
+    const M: usize,
+>(
     w: PackedRows<'_>,
     x: &[i8],
     m: usize,
@@ -42,12 +48,16 @@ pub(crate) unsafe fn packed_rows_i8<L: Lanes, const R: usize, const M: usize>(
     // SAFETY: lengths as checked by the caller, who has the instruction set.
     unsafe {
         match format {
-            Format::Binary => product::<L, Binary, R, M>(w, x, m, y),
-            Format::Ternary2 => product::<L, Ternary2, R, M>(w, x, m, y),
-            Format::Ternary5 if L::WHOLE_BYTES && m < PANEL_FROM => {
-                fraction::product::<L, R>(w, x, m, y);
+            Format::Binary => product::<L, Binary, VB, R, M>(w, x, m, y),
+            Format::Ternary2 => product::<L, Ternary2, V, R, M>(w, x, m, y),
+            // Each row takes four sums: four rows where a vector is one of 32 registers, two where it is one of 16 or two of 32.
+            Format::Ternary5 if L::WHOLE_BYTES && m < PANEL_FROM && L::BLOCKS > 1 => {
+                fraction::product::<L, 4>(w, x, m, y);
             }
-            Format::Ternary5 => product::<L, Ternary5, R, M>(w, x, m, y),
+            Format::Ternary5 if L::WHOLE_BYTES && m < PANEL_FROM => {
+                fraction::product::<L, 2>(w, x, m, y);
+            }
+            Format::Ternary5 => product::<L, Ternary5, V, R, M>(w, x, m, y),
         }
     }
 }
@@ -82,7 +92,7 @@ impl Weights {
 }
 
 #[inline(always)]
-unsafe fn product<L: Lanes, D: Digits, const R: usize, const M: usize>(
+unsafe fn product<L: Bytes, D: Digits, const V: usize, const R: usize, const M: usize>(
     w: Weights,
     x: &[i8],
     m: usize,
@@ -93,7 +103,7 @@ unsafe fn product<L: Lanes, D: Digits, const R: usize, const M: usize>(
     unsafe {
         let x = prepare::rows::<L>(x, m, w.cols, units);
         if m < PANEL_FROM {
-            vector::product::<L, D, R>(w, &x, m, y);
+            vector::product::<L, D, V>(w, &x, m, y);
         } else {
             panel::product::<L, D, R, M>(w, &x, m, y);
         }
@@ -125,7 +135,7 @@ fn starts<const N: usize>(first: *const u8, stride: usize) -> [*const u8; N] {
 
 /// The sums of R totals.
 #[inline(always)]
-unsafe fn sums<L: Lanes, const R: usize>(totals: [L::T; R]) -> [i32; R] {
+unsafe fn sums<L: Bytes, const R: usize>(totals: [L::T; R]) -> [i32; R] {
     let mut out = [0; R];
     // SAFETY: registers only; the caller has the instruction set.
     unsafe {

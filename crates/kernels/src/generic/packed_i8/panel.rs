@@ -13,10 +13,10 @@
 use super::super::digits::Digits;
 use super::prepare::{Prepared, Units};
 use super::{Weights, codes, starts, sums};
-use crate::lanes::Lanes;
+use crate::lanes::Bytes;
 use crate::pack::BLOCK;
 
-/// Rows of w in a panel.
+/// Most rows of w in a panel.
 const PANEL: usize = 8;
 /// Bytes of prepared activations in a block.
 const X_BLOCK: usize = 384 * 1024;
@@ -24,7 +24,7 @@ const X_BLOCK: usize = 384 * 1024;
 const LARGEST: usize = 3;
 
 #[inline(always)]
-pub(super) unsafe fn product<L: Lanes, D: Digits, const R: usize, const M: usize>(
+pub(super) unsafe fn product<L: Bytes, D: Digits, const R: usize, const M: usize>(
     w: Weights,
     x: &Prepared,
     m: usize,
@@ -34,11 +34,12 @@ pub(super) unsafe fn product<L: Lanes, D: Digits, const R: usize, const M: usize
     let steps = units.vectors::<L>() * units.digits;
     let width = steps * BLOCK * L::BLOCKS;
     let block = (X_BLOCK / x.stride.max(1)).max(1).next_multiple_of(M);
-    let mut panel = vec![0u8; PANEL * width];
+    let rows = PANEL / R * R;
+    let mut panel = vec![0u8; rows * width];
     for first in (0..m).step_by(block) {
         let last = if m - first > block { first + block } else { m };
-        for row in (0..w.rows).step_by(PANEL) {
-            let count = if w.rows - row > PANEL { PANEL } else { w.rows - row };
+        for row in (0..w.rows).step_by(rows) {
+            let count = if w.rows - row > rows { rows } else { w.rows - row };
             // SAFETY: rows row..row+count and first..last exist, the panel has room for `count` rows of `width` bytes; the caller has the
             // instruction set.
             unsafe {
@@ -66,7 +67,7 @@ struct Panel {
 
 /// Writes the digits of a packed row, in the order of prepared activations.
 #[inline(always)]
-unsafe fn decode<L: Lanes, D: Digits>(w: *const u8, units: Units, to: *mut u8) {
+unsafe fn decode<L: Bytes, D: Digits>(w: *const u8, units: Units, to: *mut u8) {
     let step = BLOCK * L::BLOCKS;
     // SAFETY: the row has `blocks` blocks, `to` has room for all its digits, a last vector included that is not full; the caller has the
     // instruction set.
@@ -84,7 +85,7 @@ unsafe fn decode<L: Lanes, D: Digits>(w: *const u8, units: Units, to: *mut u8) {
 
 /// Products of a panel with some rows of x; `y` starts at the panel's first row, its rows are `stride` long.
 #[inline(always)]
-unsafe fn columns<L: Lanes, D: Digits, const R: usize, const M: usize>(
+unsafe fn columns<L: Bytes, D: Digits, const R: usize, const M: usize>(
     panel: Panel,
     x: &Prepared,
     range: std::ops::Range<usize>,
@@ -114,7 +115,7 @@ unsafe fn columns<L: Lanes, D: Digits, const R: usize, const M: usize>(
 }
 
 #[inline(always)]
-unsafe fn tile<L: Lanes, D: Digits, const R: usize, const M: usize>(
+unsafe fn tile<L: Bytes, D: Digits, const R: usize, const M: usize>(
     panel: Panel,
     row: usize,
     x: &Prepared,

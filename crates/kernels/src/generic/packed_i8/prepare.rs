@@ -3,7 +3,7 @@
 //! A vector of packed bytes holds `BLOCKS` blocks; its digit `n` stands for 32 elements of each of them. So the prepared row is, for each vector, for each
 //! digit, for each block of the vector, those 32 elements. With one block a vector that is the order of the row itself.
 
-use crate::lanes::Lanes;
+use crate::lanes::Bytes;
 use crate::pack::BLOCK;
 
 /// How a packed row is cut.
@@ -17,12 +17,12 @@ pub(super) struct Units {
 
 impl Units {
     /// Vectors that a row fills, the last one perhaps not to its end.
-    pub(super) fn vectors<L: Lanes>(self) -> usize {
+    pub(super) fn vectors<L: Bytes>(self) -> usize {
         self.blocks.div_ceil(L::BLOCKS)
     }
 
     /// Bytes of a prepared row.
-    pub(super) fn stride<L: Lanes>(self) -> usize {
+    pub(super) fn stride<L: Bytes>(self) -> usize {
         self.vectors::<L>() * L::BLOCKS * self.digits * BLOCK * L::X_BYTES
     }
 }
@@ -48,7 +48,7 @@ impl Prepared {
 
 /// Prepares m rows of `cols` activations.
 #[inline(always)]
-pub(super) unsafe fn rows<L: Lanes>(x: &[i8], m: usize, cols: usize, units: Units) -> Prepared {
+pub(super) unsafe fn rows<L: Bytes>(x: &[i8], m: usize, cols: usize, units: Units) -> Prepared {
     let stride = units.stride::<L>();
     let mut bytes = vec![0; m * stride];
     for i in 0..m {
@@ -67,7 +67,7 @@ pub(super) fn sum(x: &[i8]) -> i32 {
 
 /// Prepares one row into zeros.
 #[inline(always)]
-unsafe fn row<L: Lanes>(x: &[i8], units: Units, to: &mut [u8]) {
+unsafe fn row<L: Bytes>(x: &[i8], units: Units, to: &mut [u8]) {
     for (group, x) in x.chunks(BLOCK).enumerate() {
         let (block, digit) = (group / units.digits, group % units.digits);
         let (vector, inside) = (block / L::BLOCKS, block % L::BLOCKS);

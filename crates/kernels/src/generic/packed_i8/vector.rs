@@ -14,7 +14,7 @@
 use super::super::digits::{Digits, PARTS};
 use super::prepare::Prepared;
 use super::{Weights, ahead, codes, starts, sums};
-use crate::lanes::Lanes;
+use crate::lanes::Bytes;
 use crate::pack::BLOCK;
 
 /// Rows of x that are multiplied at once, when there are several.
@@ -23,7 +23,7 @@ const M: usize = 4;
 const RUN: usize = 1 << 15;
 
 #[inline(always)]
-pub(super) unsafe fn product<L: Lanes, D: Digits, const R: usize>(
+pub(super) unsafe fn product<L: Bytes, D: Digits, const R: usize>(
     w: Weights,
     x: &Prepared,
     m: usize,
@@ -61,7 +61,7 @@ pub(super) unsafe fn product<L: Lanes, D: Digits, const R: usize>(
 
 /// Sums of digit times activation for rows row..row+R of w and rows i..i+M of x.
 #[inline(always)]
-unsafe fn tile<L: Lanes, D: Digits, const R: usize, const M: usize>(
+unsafe fn tile<L: Bytes, D: Digits, const R: usize, const M: usize>(
     w: Weights,
     row: usize,
     x: &Prepared,
@@ -88,7 +88,7 @@ unsafe fn tile<L: Lanes, D: Digits, const R: usize, const M: usize>(
 }
 
 #[inline(always)]
-unsafe fn add<L: Lanes, const R: usize, const M: usize>(
+unsafe fn add<L: Bytes, const R: usize, const M: usize>(
     out: &mut [[i32; R]; M],
     totals: [[L::T; R]; M],
 ) {
@@ -103,7 +103,7 @@ unsafe fn add<L: Lanes, const R: usize, const M: usize>(
 
 /// Totals over vectors from..to, which are whole or (one alone) have a single block.
 #[inline(always)]
-unsafe fn run<L: Lanes, D: Digits, const R: usize, const M: usize, const WHOLE: bool>(
+unsafe fn run<L: Bytes, D: Digits, const R: usize, const M: usize, const WHOLE: bool>(
     ws: [*const u8; R],
     xs: [*const u8; M],
     stride: usize,

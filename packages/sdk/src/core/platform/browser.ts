@@ -1,5 +1,7 @@
 /** The platform in a browser tab or worker: no addon, no files. */
 import { TritlensError } from "../errors.ts";
+import { spawnWebWorker } from "../pool/spawn-web.ts";
+import { spawnWebThread } from "../threads/spawn-web.ts";
 import type { Platform } from "./types.ts";
 
 function refuse(what: string): never {
@@ -13,6 +15,12 @@ export const platform: Platform = {
   notice: (line) => console.info(line),
   loadNative: () => refuse("the native core"),
   wasmBytes: async () => undefined,
+  // Workers inside of workers are missing in some browsers.
+  hasWorkers: () => typeof Worker === "function",
+  spawnFollower: spawnWebWorker,
+  // A page's own thread may not wait, and without isolation there is no memory to share.
+  canShareMemory: () => globalThis.crossOriginIsolated === true && "WorkerGlobalScope" in globalThis && typeof Worker === "function",
+  spawnThread: spawnWebThread,
   readFile: async () => refuse("reading a file"),
   writeFileAtomic: async () => refuse("writing a file"),
   lockFolder: async () => refuse("locking a folder"),

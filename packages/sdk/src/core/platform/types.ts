@@ -1,5 +1,6 @@
 /** What the SDK needs from the platform it runs on. Node and the browser each implement it; package.json's `imports` picks one at build time. */
 import type { Core } from "../core.ts";
+import type { Line } from "../pool/messages.ts";
 
 /** Holds a folder until released; see `lockFolder`. */
 export interface FolderLock {
@@ -16,8 +17,16 @@ export interface Platform {
   notice(line: string): void;
   /** The native core. Throws when the addon is missing or does not fit this machine. */
   loadNative(): Core;
-  /** Bytes of the packaged WASM module, or undefined when the module's own URL is to be fetched. */
-  wasmBytes(): Promise<Uint8Array | undefined>;
+  /** Bytes of a packaged WASM module, or undefined when the module's own URL is to be fetched. */
+  wasmBytes(build: "wasm" | "threads"): Promise<Uint8Array | undefined>;
+  /** Whether workers can be started here. */
+  hasWorkers(): boolean;
+  /** Starts a worker that computes lanes for a leader (core/pool). */
+  spawnFollower(): Line;
+  /** Whether memory can be shared with workers, and this thread may wait for them. */
+  canShareMemory(): boolean;
+  /** Starts a worker that becomes a thread of the build with shared memory (core/threads). */
+  spawnThread(): Line;
   readFile(path: string): Promise<Uint8Array>;
   writeFileAtomic(path: string, bytes: Uint8Array): Promise<void>;
   lockFolder(folder: string): Promise<FolderLock>;
