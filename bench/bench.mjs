@@ -1,121 +1,159 @@
 /**
- * `npm run bench`: a full-batch training step at p = 113 in Li's architecture, native with one and two threads and in WebAssembly, and what a hook costs.
- * With `--peers`, PyTorch takes turns with us in the same run (interpreter: `--python`, TRITLENS_PYTHON, or a throw-away environment made with `--install`).
+ * `npm run bench`: every kernel and step beside the limits of this machine, measured in the same run. Prints tables and writes JSON.
  *
- * Sides take turns (A B C A B C ...), start from the same weights and have to show the same first losses. Read ratios, not digits: machines are shared.
- * Writes everything to `--out` (bench/results.json). `--rounds`, `--steps`, `--p` change the amount of work.
+ *   --only SECTION[,SECTION]   limits, kernels, training, lm, crossing, hooks, wasm (default: all)
+ *   --quick                    one shape, few rounds: minutes become seconds, the spread grows
+ *   --peers                    PyTorch, ggml, onnxruntime and tfjs beside us; each is put into the cache folder, and what cannot be had is said
+ *   --python PATH              an interpreter with torch (else TRITLENS_PYTHON, else one is made)
+ *   --shapes 2560x2560,...     rows x columns of the products
+ *   --threads 1,2              of the products and the limits
+ *   --rounds N --steps N --p P --out FILE
+ *
+ * Answers are checked before anything is timed. Sides take turns (A B C A B C ...). Read ratios and shares, not digits: machines are shared.
  */
-import { execFileSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
-import { cpus, loadavg } from "node:os";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { cacheDir } from "../scripts/lib/cache.mjs";
 import { root } from "../scripts/lib/run.mjs";
-import { checkAnswers, startSide, summary, takeTurns } from "./contest.mjs";
+import { contention } from "./contention.mjs";
+import { measureHooks } from "./hooks.mjs";
+import { measureKernels, SHAPES, STEPS } from "./kernels.mjs";
+import { Limits, measureLimits } from "./limits.mjs";
+import { load, machine } from "./machine.mjs";
+import { optional, pythonWithTorch, startGgml, startOnnxruntime, startTfjs } from "./peers/install.mjs";
+import { printHead, printRows, rounded } from "./rows.mjs";
+import { nativeKernels } from "./sides.mjs";
+import { measureTraining } from "./training.mjs";
+import { measureWasm } from "./wasm.mjs";
 
 const { values: options } = parseArgs({
   options: {
+    only: { type: "string" },
+    quick: { type: "boolean", default: false },
     peers: { type: "boolean", default: false },
-    install: { type: "boolean", default: false },
     python: { type: "string" },
-    rounds: { type: "string", default: "9" },
-    steps: { type: "string", default: "4" },
+    shapes: { type: "string" },
+    threads: { type: "string", default: availableParallelism() > 1 ? "1,2" : "1" },
+    rounds: { type: "string" },
+    steps: { type: "string" },
     p: { type: "string", default: "113" },
     out: { type: "string", default: join(root, "bench", "results.json") },
   },
 });
-const [rounds, count, p] = [options.rounds, options.steps, options.p].map(Number);
-const CHECKED_STEPS = 3;
-/** Dense products and sums differ in their last bits between engines; the first losses do not by more than this. */
-const TOLERANCE = 1e-5;
+const { quick } = options;
+const notices = new Set();
+const given = options.shapes?.split(",").map((shape) => shape.split("x").map(Number));
+const context = {
+  p: Number(options.p),
+  rounds: Number(options.rounds ?? (quick ? 3 : 9)),
+  steps: Number(options.steps ?? (quick ? 2 : 4)),
+  ms: quick ? 10 : 20,
+  threads: options.threads.split(",").map(Number),
+  shapes: given ?? (quick ? SHAPES.slice(0, 1) : SHAPES),
+  modes: ["fp32", "li_ternary"],
+  floatColumns: quick ? [512] : [1, 512],
+  peers: [],
+  python: undefined,
+  quick,
+  notice: (text) => void notices.add(text),
+};
 
-/** An interpreter with torch, or null. */
-function findPython() {
-  const given = options.python ?? process.env.TRITLENS_PYTHON;
-  if (given) return given;
-  const made = join(cacheDir("bench"), "venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
-  if (existsSync(made)) return made;
-  if (!options.install) throw new Error("--peers needs a Python with torch: --python PATH, or --install to make a throw-away environment");
-  execFileSync("python3", ["-m", "venv", join(cacheDir("bench"), "venv")], { stdio: "inherit" });
-  execFileSync(made, ["-m", "pip", "install", "--quiet", "torch", "numpy"], { stdio: "inherit" });
-  return made;
+/** Filled by the first section that needs them. */
+let native;
+async function nativeSide() {
+  if (native) return native;
+  const side = await nativeKernels();
+  const { tables } = await side.ask({ ask: "info" });
+  const rows = await measureLimits(side, context);
+  printRows(rows);
+  native = { side, tables, limitRows: rows, limits: new Limits(rows) };
+  return native;
 }
 
-const node = (name, options) => startSide(name, process.execPath, [join(root, "bench", "contestant.mjs"), JSON.stringify({ p, ...options })]);
-const torch = (name, mode, variant, threads) =>
-  startSide(name, findPython(), [join(root, "bench", "peers", "train_li.py"), mode, variant, String(threads), String(p)]);
+const python = async () => (options.peers ? optional("PyTorch", () => pythonWithTorch(options.python ?? process.env.TRITLENS_PYTHON)) : undefined);
+const started = async (...starts) => (options.peers ? (await Promise.all(starts.map((start) => start()))).filter(Boolean) : []);
 
-/** Every side of one mode, warmed up and with its answers checked. */
-async function sidesOf(mode) {
-  const ours = [
-    node("native 1T", { backend: "native", threads: 1, mode }),
-    node("native 2T", { backend: "native", threads: 2, mode }),
-    node("wasm 1T", { backend: "wasm", threads: 1, mode }),
-  ];
-  const theirs = options.peers
-    ? [
-        ["last", 1],
-        ["last", 2],
-        ["plain", 1],
-        ["plain", 2],
-      ].map(([variant, threads]) => torch(`PyTorch ${variant} ${threads}T`, mode, variant, threads))
-    : [];
-  const weights = await ours[0].ask({ ask: "weights" });
-  for (const side of theirs) side.facts = await side.ask(weights);
-  for (const side of ours) side.facts = await side.ask({ ask: "info" });
-  const first = [];
-  for (const side of [...ours, ...theirs])
-    first.push({ name: side.name, ...(await side.ask({ ask: "steps", count: CHECKED_STEPS, steps: CHECKED_STEPS })) });
-  for (const other of first.slice(1)) checkAnswers(first[0], other, TOLERANCE);
-  return [...ours, ...theirs];
-}
+/** A section that lies in a file of its own and may not be there. */
+const fromFile = async (file) => (existsSync(join(root, "bench", file)) ? import(`./${file}`) : undefined);
 
-/** Milliseconds a step of every side, and the ratios that the project promises. */
-async function training(mode) {
-  const sides = await sidesOf(mode);
-  const times = await takeTurns(sides, rounds, count);
-  for (const side of sides) side.end();
-  const ms = Object.fromEntries([...times].map(([name, list]) => [name, summary(list)]));
-  const ratio = (a, b) => (ms[a] && ms[b] ? ms[a].median / ms[b].median : undefined);
-  const ratios = {
-    "PyTorch last / native, 1T": ratio("PyTorch last 1T", "native 1T"),
-    "PyTorch last / native, 2T": ratio("PyTorch last 2T", "native 2T"),
-    "PyTorch plain / native, 1T": ratio("PyTorch plain 1T", "native 1T"),
-    "PyTorch plain / native, 2T": ratio("PyTorch plain 2T", "native 2T"),
-    "wasm / native, 1T": ratio("wasm 1T", "native 1T"),
-  };
-  return { mode, ms, ratios, facts: Object.fromEntries(sides.map((side) => [side.name, side.facts])), rounds: Object.fromEntries(times) };
-}
-
-/** Microseconds a hook adds, native and in WebAssembly. */
-async function hooking(backend) {
-  const side = node(`hooks ${backend}`, { backend, threads: 1, mode: "li_ternary" });
-  const found = await side.ask({ ask: "hooks", rounds: 20 });
-  side.end();
-  return found;
-}
-
-const rounded = (table) =>
-  Object.fromEntries(
-    Object.entries(table)
-      .filter(([, value]) => value !== undefined)
-      .map(([name, value]) => [name, Number(value.toFixed(3))]),
+/** The language model's rows, which have `ms` and a `ratio` to the peer or to a row of ours, as the others are. */
+const asRows = (rows) =>
+  rows.map(({ name, ms, ratio }) =>
+    ms === undefined ? { name, unit: "x", median: rounded(ratio) } : { name, unit: "ms", median: rounded(ms), oursIs: rounded(ratio) },
   );
 
-const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, load: loadavg().map((x) => Number(x.toFixed(1))) };
-console.log(machine);
-const results = { machine, p, training: [], hooks: {} };
-for (const mode of ["fp32", "li_ternary"]) {
-  const found = await training(mode);
-  results.training.push(found);
-  console.log(`\nTraining step, ${mode}, p = ${p}, ms (first ${CHECKED_STEPS} losses equal within ${TOLERANCE})`);
-  console.table(Object.fromEntries(Object.entries(found.ms).map(([name, time]) => [name, rounded(time)])));
-  console.table(rounded(found.ratios));
+async function languageModel() {
+  const loaded = await fromFile("lm.mjs");
+  const rows = asRows((await loaded?.languageModelStep({ rounds: context.rounds, steps: context.steps, python: await python() })) ?? []);
+  printRows(rows);
+  return loaded && rows;
 }
-for (const backend of ["native", "wasm"]) results.hooks[backend] = await hooking(backend);
-console.log("\nHooks over one row of three tokens, microseconds");
-console.table(Object.fromEntries(Object.entries(results.hooks).map(([backend, found]) => [backend, rounded(found)])));
-results.machine.loadAfter = loadavg().map((x) => Number(x.toFixed(1)));
-writeFileSync(options.out, `${JSON.stringify(results, null, 1)}\n`);
+
+/** A call that only crosses the boundary, against what is promised for it. */
+async function crossing() {
+  const loaded = await fromFile("crossing.mjs");
+  const measured = (await loaded?.crossing()) ?? [];
+  const row = (name, { backend, limit }, ns) => {
+    const median = rounded(ns / 1000);
+    return { name, shape: `promised: under ${limit / 1000} us`, isa: backend, threads: 1, unit: "us", median };
+  };
+  const rows = measured.flatMap((one) => [row("a call of the binding", one, one.bare), row("a call through the SDK", one, one.sdk)]);
+  printRows(rows);
+  return loaded && rows;
+}
+
+const sections = {
+  limits: async () => (await nativeSide()).limitRows,
+  kernels: async () => {
+    const { side, tables, limits } = await nativeSide();
+    const peers = await started(startGgml, () => startOnnxruntime("node"));
+    const rows = await measureKernels({ ...context, side, tables, limits, peers, stepShapes: STEPS }, printRows);
+    for (const peer of peers) peer.side.end();
+    return rows;
+  },
+  training: async () => measureTraining({ ...context, limits: (await nativeSide()).limits, python: await python() }, printRows),
+  lm: languageModel,
+  crossing,
+  hooks: () => measureHooks(context, printRows),
+  wasm: async () => {
+    const peers = await started(
+      () => startOnnxruntime("web"),
+      () => startTfjs(context.p),
+    );
+    const rows = await measureWasm({ ...context, peers, shapes: context.shapes.slice(0, 2), stepShapes: STEPS }, printRows);
+    for (const peer of peers) peer.side.end();
+    return rows;
+  },
+};
+
+const wanted = options.only?.split(",") ?? Object.keys(sections);
+const unknown = wanted.filter((name) => !sections[name]);
+if (unknown.length > 0) throw new Error(`no section ${unknown.join(", ")}; there are ${Object.keys(sections).join(", ")}`);
+
+const results = { machine: machine(), quick, sections: {}, elsewhere: {} };
+/** After every section, so that one which fails loses nothing but itself. */
+function save() {
+  results.machine.loadAfter = load();
+  results.notices = [...notices];
+  writeFileSync(options.out, `${JSON.stringify(results, null, 1)}\n`);
+}
+
+console.log(results.machine);
+for (const name of wanted) {
+  console.log(`\n\x1b[1m━━ ${name}\x1b[0m`);
+  printHead();
+  const elsewhere = contention();
+  const found = await sections[name]();
+  if (found) results.sections[name] = found;
+  else console.log("not in this build");
+  results.elsewhere[name] = elsewhere();
+  save();
+  const busy = results.elsewhere[name];
+  if (!busy) continue;
+  const percent = (100 * (busy.others + busy.stolen)).toFixed(0);
+  console.log(`(${percent} % of the machine's time went to other processes and other machines meanwhile)`);
+}
+native?.side.end();
+for (const notice of notices) console.log(`!!! ${notice}`);
 console.log(`everything in ${options.out}`);

@@ -1,6 +1,6 @@
-//! The benchmark as an example, so that `run-wasm.mjs bench` can run it in WebAssembly.
+//! The benchmark as an example: `bench/` and `run-wasm.mjs bench` run it, natively and in WebAssembly.
 
-#[path = "../benches/kernels.rs"]
+#[path = "../benches/kernels/main.rs"]
 mod kernels;
 
 fn main() {
