@@ -2,7 +2,7 @@
 
 use tritlens_core::error::codes;
 use tritlens_core::formats::packed_bytes;
-use tritlens_core::packed::{Activations, LAYOUTS, PackedLinear, PackedShape};
+use tritlens_core::packed::{Activations, LAYOUTS, PackedLinear, PackedShape, aligned};
 use tritlens_core::par;
 use tritlens_core::rng::Rng;
 use tritlens_kernels::Format;
@@ -192,8 +192,11 @@ fn scales_of_blocks_are_kept() {
 fn bad_input_is_refused() {
     let shape = PackedShape::new(2, 128, 0).unwrap();
     let code = |r: Result<PackedLinear, tritlens_core::error::CoreError>| r.err().map(|e| e.code);
-    let make =
-        |bytes, scales, shifts| PackedLinear::new(Format::Ternary2, shape, bytes, scales, shifts);
+    let make = |bytes: Vec<u8>, scales, shifts| {
+        let mut lines = aligned(bytes.len()).unwrap();
+        lines.copy_from_slice(&bytes);
+        PackedLinear::new(Format::Ternary2, shape, lines, scales, shifts)
+    };
     let good = vec![0x55; 64];
     assert_eq!(code(make(good.clone(), vec![1.0], vec![])), None);
     assert_eq!(code(make(vec![0x55; 63], vec![1.0], vec![])), Some(codes::SHAPE));

@@ -256,7 +256,7 @@ api! {
     }
 
     /// `y[m, rows]` = the products of signs `x[m, cols] . W^T` of two binary matrices, both packed as [`Format::Binary`] (`row_bytes` bytes a
-    /// row), modulo 2^32. Bits of padding must be equal on both sides, as [`crate::pack`] writes them.
+    /// row), modulo 2^32. Bits of padding must be equal on both sides, as [`crate::pack()`] writes them.
     ///
     /// # Panics
     /// When the lengths do not fit.

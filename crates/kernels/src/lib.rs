@@ -15,6 +15,7 @@
 //! ```
 
 mod activation;
+mod aligned;
 mod api;
 mod api_layers;
 mod arch;
@@ -30,6 +31,7 @@ pub mod quads;
 mod scalar;
 mod table;
 
+pub use aligned::AlignedBytes;
 pub use api::{
     adamw, add, axpy, binary_matmul_bits, count_diff, cross_entropy_rows, dot, max_abs, mix_rows,
     mix_rows_back, packed_matmul_f32, packed_matmul_i8, packed_rows_f32, packed_rows_i8,

@@ -74,7 +74,7 @@ pub struct PackedRows<'a> {
 }
 
 impl<'a> PackedRows<'a> {
-    /// A matrix as [`crate::pack`] writes it: rows without gaps.
+    /// A matrix as [`crate::pack()`] writes it: rows without gaps.
     pub fn whole(format: Format, data: &'a [u8], rows: usize, cols: usize) -> Self {
         PackedRows { format, data, rows, cols, stride: row_bytes(format, cols) }
     }

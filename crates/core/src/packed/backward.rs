@@ -1,6 +1,6 @@
 //! dx = dy W, with the packed transpose: what straight-through training and gradients through a packed layer need.
 
-use tritlens_kernels::{self as k, PackedRows};
+use tritlens_kernels::{self as k, AlignedBytes, PackedRows};
 
 use super::PackedLinear;
 use super::forward::product;
@@ -60,7 +60,7 @@ impl PackedLinear {
     }
 
     /// Codes `[cols, rows]`, packed.
-    fn transpose(&self) -> Result<Vec<u8>> {
+    fn transpose(&self) -> Result<AlignedBytes> {
         let (rows, cols) = (self.shape.rows, self.shape.cols);
         let mut straight = zeros(rows * cols)?;
         self.codes(&mut straight)?;
@@ -70,7 +70,7 @@ impl PackedLinear {
                 turned[c * rows + r] = straight[r * cols + c];
             }
         }
-        let mut out = zeros(cols.saturating_mul(k::row_bytes(self.format, rows)))?;
+        let mut out = super::aligned(cols.saturating_mul(k::row_bytes(self.format, rows)))?;
         k::pack(self.format, &turned, cols, rows, &mut out)
             .map_err(|e| CoreError::new(codes::FORMAT, e.to_string()))?;
         Ok(out)

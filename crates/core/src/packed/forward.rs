@@ -90,7 +90,7 @@ impl PackedLinear {
             return Ok(());
         }
         let (rows, cols) = (self.shape.rows, self.shape.cols);
-        let mut bytes = zeros(k::quads::bytes(rows, cols))?;
+        let mut bytes = super::aligned(k::quads::bytes(rows, cols))?;
         let mut sums = zeros(rows)?;
         k::quads::repack(self.format, &self.bytes, rows, cols, &mut bytes, &mut sums)
             .map_err(|e| CoreError::new(codes::FORMAT, e.to_string()))?;

@@ -12,9 +12,9 @@ mod backward;
 mod forward;
 mod layouts;
 
-use tritlens_kernels::{self as k, Format, PackedRows};
+use tritlens_kernels::{self as k, AlignedBytes, Format, PackedRows};
 
-use crate::error::{CoreError, Result, check_len, codes, zeros};
+use crate::error::{CoreError, Result, check_len, codes};
 
 pub use forward::Activations;
 pub use layouts::LAYOUTS;
@@ -63,9 +63,15 @@ impl PackedShape {
     }
 }
 
+/// Zeroed bytes that begin at a cache line, or `E_MEMORY` instead of an abort.
+pub fn aligned(len: usize) -> Result<AlignedBytes> {
+    AlignedBytes::try_zeros(len)
+        .ok_or_else(|| CoreError::new(codes::MEMORY, format!("cannot allocate {len} bytes")))
+}
+
 /// Codes in `kernels::quads`' layout, and the sum of each row.
 struct Quads {
-    bytes: Vec<u8>,
+    bytes: AlignedBytes,
     sums: Vec<i32>,
 }
 
@@ -73,12 +79,12 @@ struct Quads {
 pub struct PackedLinear {
     format: Format,
     shape: PackedShape,
-    bytes: Vec<u8>,
+    bytes: AlignedBytes,
     /// One, `rows`, or `rows * groups`.
     scales: Vec<f32>,
     /// None, or `rows * groups`.
     shifts: Vec<f32>,
-    transposed: Option<Vec<u8>>,
+    transposed: Option<AlignedBytes>,
     /// The codes as WebAssembly's products want them, made at the first one.
     quads: Option<Quads>,
     scratch: forward::Scratch,
@@ -92,7 +98,7 @@ impl PackedLinear {
     pub fn new(
         format: Format,
         shape: PackedShape,
-        bytes: Vec<u8>,
+        bytes: AlignedBytes,
         scales: Vec<f32>,
         shifts: Vec<f32>,
     ) -> Result<Self> {
@@ -128,7 +134,7 @@ impl PackedLinear {
         shifts: Vec<f32>,
     ) -> Result<Self> {
         check_len("codes", shape.rows * shape.cols, codes.len())?;
-        let mut bytes = zeros(shape.bytes(format)?)?;
+        let mut bytes = aligned(shape.bytes(format)?)?;
         k::pack(format, codes, shape.rows * shape.groups(), shape.group, &mut bytes)
             .map_err(|e| CoreError::new(codes::FORMAT, e.to_string()))?;
         Self::new(format, shape, bytes, scales, shifts)

@@ -8,7 +8,7 @@ use tritlens_kernels::Format;
 use super::{Table, close, copy, find, insert, lock};
 use crate::error::{CoreError, Result, codes};
 use crate::formats;
-use crate::packed::{Activations, PackedLinear, PackedShape};
+use crate::packed::{Activations, PackedLinear, PackedShape, aligned};
 
 static LAYERS: Table<Mutex<PackedLinear>> = Table::new(std::collections::BTreeMap::new());
 
@@ -37,7 +37,9 @@ pub fn open_packed(
     shifts: &[f32],
 ) -> Result<u32> {
     let shape = PackedShape::new(rows as usize, cols as usize, group as usize)?;
-    let (bytes, scales, shifts) = (packed.to_vec(), scales.to_vec(), shifts.to_vec());
+    let (scales, shifts) = (scales.to_vec(), shifts.to_vec());
+    let mut bytes = aligned(packed.len())?;
+    bytes.copy_from_slice(packed);
     let layer = PackedLinear::new(format_of(format)?, shape, bytes, scales, shifts)?;
     Ok(insert(&LAYERS, Mutex::new(layer)))
 }

@@ -12,6 +12,7 @@
 
 use super::prepare::sum;
 use super::{Weights, ahead, starts, sums};
+use crate::aligned::AlignedBytes;
 use crate::lanes::Bytes;
 use crate::pack::BLOCK;
 
@@ -29,7 +30,7 @@ pub(super) unsafe fn product<L: Bytes, const R: usize>(
     y: &mut [i32],
 ) {
     let vectors = w.blocks().div_ceil(L::BLOCKS);
-    let mut prepared = vec![0u8; vectors * 2 * STATES * BLOCK * L::BLOCKS * L::X_BYTES];
+    let mut prepared = AlignedBytes::zeros(vectors * 2 * STATES * BLOCK * L::BLOCKS * L::X_BYTES);
     for i in 0..m {
         let x = &x[i * w.cols..][..w.cols];
         let total = sum(x);

@@ -13,6 +13,7 @@
 use super::super::digits::Digits;
 use super::prepare::{Prepared, Units};
 use super::{Weights, codes, starts, sums};
+use crate::aligned::AlignedBytes;
 use crate::lanes::Bytes;
 use crate::pack::BLOCK;
 
@@ -39,7 +40,7 @@ pub(super) unsafe fn product<L: Bytes, D: Digits, const R: usize, const M: usize
     let run = vectors.div_ceil((vectors * step).div_ceil(RUN).max(1)).max(1);
     let block = (X_BLOCK / x.stride.max(1)).max(1).next_multiple_of(M);
     let rows = PANEL / R * R;
-    let mut panel = vec![0u8; rows * run * step];
+    let mut panel = AlignedBytes::zeros(rows * run * step);
     for first in (0..m).step_by(block) {
         let last = if m - first > block { first + block } else { m };
         for row in (0..w.rows).step_by(rows) {

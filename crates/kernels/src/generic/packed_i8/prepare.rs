@@ -3,6 +3,7 @@
 //! A vector of packed bytes holds `BLOCKS` blocks; its digit `n` stands for 32 elements of each of them. So the prepared row is, for each vector, for each
 //! digit, for each block of the vector, those 32 elements. With one block a vector that is the order of the row itself.
 
+use crate::aligned::AlignedBytes;
 use crate::lanes::Bytes;
 use crate::pack::BLOCK;
 
@@ -29,7 +30,7 @@ impl Units {
 
 /// Prepared activations: bytes of each row and its sum.
 pub(super) struct Prepared {
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: AlignedBytes,
     pub(super) stride: usize,
     pub(super) sums: Vec<i32>,
 }
@@ -50,7 +51,7 @@ impl Prepared {
 #[inline(always)]
 pub(super) unsafe fn rows<L: Bytes>(x: &[i8], m: usize, cols: usize, units: Units) -> Prepared {
     let stride = units.stride::<L>();
-    let mut bytes = vec![0; m * stride];
+    let mut bytes = AlignedBytes::zeros(m * stride);
     for i in 0..m {
         // SAFETY: the caller has the instruction set.
         unsafe { row::<L>(&x[i * cols..][..cols], units, &mut bytes[i * stride..][..stride]) };

@@ -1,0 +1,75 @@
+//! Bytes that begin at a cache line: a load of 64 bytes that straddles two lines is two loads.
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// A block of bytes that begins at a multiple of 64. Made for packed weights and what products prepare; any slice works as well, only slower.
+#[derive(Debug, Default)]
+pub struct AlignedBytes {
+    room: Vec<u8>,
+    start: usize,
+    len: usize,
+}
+
+impl AlignedBytes {
+    /// `len` zeros; `None` where there is no room for them.
+    pub fn try_zeros(len: usize) -> Option<Self> {
+        let whole = len.checked_add(LINE - 1)?;
+        let mut room: Vec<u8> = Vec::new();
+        room.try_reserve_exact(whole).ok()?;
+        room.resize(whole, 0);
+        let start = room.as_ptr().align_offset(LINE);
+        // On a machine that cannot say (none is known) the bytes just begin where they begin.
+        let start = if start < LINE { start } else { 0 };
+        Some(AlignedBytes { room, start, len })
+    }
+
+    /// `len` zeros.
+    ///
+    /// # Panics
+    /// Where there is no room for them, as `vec!` does.
+    pub fn zeros(len: usize) -> Self {
+        Self::try_zeros(len).unwrap_or_else(|| panic!("no room for {len} bytes"))
+    }
+}
+
+/// Not derived: a copy of the room begins at another place in its line.
+impl Clone for AlignedBytes {
+    fn clone(&self) -> Self {
+        let mut copy = Self::zeros(self.len);
+        copy.copy_from_slice(self);
+        copy
+    }
+}
+
+impl std::ops::Deref for AlignedBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.room[self.start..self.start + self.len]
+    }
+}
+
+impl std::ops::DerefMut for AlignedBytes {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.room[self.start..self.start + self.len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn begin_at_a_line_and_are_zero() {
+        for len in [0, 1, 63, 64, 1000] {
+            let mut bytes = AlignedBytes::zeros(len);
+            assert_eq!((bytes.len(), bytes.as_ptr() as usize % LINE), (len, 0));
+            assert!(bytes.iter().all(|&b| b == 0));
+            bytes.fill(7);
+            let copy = bytes.clone();
+            assert_eq!((copy.as_ptr() as usize % LINE, &copy[..]), (0, &vec![7; len][..]));
+        }
+        assert!(AlignedBytes::try_zeros(usize::MAX).is_none());
+    }
+}
