@@ -43,7 +43,13 @@ const small = (level, packages) => packages.flatMap((name) => ["--config", `prof
 
 const VARIANTS = {
   default: { out: "pkg", name: "tritlens_wasm", environment: wasmEnvironment, cargo: small("s", SMALL), features: [] },
-  threads: { out: "pkg-threads", name: "tritlens_threads", environment: threadsEnvironment, cargo: small("s", SMALL), features: ["threads"] },
+  threads: {
+    out: "pkg-threads",
+    name: "tritlens_threads",
+    environment: threadsEnvironment,
+    cargo: ["--features", "threads", ...small("s", SMALL)],
+    features: ["threads"],
+  },
   inference: {
     out: "pkg-inference",
     name: "tritlens_inference",

@@ -141,13 +141,16 @@ const SHARED_MEMORY = [
   ...["__wasm_init_tls", "__tls_size", "__tls_align", "__tls_base", "__heap_base"].map((name) => `--export=${name}`),
 ];
 
-/** As {@link wasmEnvironment}, for the build with threads; null where it cannot be made. */
+/**
+ * As {@link wasmEnvironment}, for the build with threads; null where it cannot be made. A stable compiler takes the atomics but says `cfg(target_feature =
+ * "atomics")` only under RUSTC_BOOTSTRAP, and without that wasm-bindgen would not know that there are threads.
+ */
 export async function threadsEnvironment() {
   const sysroot = await atomicsSysroot();
   if (!sysroot) return null;
   const features = "-C target-feature=+simd128,+atomics,+bulk-memory,+mutable-globals";
   const flags = [`--sysroot ${sysroot}`, features, ...SHARED_MEMORY.map((flag) => `-C link-arg=${flag}`)];
-  return { ...(await wasmEnvironment()), RUSTC: DEBIAN_RUSTC, RUSTFLAGS: flags.join(" ") };
+  return { ...(await wasmEnvironment()), RUSTC: DEBIAN_RUSTC, RUSTC_BOOTSTRAP: "1", RUSTFLAGS: flags.join(" ") };
 }
 
 await asProgram(import.meta, async () => {

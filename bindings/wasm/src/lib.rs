@@ -41,7 +41,7 @@ pub fn compiled_module() -> wasm_bindgen::JsValue {
 }
 
 /// Lends this thread to the pool that `setThreads` made, until that pool is given up; false when it wants none.
-#[cfg(target_feature = "atomics")]
+#[cfg(all(target_arch = "wasm32", feature = "threads"))]
 #[wasm_bindgen(js_name = runThread)]
 pub fn run_thread() -> bool {
     tritlens_core::par::run_thread()

@@ -5,7 +5,7 @@ use crate::error::{CoreError, Result, codes};
 /// Most threads one may ask for.
 pub const MAX_THREADS: u32 = 256;
 
-#[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
+#[cfg(any(not(target_arch = "wasm32"), feature = "threads"))]
 mod imp {
     use super::{CoreError, MAX_THREADS, Result, codes};
     use std::sync::{Arc, RwLock};
@@ -69,7 +69,7 @@ mod imp {
     }
 }
 
-#[cfg(all(target_arch = "wasm32", not(target_feature = "atomics")))]
+#[cfg(all(target_arch = "wasm32", not(feature = "threads")))]
 mod imp {
     use super::{CoreError, MAX_THREADS, Result, codes};
 
@@ -100,7 +100,7 @@ mod imp {
 }
 
 /// Threads of WebAssembly are workers that JavaScript starts: each has its own instance over the same memory and offers itself to a pool that was built.
-#[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
+#[cfg(all(target_arch = "wasm32", feature = "threads"))]
 mod workers {
     use std::collections::VecDeque;
     use std::io;
@@ -122,5 +122,5 @@ mod workers {
 }
 
 pub use imp::{for_each, join, set_threads, threads};
-#[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
+#[cfg(all(target_arch = "wasm32", feature = "threads"))]
 pub use workers::run_thread;

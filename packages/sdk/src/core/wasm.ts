@@ -4,7 +4,7 @@
  */
 import type { Core, CoreInfo, ProgramInfo, RunHandle, RunInfo, TrainerInfo } from "./core.ts";
 import { fromWire, TritlensError } from "./errors.ts";
-import { type Functions, type Guard, sharedCalls } from "./shared.ts";
+import { type Functions, type Guard, makeGuard, sharedCalls } from "./shared.ts";
 
 /** What the generated module exports beside the shared calls. */
 export interface WasmBinding extends Functions {
@@ -86,15 +86,15 @@ export function wasmCore(binding: WasmBinding, memory: WebAssembly.Memory): Core
 
 function guardOf(binding: WasmBinding): Guard {
   let death: string | undefined;
-  return (call) => {
-    if (death !== undefined)
-      throw new TritlensError("E_DEAD", `this WebAssembly instance ended with a panic earlier: ${death}`, { expected: "a fresh page or worker" });
-    try {
-      return call();
-    } catch (error) {
-      if (!(error instanceof WebAssembly.RuntimeError)) throw fromWire(error);
+  return makeGuard(
+    () => {
+      if (death !== undefined)
+        throw new TritlensError("E_DEAD", `this WebAssembly instance ended with a panic earlier: ${death}`, { expected: "a fresh page or worker" });
+    },
+    (error) => {
+      if (!(error instanceof WebAssembly.RuntimeError)) return fromWire(error);
       death = binding.panicMessage() ?? error.message;
-      throw new TritlensError("E_PANIC", death, { cause: error });
-    }
-  };
+      return new TritlensError("E_PANIC", death, { cause: error });
+    },
+  );
 }
