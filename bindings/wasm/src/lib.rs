@@ -8,7 +8,7 @@
 mod arenas;
 mod panics;
 #[cfg(feature = "train")]
-mod training;
+pub mod training;
 
 use tritlens_core::error::CoreError;
 use tritlens_core::surface;

@@ -166,9 +166,10 @@ fn part_of(lane: &Lane, part: u32) -> Result<&[f32]> {
 }
 
 fn lane_range(first: u32, count: u32) -> Result<Range<usize>> {
-    let (first, end) = (first as usize, first as usize + count as usize);
-    if end <= LANES {
-        return Ok(first..end);
+    // In 64 bits: a sum that wraps around would look like a small one.
+    let end = u64::from(first) + u64::from(count);
+    if end <= LANES as u64 {
+        return Ok(first as usize..end as usize);
     }
     Err(CoreError::new(codes::RANGE, "lanes out of range")
         .expected(format!("lanes below {LANES}"), format!("{first} to {end}")))
