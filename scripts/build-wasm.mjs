@@ -5,7 +5,7 @@
  * |---|---|---|
  * | default | pkg | everything, one thread |
  * | threads | pkg-threads | everything over shared memory; needs a standard library with atomics (wasm-toolchain.mjs) |
- * | inference | pkg-inference | without the trainer, small |
+ * | inference | pkg-inference | without gradients and the trainer, compiled for size, panics without words |
  *
  * Each does nothing when the sources have not changed since its last build.
  */
@@ -13,7 +13,7 @@ import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { digest, fresh, stamp } from "./lib/cache.mjs";
 import { asProgram, packageBin, root, run, StepError, say } from "./lib/run.mjs";
-import { threadsEnvironment, wasmEnvironment } from "./wasm-toolchain.mjs";
+import { silentEnvironment, threadsEnvironment, wasmEnvironment } from "./wasm-toolchain.mjs";
 
 const SOURCES = [
   "crates",
@@ -53,7 +53,7 @@ const VARIANTS = {
   inference: {
     out: "pkg-inference",
     name: "tritlens_inference",
-    environment: wasmEnvironment,
+    environment: silentEnvironment,
     cargo: ["--no-default-features", "--config", 'profile.release.opt-level="z"', "--config", "profile.release.package.tritlens-kernels.opt-level=3"],
     features: [],
   },
@@ -93,9 +93,10 @@ export async function buildWasm(variant = "default") {
   return existsSync(binary);
 }
 
-/** The default build, and the one with threads where it can be made. */
+/** Every build; the one with threads where it can be made. */
 export async function buildAllWasm() {
   await buildWasm("default");
+  await buildWasm("inference");
   if (!(await buildWasm("threads"))) console.log("  WebAssembly will use workers without shared memory");
 }
 

@@ -39,29 +39,29 @@ async function rustcForWasm() {
 }
 
 /**
- * A sysroot whose standard library has atomics, for the build with shared memory; null, with the reason said, where it cannot be had. It needs the library's
+ * A sysroot of our own with the standard library compiled with `rustflags`; null, with the reason said, where it cannot be had. It needs the library's
  * sources with vendored crates, which Debian's packages have; -Zbuild-std is an unstable flag, which RUSTC_BOOTSTRAP lets a stable compiler take.
  */
-async function atomicsSysroot() {
+async function ownSysroot(kind, rustflags) {
   if (!existsSync(DEBIAN_RUSTC) || !existsSync(DEBIAN_LIBRARY)) {
     if (!which("apt-get") || process.getuid?.() !== 0) {
-      console.log(`  no threads build: it needs the sources of the Rust library that Debian's ${DEBIAN_PACKAGES.join(" ")} bring`);
+      console.log(`  no standard library with ${kind}: its sources come with Debian's ${DEBIAN_PACKAGES.join(" ")}`);
       return null;
     }
     await aptInstall("the sources of the Rust library are missing");
   }
   const version = capture(DEBIAN_RUSTC, ["--version"])?.replace(/\W+/g, "-") ?? "unknown";
-  const folder = cacheDir(`wasm-atomics-${version}`);
+  const folder = cacheDir(`wasm-std-${kind}-${version}`.replaceAll(" ", "-"));
   const sysroot = join(folder, "sysroot");
   const lib = join(sysroot, "lib", "rustlib", TARGET, "lib");
-  if (hasCore(lib)) return sysroot;
-  await buildStd(folder, lib, "-C target-feature=+atomics,+bulk-memory,+mutable-globals -C embed-bitcode=yes");
+  // The bitcode is for the link-time optimisation of our own builds.
+  if (!hasCore(lib)) await buildStd(folder, lib, `${rustflags} -C embed-bitcode=yes`, ` (${kind})`);
   return sysroot;
 }
 
 /** Compiles the standard library with `rustflags` in `folder` and copies it to `lib`. */
-async function buildStd(folder, lib, rustflags) {
-  say(`Compiling the Rust standard library for ${TARGET}${rustflags ? " with atomics" : ""}`);
+async function buildStd(folder, lib, rustflags, kind = "") {
+  say(`Compiling the Rust standard library for ${TARGET}${kind}`);
   const crate = emptyCrate(join(folder, "crate"));
   // A library left by an interrupted build would come along.
   rmSync(join(crate, "target"), { recursive: true, force: true });
@@ -146,11 +146,24 @@ const SHARED_MEMORY = [
  * "atomics")` only under RUSTC_BOOTSTRAP, and without that wasm-bindgen would not know that there are threads.
  */
 export async function threadsEnvironment() {
-  const sysroot = await atomicsSysroot();
+  const sysroot = await ownSysroot("atomics", "-C target-feature=+atomics,+bulk-memory,+mutable-globals");
   if (!sysroot) return null;
   const features = "-C target-feature=+simd128,+atomics,+bulk-memory,+mutable-globals";
-  const flags = [`--sysroot ${sysroot}`, features, ...SHARED_MEMORY.map((flag) => `-C link-arg=${flag}`)];
+  return ownEnvironment([`--sysroot ${sysroot}`, features, ...SHARED_MEMORY.map((flag) => `-C link-arg=${flag}`)]);
+}
+
+async function ownEnvironment(flags) {
   return { ...(await wasmEnvironment()), RUSTC: DEBIAN_RUSTC, RUSTC_BOOTSTRAP: "1", RUSTFLAGS: flags.join(" ") };
+}
+
+/** Panics that say nothing: their words, and the code that makes them, are a tenth of a small module. */
+const SILENT = "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none";
+
+/** As {@link wasmEnvironment}, with panics that only trap; with those of the usual library where that is all there is. */
+export async function silentEnvironment() {
+  const sysroot = await ownSysroot("silent panics", SILENT);
+  if (!sysroot) return wasmEnvironment();
+  return ownEnvironment([`--sysroot ${sysroot}`, "-C target-feature=+simd128", SILENT]);
 }
 
 await asProgram(import.meta, async () => {

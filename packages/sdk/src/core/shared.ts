@@ -94,7 +94,7 @@ export function sharedCalls(binding: Functions, guard: Guard): Pick<Core, Shared
   return out as Pick<Core, SharedName>;
 }
 
-/** A build without the trainer lacks its calls. */
-function missing(name: string): never {
-  throw new TritlensError("E_BACKEND", `this build of the core has no ${name}`, { expected: "a build with the trainer" });
+/** A build for inference lacks the calls of gradients and of the trainer. */
+export function missing(name: string): never {
+  throw new TritlensError("E_BACKEND", `this build of the core has no ${name}`, { expected: "a build with gradients and the trainer" });
 }

@@ -4,7 +4,7 @@
  */
 import type { Core, CoreInfo, ProgramInfo, RunHandle, RunInfo, TrainerInfo } from "./core.ts";
 import { fromWire, TritlensError } from "./errors.ts";
-import { type Functions, type Guard, makeGuard, sharedCalls } from "./shared.ts";
+import { type Functions, type Guard, makeGuard, missing, sharedCalls } from "./shared.ts";
 
 /** What the generated module exports beside the shared calls. */
 export interface WasmBinding extends Functions {
@@ -53,9 +53,9 @@ export function wasmCore(binding: WasmBinding, memory: WebAssembly.Memory): Core
     openRun: (program, batch, seq, grad) => guard(() => binding.openRun(program, batch, seq, grad)) as RunHandle,
     arena,
     step: (run) => guard(() => binding.step(run)),
-    loss: (run, targets) => guard(() => binding.loss(run, targets)),
-    seedGrad: (run, grad) => guard(() => binding.seedGrad(run, grad)),
-    stepBack: (run) => guard(() => binding.stepBack(run)),
+    loss: (run, targets) => guard(() => (binding.loss ?? missing("loss"))(run, targets)),
+    seedGrad: (run, grad) => guard(() => (binding.seedGrad ?? missing("seedGrad"))(run, grad)),
+    stepBack: (run) => guard(() => (binding.stepBack ?? missing("stepBack"))(run)),
     closeRun(run) {
       views.delete(run);
       guard(() => binding.closeRun(run));
