@@ -6,6 +6,7 @@
  * | default | pkg | everything, one thread |
  * | threads | pkg-threads | everything over shared memory; needs a standard library with atomics (wasm-toolchain.mjs) |
  * | inference | pkg-inference | without gradients and the trainer, compiled for size, panics without words |
+ * | relaxed | pkg-relaxed | f32 products with relaxed SIMD, whose last bits depend on the machine; made only when asked for |
  *
  * Each does nothing when the sources have not changed since its last build.
  */
@@ -13,7 +14,7 @@ import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { digest, fresh, stamp } from "./lib/cache.mjs";
 import { asProgram, packageBin, root, run, StepError, say } from "./lib/run.mjs";
-import { silentEnvironment, threadsEnvironment, wasmEnvironment } from "./wasm-toolchain.mjs";
+import { relaxedEnvironment, silentEnvironment, threadsEnvironment, wasmEnvironment } from "./wasm-toolchain.mjs";
 
 const SOURCES = [
   "crates",
@@ -57,6 +58,7 @@ const VARIANTS = {
     cargo: ["--no-default-features", "--config", 'profile.release.opt-level="z"', "--config", "profile.release.package.tritlens-kernels.opt-level=3"],
     features: [],
   },
+  relaxed: { out: "pkg-relaxed", name: "tritlens_relaxed", environment: relaxedEnvironment, cargo: small("s", SMALL), features: ["relaxed-simd"] },
 };
 
 /** Where a variant's module lies. */
@@ -93,7 +95,7 @@ export async function buildWasm(variant = "default") {
   return existsSync(binary);
 }
 
-/** Every build; the one with threads where it can be made. */
+/** Every build but the relaxed one; the one with threads where it can be made. */
 export async function buildAllWasm() {
   await buildWasm("default");
   await buildWasm("inference");

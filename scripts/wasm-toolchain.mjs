@@ -156,6 +156,11 @@ async function ownEnvironment(flags) {
   return { ...(await wasmEnvironment()), RUSTC: DEBIAN_RUSTC, RUSTC_BOOTSTRAP: "1", RUSTFLAGS: flags.join(" ") };
 }
 
+/** As {@link wasmEnvironment}, with relaxed SIMD. */
+export async function relaxedEnvironment() {
+  return { ...(await wasmEnvironment()), RUSTFLAGS: "-C target-feature=+simd128,+relaxed-simd" };
+}
+
 /** Panics that say nothing: their words, and the code that makes them, are a tenth of a small module. */
 const SILENT = "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none";
 

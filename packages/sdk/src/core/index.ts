@@ -17,3 +17,4 @@ export {
 export { type ErrorCode, type ErrorDetails, editDistance, isDetached, nearestNames, requireAttached, TritlensError, unknownName } from "./errors.ts";
 export type { Generated } from "./instantiate.ts";
 export { defaultCore, type LoadOptions, loadCore } from "./load.ts";
+export { hasRelaxedSimd } from "./relaxed.ts";
