@@ -15,6 +15,6 @@ export {
   type TrainerInfo,
 } from "./core.ts";
 export { type ErrorCode, type ErrorDetails, editDistance, isDetached, nearestNames, requireAttached, TritlensError, unknownName } from "./errors.ts";
-export type { Generated } from "./instantiate.ts";
+export type { Generated, GeneratedInstance } from "./instantiate.ts";
 export { defaultCore, type LoadOptions, loadCore } from "./load.ts";
 export { hasRelaxedSimd } from "./relaxed.ts";

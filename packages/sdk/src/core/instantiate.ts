@@ -23,7 +23,13 @@ export async function instantiateShared(source?: unknown): Promise<Instance> {
 /** What every generated package exports. */
 export interface Generated {
   /** Instantiates the module. */
-  readonly default: (options: { module_or_path?: unknown } | undefined) => Promise<{ memory: WebAssembly.Memory }>;
+  readonly default: (options: { module_or_path?: unknown } | undefined) => Promise<GeneratedInstance>;
+}
+
+/** What instantiating gives. */
+export interface GeneratedInstance {
+  /** The instance's memory. */
+  readonly memory: WebAssembly.Memory;
 }
 
 /** Instantiates the module of a generated package. */
