@@ -5,7 +5,8 @@
  * |---|---|---|
  * | default | pkg | everything, one thread |
  * | threads | pkg-threads | everything over shared memory; needs a standard library with atomics (wasm-toolchain.mjs) |
- * | inference | pkg-inference | without the trainer, small |
+ * | inference | pkg-inference | without gradients and the trainer, compiled for size, panics without words |
+ * | relaxed | pkg-relaxed | f32 products with relaxed SIMD, whose last bits depend on the machine; made only when asked for |
  *
  * Each does nothing when the sources have not changed since its last build.
  */
@@ -13,7 +14,7 @@ import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { digest, fresh, stamp } from "./lib/cache.mjs";
 import { asProgram, packageBin, root, run, StepError, say } from "./lib/run.mjs";
-import { threadsEnvironment, wasmEnvironment } from "./wasm-toolchain.mjs";
+import { relaxedEnvironment, silentEnvironment, threadsEnvironment, wasmEnvironment } from "./wasm-toolchain.mjs";
 
 const SOURCES = [
   "crates",
@@ -38,19 +39,34 @@ const FEATURES = [
   "multivalue",
 ];
 /** Code that runs once a call, where size counts and speed does not; the rest is compiled for speed. */
-const SMALL = ["serde", "serde_core", "serde_json"];
+const SMALL = ["serde", "serde_core", "serde_json", "ndarray", "tritlens-wasm"];
 const small = (level, packages) => packages.flatMap((name) => ["--config", `profile.release.package.${name}.opt-level="${level}"`]);
 
 const VARIANTS = {
   default: { out: "pkg", name: "tritlens_wasm", environment: wasmEnvironment, cargo: small("s", SMALL), features: [] },
-  threads: { out: "pkg-threads", name: "tritlens_threads", environment: threadsEnvironment, cargo: small("s", SMALL), features: ["threads"] },
+  threads: {
+    out: "pkg-threads",
+    name: "tritlens_threads",
+    environment: threadsEnvironment,
+    cargo: ["--features", "threads", ...small("s", SMALL)],
+    features: ["threads"],
+  },
   inference: {
     out: "pkg-inference",
     name: "tritlens_inference",
-    environment: wasmEnvironment,
-    cargo: ["--no-default-features", "--config", 'profile.release.opt-level="z"', "--config", "profile.release.package.tritlens-kernels.opt-level=3"],
+    environment: silentEnvironment,
+    cargo: [
+      "--no-default-features",
+      "--features",
+      "lean",
+      "--config",
+      'profile.release.opt-level="z"',
+      "--config",
+      "profile.release.package.tritlens-kernels.opt-level=3",
+    ],
     features: [],
   },
+  relaxed: { out: "pkg-relaxed", name: "tritlens_relaxed", environment: relaxedEnvironment, cargo: small("s", SMALL), features: ["relaxed-simd"] },
 };
 
 /** Where a variant's module lies. */
@@ -87,9 +103,10 @@ export async function buildWasm(variant = "default") {
   return existsSync(binary);
 }
 
-/** The default build, and the one with threads where it can be made. */
+/** Every build but the relaxed one; the one with threads where it can be made. */
 export async function buildAllWasm() {
   await buildWasm("default");
+  await buildWasm("inference");
   if (!(await buildWasm("threads"))) console.log("  WebAssembly will use workers without shared memory");
 }
 

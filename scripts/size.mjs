@@ -1,14 +1,21 @@
 /**
- * Sizes of what users download, against budgets kept in scripts/size.json (a committed snapshot, with room of a tenth). `--write` takes today's.
+ * Sizes of what users download, against budgets kept in scripts/size.json (a committed snapshot, with room of a tenth) and, for the WASM modules, against
+ * limits that no snapshot may pass. `--write` takes today's sizes.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { buildWasm, wasmFile } from "./build-wasm.mjs";
 import { asProgram, root, StepError } from "./lib/run.mjs";
 
 const snapshot = join(root, "scripts", "size.json");
 const ROOM = 1.1;
+/**
+ * Bytes that are promised. The goal for inference is 130 KiB, which was met until packed layers came in (143 KiB with them): what is left to take out are the training kernels,
+ * which the table of kernels keeps, and the derived reader of programs (30 KB before compression).
+ */
+const LIMITS = { "wasm, gzip": 300 * 1024, "wasm for inference, gzip": 145 * 1024 };
 const zipped = (bytes) => gzipSync(bytes, { level: 9 }).length;
 
 /** The SDK as a browser would get it: one entry point, bundled and minified, without the WASM file. */
@@ -21,14 +28,16 @@ async function bundle(entry) {
     platform: "browser",
     write: false,
     logLevel: "error",
+    external: existsSync(wasmFile("threads")) ? [] : ["@tritlens/wasm/threads"],
   });
   return outputFiles[0].contents;
 }
 
 async function measure() {
-  const wasm = readFileSync(join(root, "bindings", "wasm", "pkg", "tritlens_wasm_bg.wasm"));
+  await buildWasm("inference");
   return {
-    "wasm, gzip": zipped(wasm),
+    "wasm, gzip": zipped(readFileSync(wasmFile("default"))),
+    "wasm for inference, gzip": zipped(readFileSync(wasmFile("inference"))),
     "tritlens, gzip": zipped(await bundle("tritlens")),
     "tritlens/models, gzip": zipped(await bundle("tritlens/models")),
     "tritlens/interp, gzip": zipped(await bundle("tritlens/interp")),
@@ -39,11 +48,11 @@ await asProgram(import.meta, async (args) => {
   const now = await measure();
   if (args.includes("--write")) writeFileSync(snapshot, `${JSON.stringify(now, null, 2)}\n`);
   const budget = JSON.parse(readFileSync(snapshot, "utf8"));
-  const over = Object.entries(now).filter(([name, bytes]) => !(bytes <= budget[name] * ROOM));
-  console.table(Object.fromEntries(Object.entries(now).map(([name, bytes]) => [name, { bytes, snapshot: budget[name] }])));
+  const over = Object.entries(now).filter(([name, bytes]) => !(bytes <= Math.min(budget[name] * ROOM, LIMITS[name] ?? Number.POSITIVE_INFINITY)));
+  console.table(Object.fromEntries(Object.entries(now).map(([name, bytes]) => [name, { bytes, snapshot: budget[name], limit: LIMITS[name] }])));
   if (over.length > 0)
     throw new StepError(
-      `larger than the snapshot by more than a tenth: ${over.map(([name]) => name).join(", ")}`,
+      `larger than the snapshot by more than a tenth, or than its limit: ${over.map(([name]) => name).join(", ")}`,
       "npm run size (-- --write accepts the new sizes)",
     );
 });

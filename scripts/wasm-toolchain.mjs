@@ -32,23 +32,23 @@ async function rustcForWasm() {
 }
 
 /**
- * A sysroot whose standard library has atomics, for the build with shared memory; null, with the reason said, where it cannot be had. It needs the library's
+ * A sysroot of our own with the standard library compiled with `rustflags`; null, with the reason said, where it cannot be had. It needs the library's
  * sources with vendored crates, which Debian's packages have; -Zbuild-std is an unstable flag, which RUSTC_BOOTSTRAP lets a stable compiler take.
  */
-async function atomicsSysroot() {
+async function ownSysroot(kind, rustflags) {
   if (!canUseDebian()) {
-    console.log("  no threads build: it needs the sources of the Rust library, which Debian's packages bring (as root)");
+    console.log(`  no standard library with ${kind}: its sources come with Debian's packages, which only root can install`);
     return null;
   }
   await installDebianRust(DEBIAN_LINKER);
   const version = capture(DEBIAN_RUSTC, ["--version"])?.replace(/\W+/g, "-") ?? "unknown";
-  const folder = cacheDir(`wasm-atomics-${version}`);
+  const folder = cacheDir(`wasm-std-${kind}-${version}`.replaceAll(" ", "-"));
   const sysroot = join(folder, "sysroot");
   const lib = join(sysroot, "lib", "rustlib", TARGET, "lib");
   if (holds(lib, "std")) return sysroot;
-  say(`Compiling the Rust standard library for ${TARGET} with atomics`);
-  const flags = "-C target-feature=+atomics,+bulk-memory,+mutable-globals -C embed-bitcode=yes";
-  await buildStd(TARGET, "std,panic_abort", { folder: join(folder, "crate"), lib, flags });
+  say(`Compiling the Rust standard library for ${TARGET} (${kind})`);
+  // The bitcode is for the link-time optimisation of our own builds.
+  await buildStd(TARGET, "std,panic_abort", { folder: join(folder, "crate"), lib, flags: `${rustflags} -C embed-bitcode=yes` });
   return sysroot;
 }
 
@@ -98,13 +98,34 @@ const SHARED_MEMORY = [
   ...["__wasm_init_tls", "__tls_size", "__tls_align", "__tls_base", "__heap_base"].map((name) => `--export=${name}`),
 ];
 
-/** As {@link wasmEnvironment}, for the build with threads; null where it cannot be made. */
+/**
+ * As {@link wasmEnvironment}, for the build with threads; null where it cannot be made. A stable compiler takes the atomics but says `cfg(target_feature =
+ * "atomics")` only under RUSTC_BOOTSTRAP, and without that wasm-bindgen would not know that there are threads.
+ */
 export async function threadsEnvironment() {
-  const sysroot = await atomicsSysroot();
+  const sysroot = await ownSysroot("atomics", "-C target-feature=+atomics,+bulk-memory,+mutable-globals");
   if (!sysroot) return null;
   const features = "-C target-feature=+simd128,+atomics,+bulk-memory,+mutable-globals";
-  const flags = [`--sysroot ${sysroot}`, features, ...SHARED_MEMORY.map((flag) => `-C link-arg=${flag}`)];
-  return { ...(await wasmEnvironment()), RUSTC: DEBIAN_RUSTC, RUSTFLAGS: flags.join(" ") };
+  return ownEnvironment([`--sysroot ${sysroot}`, features, ...SHARED_MEMORY.map((flag) => `-C link-arg=${flag}`)]);
+}
+
+async function ownEnvironment(flags) {
+  return { ...(await wasmEnvironment()), RUSTC: DEBIAN_RUSTC, RUSTC_BOOTSTRAP: "1", RUSTFLAGS: flags.join(" ") };
+}
+
+/** As {@link wasmEnvironment}, with relaxed SIMD. */
+export async function relaxedEnvironment() {
+  return { ...(await wasmEnvironment()), RUSTFLAGS: "-C target-feature=+simd128,+relaxed-simd" };
+}
+
+/** Panics that say nothing: their words, and the code that makes them, are a tenth of a small module. */
+const SILENT = "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none";
+
+/** As {@link wasmEnvironment}, with panics that only trap; with those of the usual library where that is all there is. */
+export async function silentEnvironment() {
+  const sysroot = await ownSysroot("silent panics", SILENT);
+  if (!sysroot) return wasmEnvironment();
+  return ownEnvironment([`--sysroot ${sysroot}`, "-C target-feature=+simd128", SILENT]);
 }
 
 await asProgram(import.meta, async () => {

@@ -1,17 +1,17 @@
 //! The surface of `tritlens-core` as WebAssembly: one function here for each one of `tritlens_core::surface`, nothing decided twice.
 //!
-//! The feature `train` (on by default) has the trainer; a build without it is for inference and hooks alone.
+//! The feature `train` (on by default) has gradients and the trainer; a build without it is for inference and hooks alone.
 //!
 //! Two things differ from the Node addon. Run arenas live in this module's memory (`arenas.rs`), and a panic cannot be caught: it ends the
 //! instance, and the hook set in [`start`] keeps its message for [`panic_message`], which the SDK's adapter asks before it gives the instance up.
 
 mod arenas;
-#[allow(unreachable_pub, reason = "wasm-bindgen exports what is public, wherever it is")]
-mod packed;
+#[cfg(feature = "train")]
+pub mod gradients;
+pub mod packed;
 mod panics;
 #[cfg(feature = "train")]
-#[allow(unreachable_pub, reason = "wasm-bindgen exports what is public, wherever it is")]
-mod training;
+pub mod training;
 
 use tritlens_core::error::CoreError;
 use tritlens_core::surface;
@@ -44,7 +44,7 @@ pub fn compiled_module() -> wasm_bindgen::JsValue {
 }
 
 /// Lends this thread to the pool that `setThreads` made, until that pool is given up; false when it wants none.
-#[cfg(target_feature = "atomics")]
+#[cfg(all(target_arch = "wasm32", feature = "threads"))]
 #[wasm_bindgen(js_name = runThread)]
 pub fn run_thread() -> bool {
     tritlens_core::par::run_thread()
@@ -156,30 +156,6 @@ pub fn set_edits(run: u32, ints: &[i32], floats: &[f32]) -> Result<()> {
 #[wasm_bindgen]
 pub fn step(run: u32) -> Result<i32> {
     arenas::with(run, |arena| surface::step(run, arena)).map_err(to_js)
-}
-
-/// Mean cross-entropy of the output rows; seeds the output's gradient.
-#[wasm_bindgen]
-pub fn loss(run: u32, targets: &[i32]) -> Result<f64> {
-    arenas::with(run, |arena| surface::loss(run, arena, targets)).map_err(to_js)
-}
-
-/// Seeds the output's gradient with given numbers.
-#[wasm_bindgen(js_name = seedGrad)]
-pub fn seed_grad(run: u32, grad: &[f32]) -> Result<()> {
-    arenas::with(run, |arena| surface::seed_grad(run, arena, grad)).map_err(to_js)
-}
-
-/// Runs backward to the next paused site (its index) or to the end (-1).
-#[wasm_bindgen(js_name = stepBack)]
-pub fn step_back(run: u32) -> Result<i32> {
-    arenas::with(run, |arena| surface::step_back(run, arena)).map_err(to_js)
-}
-
-/// Gradient of a latent parameter.
-#[wasm_bindgen(js_name = readParamGrad)]
-pub fn read_param_grad(run: u32, param: u32, out: &mut [f32]) -> Result<()> {
-    surface::read_param_grad(run, param, out).map_err(to_js)
 }
 
 /// Forgets a run.

@@ -3,7 +3,7 @@
 //! Wire form: twelve integers an edit, `[site, kind, lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3, offset, length]`. The half-open ranges choose a
 //! box of the site's axes (unused axes: 0, 0), `offset` and `length` a slice of the floats.
 
-use ndarray::{ArrayViewD, ArrayViewMutD, Axis, IxDyn, Slice};
+use ndarray::{ArrayView4, ArrayViewMut4, Axis, Slice, Zip};
 
 use crate::error::{CoreError, Result, codes};
 
@@ -103,24 +103,26 @@ impl Edit {
             .expected(format!("{allowed:?} numbers"), self.data.len()))
     }
 
-    fn box_of<'a>(&self, shape: &[usize], x: &'a mut [f32]) -> Option<ArrayViewMutD<'a, f32>> {
-        let mut view = ArrayViewMutD::from_shape(IxDyn(shape), x).ok()?;
-        for (axis, &(lo, hi)) in self.ranges.iter().enumerate() {
-            view.slice_axis_inplace(Axis(axis), Slice::from(lo..hi));
+    fn box_of<'a>(&self, shape: &[usize], x: &'a mut [f32]) -> Option<ArrayViewMut4<'a, f32>> {
+        let mut view = ArrayViewMut4::from_shape(four(shape, 1), x).ok()?;
+        let places = four(&(0..shape.len()).collect::<Vec<_>>(), usize::MAX);
+        for (axis, place) in places.into_iter().enumerate() {
+            if let Some(&(lo, hi)) = self.ranges.get(place) {
+                view.slice_axis_inplace(Axis(axis), Slice::from(lo..hi));
+            }
         }
         Some(view)
     }
 
     /// Applies the edit to an activation of the given shape.
     pub fn apply(&self, shape: &[usize], x: &mut [f32]) {
-        let sizes = self.sizes();
         let Some(mut x) = self.box_of(shape, x) else { return };
         match self.kind {
-            EditKind::Zero => x.fill(0.0),
+            EditKind::Zero => scale(&mut x, None),
             EditKind::Mean => spread_mean(&mut x),
-            EditKind::Set => x.assign(&self.broadcast(&sizes)),
-            EditKind::Add => x += &self.broadcast(&sizes),
-            EditKind::Scale => x *= self.data[0],
+            EditKind::Set => self.write(&mut x, false),
+            EditKind::Add => self.write(&mut x, true),
+            EditKind::Scale => scale(&mut x, Some(self.data[0])),
             EditKind::Project => self.project(&mut x),
         }
     }
@@ -129,33 +131,36 @@ impl Edit {
     pub fn apply_to_gradient(&self, shape: &[usize], grad: &mut [f32]) {
         let Some(mut g) = self.box_of(shape, grad) else { return };
         match self.kind {
-            EditKind::Zero | EditKind::Set => g.fill(0.0),
+            EditKind::Zero | EditKind::Set => scale(&mut g, None),
             EditKind::Mean => spread_mean(&mut g),
             EditKind::Add => {}
-            EditKind::Scale => g *= self.data[0],
+            EditKind::Scale => scale(&mut g, Some(self.data[0])),
             EditKind::Project => self.project(&mut g),
         }
     }
 
-    /// The data as an array that broadcasts over the box.
-    fn broadcast(&self, sizes: &[usize]) -> ArrayViewD<'_, f32> {
+    /// Sets or adds the data, spread over the box.
+    fn write(&self, x: &mut ArrayViewMut4<'_, f32>, add: bool) {
+        let sizes = self.sizes();
         let whole: usize = sizes.iter().product();
         let shape = match self.data.len() {
-            1 => vec![1; sizes.len()],
-            n if n == whole => sizes.to_vec(),
-            _ => [&[1], &sizes[1..]].concat(),
+            1 => [1; AXES],
+            n if n == whole => four(&sizes, 1),
+            _ => four(&[&[1], &sizes[1..]].concat(), 1),
         };
-        ArrayViewD::from_shape(IxDyn(&shape), &self.data)
-            .unwrap_or_else(|_| unreachable!("check_data proved the length"))
+        let data = ArrayView4::from_shape(shape, &self.data)
+            .unwrap_or_else(|_| unreachable!("check_data proved the length"));
+        Zip::from(x).and_broadcast(&data).for_each(|x, &d| *x = if add { *x + d } else { d });
     }
 
-    fn project(&self, x: &mut ArrayViewMutD<'_, f32>) {
+    fn project(&self, x: &mut ArrayViewMut4<'_, f32>) {
         let norm2: f64 = self.data.iter().map(|&u| f64::from(u) * f64::from(u)).sum();
         if norm2 == 0.0 {
             return;
         }
-        let last = Axis(x.ndim() - 1);
-        for mut lane in x.lanes_mut(last) {
+        // The last axis stays the last one among four, unless it is the first as well.
+        let last = if self.ranges.len() == 1 { 0 } else { AXES - 1 };
+        for mut lane in x.lanes_mut(Axis(last)) {
             let dot: f64 =
                 lane.iter().zip(&self.data).map(|(&a, &u)| f64::from(a) * f64::from(u)).sum();
             let factor = (dot / norm2) as f32;
@@ -164,9 +169,29 @@ impl Edit {
     }
 }
 
-fn spread_mean(x: &mut ArrayViewMutD<'_, f32>) {
-    if let Some(mean) = x.mean_axis(Axis(0)) {
-        x.assign(&mean);
+/// Most axes of a site. Views of a fixed number of axes are a tenth of the code of those of any number.
+const AXES: usize = 4;
+
+/// A list with one entry an axis as a list of four: `filler` goes between the first entry (the batch) and the others.
+fn four(entries: &[usize], filler: usize) -> [usize; AXES] {
+    let mut out = [filler; AXES];
+    if let Some((&first, others)) = entries.split_first() {
+        out[0] = first;
+        out[AXES - others.len()..].copy_from_slice(others);
+    }
+    out
+}
+
+/// x times a factor; exactly 0 without one, whatever x was.
+fn scale(x: &mut ArrayViewMut4<'_, f32>, factor: Option<f32>) {
+    x.map_inplace(|x| *x = factor.map_or(0.0, |factor| *x * factor));
+}
+
+/// Every example becomes the mean over the batch.
+fn spread_mean(x: &mut ArrayViewMut4<'_, f32>) {
+    for mut lane in x.lanes_mut(Axis(0)) {
+        let mean = lane.iter().sum::<f32>() / lane.len() as f32;
+        lane.iter_mut().for_each(|x| *x = mean);
     }
 }
 

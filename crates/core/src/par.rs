@@ -5,12 +5,15 @@ use crate::error::{CoreError, Result, codes};
 /// Most threads one may ask for.
 pub const MAX_THREADS: u32 = 256;
 
-#[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
+#[cfg(any(not(target_arch = "wasm32"), feature = "threads"))]
 mod imp {
     use super::{CoreError, MAX_THREADS, Result, codes};
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::sync::{Arc, RwLock};
-    use std::time::{Duration, Instant};
+    #[cfg(not(target_arch = "wasm32"))]
+    use std::{
+        sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+        time::{Duration, Instant},
+    };
 
     static POOL: RwLock<Option<Arc<rayon::ThreadPool>>> = RwLock::new(None);
 
@@ -70,6 +73,7 @@ mod imp {
 
     /// Calls `f` on every item: the first on the calling thread, which does not wait for one of the pool to wake up. For work of microseconds, called again
     /// and again: threads of the pool stay awake for a while after it, and the end is waited for without sleeping.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn spread<T: Send>(items: Vec<T>, f: impl Fn(T) + Sync) {
         let Some(pool) = pool() else { return items.into_iter().for_each(f) };
         let open = AtomicUsize::new(items.len().saturating_sub(1));
@@ -95,14 +99,28 @@ mod imp {
         keep_awake(&pool);
     }
 
+    /// Calls `f` on every item. (WebAssembly's threads have no clock to stay awake by.)
+    #[cfg(target_arch = "wasm32")]
+    pub fn spread<T: Send>(items: Vec<T>, f: impl Fn(T) + Sync) {
+        let Some(pool) = pool() else { return items.into_iter().for_each(f) };
+        let f = &f;
+        pool.in_place_scope(|scope| {
+            items.into_iter().for_each(|item| scope.spawn(move |_| f(item)));
+        });
+    }
+
     /// How long threads of the pool look for work before they sleep. Waking one takes some ten microseconds, as long as a product does.
+    #[cfg(not(target_arch = "wasm32"))]
     const AWAKE: Duration = Duration::from_micros(200);
 
     /// Whether threads are being kept awake, and calls of `spread` so far.
+    #[cfg(not(target_arch = "wasm32"))]
     static WATCHED: AtomicBool = AtomicBool::new(false);
+    #[cfg(not(target_arch = "wasm32"))]
     static CALLS: AtomicUsize = AtomicUsize::new(0);
 
     /// Has every thread of the pool look for work until nothing came for [`AWAKE`].
+    #[cfg(not(target_arch = "wasm32"))]
     fn keep_awake(pool: &rayon::ThreadPool) {
         CALLS.fetch_add(1, Ordering::Relaxed);
         if WATCHED.swap(true, Ordering::Relaxed) {
@@ -122,7 +140,7 @@ mod imp {
     }
 }
 
-#[cfg(all(target_arch = "wasm32", not(target_feature = "atomics")))]
+#[cfg(all(target_arch = "wasm32", not(feature = "threads")))]
 mod imp {
     use super::{CoreError, MAX_THREADS, Result, codes};
 
@@ -158,7 +176,7 @@ mod imp {
 }
 
 /// Threads of WebAssembly are workers that JavaScript starts: each has its own instance over the same memory and offers itself to a pool that was built.
-#[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
+#[cfg(all(target_arch = "wasm32", feature = "threads"))]
 mod workers {
     use std::collections::VecDeque;
     use std::io;
@@ -180,7 +198,7 @@ mod workers {
 }
 
 pub use imp::{join, run, set_threads, spread, threads};
-#[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
+#[cfg(all(target_arch = "wasm32", feature = "threads"))]
 pub use workers::run_thread;
 
 /// Calls `f` on every item and its index, in parallel when there is a pool. Like everything here it halves what there is to do until one part is

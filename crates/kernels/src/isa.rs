@@ -9,7 +9,9 @@ pub fn available() -> &'static [&'static Kernels] {
     static TABLES: OnceLock<Vec<&'static Kernels>> = OnceLock::new();
     TABLES.get_or_init(|| {
         let mut tables = crate::arch::detect();
-        tables.push(&SCALAR);
+        if !cfg!(all(feature = "lean", target_arch = "wasm32", target_feature = "simd128")) {
+            tables.push(&SCALAR);
+        }
         tables
     })
 }

@@ -155,6 +155,9 @@ pub(crate) trait Bytes {
     const DEPTH: usize;
     /// Whether `pdot` takes digits up to 255 (its sums have 32 bits), not only up to 12.
     const WHOLE_BYTES: bool;
+    /// Whether products with many rows of activations decode rows of weights into memory first. WebAssembly's go through `crate::quads`, and code that is
+    /// downloaded costs.
+    const PANELS: bool = true;
     /// Writes `32 * X_BYTES` bytes: 32 int8 activations in the order that `pdot` wants.
     unsafe fn prepare(x: *const i8, to: *mut u8);
     unsafe fn pzero() -> Self::P;

@@ -171,6 +171,11 @@ impl Trainer {
         self.remember_codes();
         set.forward_shared(&self.program);
         set.lanes_forward_backward(&self.program, 0..LANES, self.step);
+        self.end_step(set, row)
+    }
+
+    /// The rest of a step whose lanes are complete: adds them up, updates the parameters, writes the numbers of the step.
+    fn end_step(&mut self, set: &mut Prepared, row: &mut [f64]) -> Result<()> {
         set.gather_gradients(&self.program, &mut self.grad);
         let loss = set.lanes.iter().map(|l| l.loss).sum::<f64>();
         self.check_finite(loss)?;

@@ -208,6 +208,20 @@ unsafe fn block(a: &[f32], b: &[f32], depth: usize, rows: usize, cols: usize, c:
     }
 }
 
+/// a b + c, rounded twice.
+#[cfg(not(target_feature = "relaxed-simd"))]
+#[inline(always)]
+fn mul_add(a: v128, b: v128, c: v128) -> v128 {
+    f32x4_add(c, f32x4_mul(a, b))
+}
+
+/// a b + c, rounded once or twice, whichever the machine does.
+#[cfg(target_feature = "relaxed-simd")]
+#[inline(always)]
+fn mul_add(a: v128, b: v128, c: v128) -> v128 {
+    f32x4_relaxed_madd(a, b, c)
+}
+
 /// The product of a panel of A and a panel of B.
 #[inline(always)]
 fn tile(a: &[f32], b: &[f32]) -> [[v128; 2]; MR] {
@@ -218,8 +232,8 @@ fn tile(a: &[f32], b: &[f32]) -> [[v128; 2]; MR] {
             let b = [v128_load(b.as_ptr().cast()), v128_load(b.as_ptr().add(4).cast())];
             for i in 0..MR {
                 let a = v128_load32_splat(a.as_ptr().add(i).cast());
-                sums[i][0] = f32x4_add(sums[i][0], f32x4_mul(a, b[0]));
-                sums[i][1] = f32x4_add(sums[i][1], f32x4_mul(a, b[1]));
+                sums[i][0] = mul_add(a, b[0], sums[i][0]);
+                sums[i][1] = mul_add(a, b[1], sums[i][1]);
             }
         }
     }

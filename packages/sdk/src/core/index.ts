@@ -17,4 +17,6 @@ export {
   type TrainerInfo,
 } from "./core.ts";
 export { type ErrorCode, type ErrorDetails, editDistance, isDetached, nearestNames, requireAttached, TritlensError, unknownName } from "./errors.ts";
+export type { Generated, GeneratedInstance } from "./instantiate.ts";
 export { defaultCore, type LoadOptions, loadCore } from "./load.ts";
+export { hasRelaxedSimd } from "./relaxed.ts";

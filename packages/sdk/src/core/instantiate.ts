@@ -12,19 +12,28 @@ export interface Instance {
 
 /** Loads the generated package and instantiates `source` (bytes, a compiled module or an address; the package's own file when left out). */
 export async function instantiate(source?: unknown): Promise<Instance> {
-  return made(await import("@tritlens/wasm"), source);
+  return instantiateGenerated(await import("@tritlens/wasm"), source);
 }
 
 /** As {@link instantiate}, the build whose memory can be shared. */
 export async function instantiateShared(source?: unknown): Promise<Instance> {
-  return made(await import("@tritlens/wasm/threads"), source);
+  return instantiateGenerated(await import("@tritlens/wasm/threads"), source);
 }
 
-interface Generated {
-  readonly default: (options: { module_or_path?: unknown } | undefined) => Promise<{ memory: WebAssembly.Memory }>;
+/** What every generated package exports. */
+export interface Generated {
+  /** Instantiates the module. */
+  readonly default: (options: { module_or_path?: unknown } | undefined) => Promise<GeneratedInstance>;
 }
 
-async function made(binding: Generated, source: unknown): Promise<Instance> {
+/** What instantiating gives. */
+export interface GeneratedInstance {
+  /** The instance's memory. */
+  readonly memory: WebAssembly.Memory;
+}
+
+/** Instantiates the module of a generated package. */
+export async function instantiateGenerated(binding: Generated, source: unknown): Promise<Instance> {
   const { memory } = await binding.default(source === undefined ? undefined : { module_or_path: source });
   const { compiledModule } = binding as unknown as { compiledModule: () => WebAssembly.Module };
   return { core: wasmCore(binding as unknown as WasmBinding, memory), module: () => compiledModule(), memory };

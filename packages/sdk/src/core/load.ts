@@ -2,7 +2,7 @@
 import { platform } from "#platform";
 import type { Core, Parallel } from "./core.ts";
 import { TritlensError } from "./errors.ts";
-import { type Instance, instantiate, instantiateShared } from "./instantiate.ts";
+import { type Generated, type Instance, instantiate, instantiateGenerated, instantiateShared } from "./instantiate.ts";
 import { pooledCore } from "./pool/pool.ts";
 import { threadedCore } from "./threads/threads.ts";
 
@@ -16,6 +16,11 @@ export interface LoadOptions {
   readonly wasmBinary?: BufferSource;
   /** A compiled WASM module, for example one posted to a worker. */
   readonly wasmModule?: WebAssembly.Module;
+  /**
+   * Another build of the core, as its generated package: `() => import("@tritlens/wasm/inference")` is small and has no gradients and no trainer (their calls
+   * give E_BACKEND). One thread. In Node, `wasmBinary` has to come along.
+   */
+  readonly wasmPackage?: () => Promise<Generated>;
   /**
    * How WebAssembly uses more than one thread: `threads` over shared memory (Node; a worker of a cross-origin isolated page), `workers` by sharing steps out
    * over instances in workers, `none` never. `auto` takes the first of these that there is; `threads` only when more than one is asked for here and no module
@@ -104,6 +109,8 @@ function parallelOf(options: LoadOptions): "auto" | Parallel {
 }
 
 async function wasm(options: LoadOptions): Promise<Core> {
+  const { wasmPackage } = options;
+  if (wasmPackage) return (await loadWasm(options, async (source) => instantiateGenerated(await wasmPackage(), source))).core;
   const parallel = parallelOf(options);
   if (parallel === "threads") return once("wasm threads", () => withThreads());
   if (parallel !== "auto") return once(`wasm ${parallel}`, () => withoutSharing(options, parallel));
@@ -144,9 +151,9 @@ function oneInstance(options: LoadOptions): Promise<Instance> {
   return instance;
 }
 
-async function loadWasm(options: LoadOptions): Promise<Instance> {
+async function loadWasm(options: LoadOptions, make: (source: unknown) => Promise<Instance> = instantiate): Promise<Instance> {
   try {
-    return await instantiate(options.wasmModule ?? options.wasmBinary ?? options.wasmUrl ?? (await platform.wasmBytes("wasm")));
+    return await make(options.wasmModule ?? options.wasmBinary ?? options.wasmUrl ?? (await platform.wasmBytes("wasm")));
   } catch (cause) {
     throw new TritlensError("E_BACKEND", `the WebAssembly core did not load (${firstLine(cause)})`, { cause });
   }

@@ -1,7 +1,7 @@
 /** The Node addon as a {@link Core}. The arena of a run is a Float32Array that JavaScript owns and passes to every step. */
 import type { Core, CoreInfo, PackedInfo, ProgramInfo, RunHandle, RunInfo, TrainerHandle, TrainerInfo } from "./core.ts";
 import { fromWire, requireAttached, TritlensError } from "./errors.ts";
-import { type Functions, sharedCalls } from "./shared.ts";
+import { type Functions, makeGuard, sharedCalls } from "./shared.ts";
 
 /** What the addon exports beside the shared calls. */
 export interface NativeBinding extends Functions {
@@ -22,13 +22,7 @@ export interface NativeBinding extends Functions {
   finishEvaluation(trainer: number, which: number): number[];
 }
 
-function guard<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    throw fromWire(error);
-  }
-}
+const guard = makeGuard(() => undefined, fromWire);
 
 async function guardAsync<T>(call: () => Promise<T>): Promise<T> {
   try {

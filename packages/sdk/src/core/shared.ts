@@ -61,8 +61,27 @@ export type SharedName = (typeof SHARED)[number];
 /** A binding's functions, by the names of {@link Core}. */
 export type Functions = Readonly<Record<string, (...args: never[]) => unknown>>;
 
-/** Runs a call into the binding and turns what it throws into a TritlensError. */
-export type Guard = <T>(call: () => T) => T;
+/** Turns what a binding throws into a TritlensError. */
+export interface Guard {
+  /** Runs a call into the binding. */
+  <T>(call: () => T): T;
+  /** The two halves of it, for calls that must cost no closure: throws when the core cannot be called any more, and says what a failure was. */
+  enter(): void;
+  failed(error: unknown): TritlensError;
+}
+
+/** A guard from its halves. */
+export function makeGuard(enter: () => void, failed: (error: unknown) => TritlensError): Guard {
+  const guard = <T>(call: () => T): T => {
+    enter();
+    try {
+      return call();
+    } catch (error) {
+      throw failed(error);
+    }
+  };
+  return Object.assign(guard, { enter, failed });
+}
 
 /**
  * The shared calls of a binding, each guarded. A typed array whose buffer was transferred reads as empty on the other side, so it is refused here,
@@ -70,16 +89,23 @@ export type Guard = <T>(call: () => T) => T;
  */
 export function sharedCalls(binding: Functions, guard: Guard): Pick<Core, SharedName> {
   const out: Record<string, unknown> = {};
+  const { enter, failed } = guard;
   for (const name of SHARED) {
     out[name] = (...args: unknown[]) => {
-      for (const arg of args) if (ArrayBuffer.isView(arg) && arg.byteLength === 0) requireAttached(`an argument of ${name}`, arg);
-      return guard(() => ((binding[name] as ((...a: unknown[]) => unknown) | undefined) ?? missing(name))(...args));
+      for (const arg of args)
+        if (typeof arg === "object" && ArrayBuffer.isView(arg) && arg.byteLength === 0) requireAttached(`an argument of ${name}`, arg);
+      enter();
+      try {
+        return ((binding[name] as ((...a: unknown[]) => unknown) | undefined) ?? missing(name))(...args);
+      } catch (error) {
+        throw failed(error);
+      }
     };
   }
   return out as Pick<Core, SharedName>;
 }
 
-/** A build without the trainer lacks its calls. */
-function missing(name: string): never {
-  throw new TritlensError("E_BACKEND", `this build of the core has no ${name}`, { expected: "a build with the trainer" });
+/** A build for inference lacks the calls of gradients and of the trainer. */
+export function missing(name: string): never {
+  throw new TritlensError("E_BACKEND", `this build of the core has no ${name}`, { expected: "a build with gradients and the trainer" });
 }

@@ -4,7 +4,7 @@
  */
 import type { Core, CoreInfo, PackedInfo, ProgramInfo, RunHandle, RunInfo, TrainerInfo } from "./core.ts";
 import { fromWire, TritlensError } from "./errors.ts";
-import { type Functions, type Guard, sharedCalls } from "./shared.ts";
+import { type Functions, type Guard, makeGuard, missing, sharedCalls } from "./shared.ts";
 
 /** What the generated module exports beside the shared calls. */
 export interface WasmBinding extends Functions {
@@ -55,9 +55,9 @@ export function wasmCore(binding: WasmBinding, memory: WebAssembly.Memory): Core
     openRun: (program, batch, seq, grad) => guard(() => binding.openRun(program, batch, seq, grad)) as RunHandle,
     arena,
     step: (run) => guard(() => binding.step(run)),
-    loss: (run, targets) => guard(() => binding.loss(run, targets)),
-    seedGrad: (run, grad) => guard(() => binding.seedGrad(run, grad)),
-    stepBack: (run) => guard(() => binding.stepBack(run)),
+    loss: (run, targets) => guard(() => (binding.loss ?? missing("loss"))(run, targets)),
+    seedGrad: (run, grad) => guard(() => (binding.seedGrad ?? missing("seedGrad"))(run, grad)),
+    stepBack: (run) => guard(() => (binding.stepBack ?? missing("stepBack"))(run)),
     closeRun(run) {
       views.delete(run);
       guard(() => binding.closeRun(run));
@@ -88,15 +88,15 @@ export function wasmCore(binding: WasmBinding, memory: WebAssembly.Memory): Core
 
 function guardOf(binding: WasmBinding): Guard {
   let death: string | undefined;
-  return (call) => {
-    if (death !== undefined)
-      throw new TritlensError("E_DEAD", `this WebAssembly instance ended with a panic earlier: ${death}`, { expected: "a fresh page or worker" });
-    try {
-      return call();
-    } catch (error) {
-      if (!(error instanceof WebAssembly.RuntimeError)) throw fromWire(error);
+  return makeGuard(
+    () => {
+      if (death !== undefined)
+        throw new TritlensError("E_DEAD", `this WebAssembly instance ended with a panic earlier: ${death}`, { expected: "a fresh page or worker" });
+    },
+    (error) => {
+      if (!(error instanceof WebAssembly.RuntimeError)) return fromWire(error);
       death = binding.panicMessage() ?? error.message;
-      throw new TritlensError("E_PANIC", death, { cause: error });
-    }
-  };
+      return new TritlensError("E_PANIC", death, { cause: error });
+    },
+  );
 }

@@ -105,15 +105,10 @@ impl Trainer {
         self.require_lanes(0, Holds::Gradient)?;
         let mut set = self.sets.remove(&0).ok_or_else(|| not_set(0))?;
         self.remember_codes();
-        set.gather_gradients(&self.program, &mut self.grad);
-        let loss = set.lanes.iter().map(|l| l.loss).sum::<f64>();
+        let result = self.end_step(&mut set, row);
         self.sets.insert(0, set);
         self.forget_lanes();
-        self.check_finite(loss)?;
-        row[0] = loss;
-        row[1] = self.update();
-        self.count_flips(&mut row[2..]);
-        Ok(())
+        result
     }
 
     /// Mean loss and accuracy on data set `which`, whose lanes were run or set.

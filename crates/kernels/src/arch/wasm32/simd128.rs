@@ -155,6 +155,7 @@ impl Bytes for Simd128 {
     type T = [v128; 2];
     const BLOCKS: usize = 1;
     const X_BYTES: usize = 2;
+    const PANELS: bool = false;
     /// The sums have 32 bits and take four products a step.
     const DEPTH: usize = 1 << 21;
     const WHOLE_BYTES: bool = false;

@@ -102,7 +102,7 @@ unsafe fn product<L: Bytes, D: Digits, const V: usize, const R: usize, const M: 
     // SAFETY: x has m rows of w.cols elements, y has m rows of w.rows; the caller has the instruction set.
     unsafe {
         let x = prepare::rows::<L>(x, m, w.cols, units);
-        if m < PANEL_FROM {
+        if m < PANEL_FROM || !L::PANELS {
             vector::product::<L, D, V>(w, &x, m, y);
         } else {
             panel::product::<L, D, R, M>(w, &x, m, y);

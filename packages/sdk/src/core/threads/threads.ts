@@ -42,7 +42,11 @@ export function threadedCore(base: Core, options: ThreadsOptions): Core {
   };
   return {
     ...base,
-    info: () => ({ ...base.info(), threads: wanted, parallel: "threads" }),
+    info: () => {
+      const info = base.info();
+      // Those of a pool that is not there yet start with the next training.
+      return { ...info, threads: wanted === active ? info.threads : wanted, parallel: "threads" };
+    },
     setThreads: (threads) => {
       if (!Number.isInteger(threads) || threads < 1 || threads > MOST) base.setThreads(threads);
       wanted = threads;
