@@ -11,7 +11,7 @@ core.random(7, 1, 1, x);
 const codes = new Int8Array(latent.length);
 const scales = core.quantizeWeights("ternary", latent, codes);
 
-for (const format of ["ternary2", "ternary5"]) {
+for (const format of /** @type {const} */ (["ternary2", "ternary5"])) {
   const layer = PackedLinear.fromCodes({ codes, rows, cols, scales, format });
   const [exact, int8] = [layer.forward(x, { activations: "f32" }).data, layer.forward(x).data];
   const apart = Math.hypot(...int8.map((y, i) => y - exact[i])) / Math.hypot(...exact);

@@ -15,6 +15,12 @@ import "./tritlens-page.ts";
  */
 const LOSS_TOLERANCE = 1e-4;
 /**
+ * The same over the first steps in full precision, before the amplification: from about step 30 on the difference doubles every three steps (4e-8 of the largest loss at step
+ * 20, 4e-5 at step 50), as it does between any two orders of summation, which is why no mode is compared for longer.
+ */
+const LOSS_TOLERANCE_AT_FIRST = 1e-6;
+const FIRST_STEPS = 20;
+/**
  * And after a code, within rounding of its threshold, flipped one step earlier on one side: a flip changes a weight from one integer to another, and from
  * then on two runs drift apart as two runs with other seeds would, only later. Without a scale (li_binary) a flip weighs most, hence fewer steps there.
  */
@@ -23,7 +29,7 @@ const SEED = 11;
 const QUANTISED = ["attn.W_Q", "attn.W_K", "attn.W_V", "attn.W_O", "mlp.W_in", "mlp.W_out"].map((name) => `blocks.0.${name}`);
 
 const CASES = [
-  { mode: "fp32", p: 31, steps: 60 },
+  { mode: "fp32", p: 31, steps: 50 },
   { mode: "binary", p: 31, steps: 60 },
   { mode: "ternary", p: 31, steps: 60 },
   { mode: "li_binary", p: 31, steps: 30 },
@@ -140,6 +146,7 @@ describe.each(CASES)("$mode, p = $p, in a worker and natively", (given) => {
     // The first steps agree always; without them the looser bound would be all there is.
     expect(same).toBeGreaterThan(2);
     expect(Math.max(...apart.slice(0, same))).toBeLessThan(LOSS_TOLERANCE);
+    if (given.mode === "fp32") expect(Math.max(...apart.slice(0, FIRST_STEPS))).toBeLessThan(LOSS_TOLERANCE_AT_FIRST);
     expect(Math.max(0, ...apart.slice(same))).toBeLessThan(LOSS_TOLERANCE_AFTER_A_FLIP);
     expect(native.losses.at(-1)).not.toBe(native.losses[0]);
   });

@@ -2,6 +2,7 @@
 export {
   PACKED_FORMATS,
   PACKED_LAYOUTS,
+  type PackedBytes,
   type PackedFormat,
   type PackedLayout,
   PackedLinear,

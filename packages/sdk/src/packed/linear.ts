@@ -33,6 +33,14 @@ export interface PackedParts {
   readonly format?: PackedFormat;
 }
 
+/** A layer in another program's layout. */
+export interface PackedBytes {
+  /** As many as `core.packedBytes(layout, rows, cols)` says. */
+  readonly bytes: Uint8Array;
+  /** What codes are multiplied with: beside the bytes in `hf`, else that of the first block. */
+  readonly scale: number;
+}
+
 /** Options of every way to make a layer. */
 export interface PackedOptions {
   /** The core to run on; the first one loaded by `loadCore` when left out. */
@@ -145,7 +153,7 @@ export class PackedLinear {
   }
 
   /** Writes the layer in another program's layout. @throws E_FORMAT when something would be lost, E_SHAPE, E_NAME. */
-  toLayout(layout: PackedLayout): { bytes: Uint8Array; scale: number } {
+  toLayout(layout: PackedLayout): PackedBytes {
     const bytes = new Uint8Array(this.#core.packedBytes(layout, this.info.rows, this.info.cols));
     return { scale: this.#core.exportPacked(this.#handle, layout, bytes), bytes };
   }
