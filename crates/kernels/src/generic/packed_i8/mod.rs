@@ -57,7 +57,8 @@ pub(crate) unsafe fn packed_rows_i8<
             Format::Ternary5 if L::WHOLE_BYTES && m < PANEL_FROM => {
                 fraction::product::<L, 2>(w, x, m, y);
             }
-            Format::Ternary5 => product::<L, Ternary5, V, R, M>(w, x, m, y),
+            // One row at a time: its five digits fill the registers.
+            Format::Ternary5 => product::<L, Ternary5, 1, R, M>(w, x, m, y),
         }
     }
 }
