@@ -1,6 +1,6 @@
 //! After the first step a trainer allocates nothing. The dense product's library is left out: it rearranges operands in memory of its own.
 //!
-//! One test, since the allocator counts for the whole process.
+//! On one thread, which is where the allocator counts.
 mod support;
 
 #[path = "../../kernels/tests/support/counting.rs"]

@@ -4,21 +4,21 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;
 use std::cell::Cell;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Make this the `#[global_allocator]`.
 pub(crate) struct Counting;
 
-static ARMED: AtomicBool = AtomicBool::new(false);
 static SEEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 thread_local! {
+    /// Set while this thread's allocations are counted. Other threads' are not: the test harness has some of its own.
+    static ARMED: Cell<bool> = const { Cell::new(false) };
     /// Set while an allocation is being written down, which allocates.
     static WRITING: Cell<bool> = const { Cell::new(false) };
 }
 
 fn note() {
-    if !ARMED.load(Ordering::Relaxed) || WRITING.replace(true) {
+    if !ARMED.get() || WRITING.replace(true) {
         return;
     }
     let trace = Backtrace::force_capture().to_string();
@@ -46,11 +46,11 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Calls `f` and returns the call stack of every allocation made meanwhile, on any thread.
+/// Calls `f` and returns the call stack of every allocation that this thread makes meanwhile.
 pub(crate) fn allocations_of(f: impl FnOnce()) -> Vec<String> {
     SEEN.lock().unwrap().clear();
-    ARMED.store(true, Ordering::SeqCst);
+    ARMED.set(true);
     f();
-    ARMED.store(false, Ordering::SeqCst);
+    ARMED.set(false);
     std::mem::take(&mut *SEEN.lock().unwrap())
 }
