@@ -1,5 +1,5 @@
-//! JSON as a small tree, and objects whose fields are taken out by name. A Spec is read from it by hand: what serde derives for an enum of
-//! operations takes 30 KB of a downloaded module, this takes a few.
+//! JSON as a small tree, and objects whose fields are taken out by name. A Spec is read from it by hand: with readers derived by serde, which
+//! hold a copy of serde's own tree for each type, the smallest WebAssembly module had 18 KB more after gzip.
 
 use std::fmt;
 
