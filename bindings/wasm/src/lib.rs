@@ -5,6 +5,9 @@
 //! Two things differ from the Node addon. Run arenas live in this module's memory (`arenas.rs`), and a panic cannot be caught: it ends the
 //! instance, and the hook set in [`start`] keeps its message for [`panic_message`], which the SDK's adapter asks before it gives the instance up.
 
+#[cfg(all(feature = "train", feature = "lean", target_arch = "wasm32"))]
+compile_error!("`lean` leaves the kernels for training out: build with --no-default-features");
+
 mod arenas;
 #[cfg(feature = "train")]
 pub mod gradients;

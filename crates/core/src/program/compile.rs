@@ -31,8 +31,7 @@ impl Program {
     /// # Errors
     /// `E_SPEC` with what is wrong and where; `E_MEMORY` when the parameters do not fit.
     pub fn compile(json: &str) -> Result<Self> {
-        let spec: Spec = serde_json::from_str(json)
-            .map_err(|e| CoreError::new(codes::SPEC, format!("the Spec is not valid: {e}")))?;
+        let spec = Spec::from_json(json)?;
         check_sizes(&spec)?;
         check_params(&spec)?;
         let is_last = infer_last(&spec)?;

@@ -1,6 +1,6 @@
 //! A program: a checked Spec with its parameters, ready to be laid out and run.
 //!
-//! `spec` is the data, `compile` checks it and infers sizes, `plan` decides which rows each node is computed for and where it lies,
+//! `spec` is the data, `read` (over `json`) makes it from text, `compile` checks it and infers sizes, `plan` decides which rows each node is computed for and where it lies,
 //! `exec` (and `attention`, `fold`) runs nodes, `run` is the step machine that pauses at sites.
 
 mod attention;
@@ -8,8 +8,10 @@ pub mod check;
 pub mod compile;
 pub mod exec;
 pub mod fold;
+mod json;
 pub mod params;
 pub mod plan;
+mod read;
 mod refresh;
 pub mod roles;
 pub mod run;

@@ -1,12 +1,9 @@
-//! The Spec: a typed graph that TypeScript builds from a model's configuration. JSON in, structs out; nothing is computed here.
-
-use serde::Deserialize;
+//! The Spec: a typed graph that TypeScript builds from a model's configuration. `read` makes it from JSON; nothing is computed here.
 
 use crate::quant::Quant;
 
 /// A whole model as data. Node inputs are indices of earlier nodes, `w` and `b` are indices of parameters.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct Spec {
     /// Number of token ids.
     pub vocab: usize,
@@ -23,8 +20,7 @@ pub struct Spec {
 }
 
 /// One parameter tensor.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct ParamSpec {
     /// Name, unique in the Spec.
     pub name: String,
@@ -33,13 +29,11 @@ pub struct ParamSpec {
     /// How `init` fills it.
     pub init: Init,
     /// Quantiser of the forward pass.
-    #[serde(default)]
     pub quant: Quant,
 }
 
 /// Initial values.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, Copy)]
 pub enum Init {
     /// Normal with mean 0.
     Normal {
@@ -59,8 +53,7 @@ pub enum Init {
 }
 
 /// One named activation.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct SiteSpec {
     /// Name as users write it.
     pub name: String,
@@ -71,8 +64,7 @@ pub struct SiteSpec {
 }
 
 /// One axis of a site.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone)]
 pub enum Dim {
     /// A fixed size.
     Size(usize),
@@ -81,8 +73,7 @@ pub enum Dim {
 }
 
 /// Elementwise function of an [`NodeSpec::Act`] or [`NodeSpec::Glu`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActFn {
     /// max(x, 0).
     Relu,
@@ -97,8 +88,7 @@ pub enum ActFn {
 }
 
 /// Activation quantiser in front of a linear layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ActQuant {
     /// f32 activations.
     #[default]
@@ -108,8 +98,7 @@ pub enum ActQuant {
 }
 
 /// One node; every node has exactly one output. Rows are positions unless said otherwise.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub enum NodeSpec {
     /// Rows of `w` `[vocab, d]` chosen by token.
     Embed {
@@ -124,42 +113,33 @@ pub enum NodeSpec {
     /// a + b.
     Add {
         /// The two summands.
-        #[serde(rename = "in")]
         input: [usize; 2],
     },
     /// max(sqrt(mean(x^2) + eps), floor) of the (centred) row: `[rows, 1]`.
     NormScale {
         /// x.
-        #[serde(rename = "in")]
         input: [usize; 1],
         /// Subtract the row's mean first (`LayerNorm`).
-        #[serde(default)]
         center: bool,
         /// Added under the root.
         eps: f32,
         /// Smallest scale.
-        #[serde(default)]
         floor: f32,
     },
     /// (centred) x / s * w + b.
     NormApply {
         /// x and s.
-        #[serde(rename = "in")]
         input: [usize; 2],
         /// Subtract the row's mean first.
-        #[serde(default)]
         center: bool,
         /// Gain.
-        #[serde(default)]
         w: Option<usize>,
         /// Bias.
-        #[serde(default)]
         b: Option<usize>,
     },
     /// x * w, column by column: the gain of `RMSNorm`, on its own because `TransformerLens` shows the value before it.
     Gain {
         /// x.
-        #[serde(rename = "in")]
         input: [usize; 1],
         /// Gain.
         w: usize,
@@ -167,21 +147,17 @@ pub enum NodeSpec {
     /// x W^T + b with W `[out, in]`.
     Linear {
         /// x.
-        #[serde(rename = "in")]
         input: [usize; 1],
         /// Weight.
         w: usize,
         /// Bias.
-        #[serde(default)]
         b: Option<usize>,
         /// Quantiser of x.
-        #[serde(default, rename = "actQuant")]
         act_quant: ActQuant,
     },
     /// Rotary position embedding of the first `dim` entries of each head.
     Rotary {
         /// x.
-        #[serde(rename = "in")]
         input: [usize; 1],
         /// Heads in a row.
         heads: usize,
@@ -190,18 +166,15 @@ pub enum NodeSpec {
         /// Base of the frequencies.
         base: f32,
         /// Pairs are (0,1),(2,3).. instead of (0,dim/2)..
-        #[serde(default)]
         adjacent: bool,
     },
     /// scale q.k: `[batch, heads, query, key]`; masked entries are -inf.
     Scores {
         /// q and k.
-        #[serde(rename = "in")]
         input: [usize; 2],
         /// Query heads.
         heads: usize,
         /// Key heads; `heads` is a multiple.
-        #[serde(rename = "kvHeads")]
         kv_heads: usize,
         /// Factor.
         scale: f32,
@@ -211,45 +184,36 @@ pub enum NodeSpec {
     /// Softmax over keys.
     Softmax {
         /// Scores.
-        #[serde(rename = "in")]
         input: [usize; 1],
     },
     /// Pattern times values: rows of heads x `d_head`.
     Mix {
         /// Pattern and v.
-        #[serde(rename = "in")]
         input: [usize; 2],
         /// Query heads.
         heads: usize,
         /// Value heads.
-        #[serde(rename = "kvHeads")]
         kv_heads: usize,
     },
     /// Elementwise function.
     Act {
         /// x.
-        #[serde(rename = "in")]
         input: [usize; 1],
         /// The function.
-        #[serde(rename = "fn")]
         f: ActFn,
     },
     /// fn(gate) * up + b.
     Glu {
         /// gate and up.
-        #[serde(rename = "in")]
         input: [usize; 2],
         /// The function.
-        #[serde(rename = "fn")]
         f: ActFn,
         /// Bias.
-        #[serde(default)]
         b: Option<usize>,
     },
     /// The last position of each sequence: `[batch, cols]`.
     Last {
         /// x.
-        #[serde(rename = "in")]
         input: [usize; 1],
     },
 }

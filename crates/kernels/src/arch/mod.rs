@@ -83,6 +83,28 @@ macro_rules! wrap {
     }};
 }
 
+/// Stands in for kernels that only training calls where they are left out: a build with `lean` has no gradients and no trainer that could call one.
+#[cold]
+pub(crate) fn left_out() -> ! {
+    panic!("this build is for inference: kernels for training are left out")
+}
+
+/// Like `wrap`, of a kernel that only training calls.
+macro_rules! training {
+    ($features:literal, $body:expr, ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?) => {{
+        #[target_feature(enable = $features)]
+        #[allow(unused_variables, reason = "where it is left out")]
+        unsafe fn wrapper($($arg: $ty),*) $(-> $ret)? {
+            if cfg!(all(feature = "lean", target_arch = "wasm32")) {
+                $crate::arch::left_out();
+            }
+            // SAFETY: as in `wrap`.
+            unsafe { $body($($arg),*) }
+        }
+        wrapper
+    }};
+}
+
 /// An instruction set's table: every generic body, wrapped. Floats, bytes and bits may come from different instruction sets. The tile sizes say how many rows
 /// of packed weights and rows of activations have their sums in registers at once, `vector` and (for binary weights, whose sums
 /// are in three parts) `binary` how many rows of weights with a single row of activations.
@@ -110,7 +132,7 @@ macro_rules! table {
                     $features, mix::mix_rows::<L>,
                     (weights: &[f32], rows: &[u32], table: Columns<'_>, y: &mut [f32])
                 ),
-                mix_rows_back: wrap!(
+                mix_rows_back: $crate::arch::training!(
                     $features, mix::mix_rows_back::<L>,
                     (weights: &[f32], rows: &[u32], table: Columns<'_>, dy: &[f32], dweights: &mut [f32], dtable: &mut [f32])
                 ),
@@ -119,15 +141,15 @@ macro_rules! table {
                 sum_sq: wrap!($features, r::sum_sq::<L>, (x: &[f32]) -> f64),
                 max_abs: wrap!($features, r::max_abs::<L>, (x: &[f32]) -> f32),
                 relu: wrap!($features, e::relu::<L>, (x: &[f32], y: &mut [f32])),
-                relu_back: wrap!($features, e::relu_back::<L>, (y: &[f32], dy: &[f32], dx: &mut [f32])),
+                relu_back: $crate::arch::training!($features, e::relu_back::<L>, (y: &[f32], dy: &[f32], dx: &mut [f32])),
                 gelu: wrap!($features, act::gelu::<L>, (x: &[f32], y: &mut [f32])),
-                gelu_back: wrap!($features, act::gelu_back::<L>, (x: &[f32], dy: &[f32], dx: &mut [f32])),
+                gelu_back: $crate::arch::training!($features, act::gelu_back::<L>, (x: &[f32], dy: &[f32], dx: &mut [f32])),
                 gelu_new: wrap!($features, act::gelu_new::<L>, (x: &[f32], y: &mut [f32])),
-                gelu_new_back: wrap!($features, act::gelu_new_back::<L>, (x: &[f32], dy: &[f32], dx: &mut [f32])),
+                gelu_new_back: $crate::arch::training!($features, act::gelu_new_back::<L>, (x: &[f32], dy: &[f32], dx: &mut [f32])),
                 silu: wrap!($features, act::silu::<L>, (x: &[f32], y: &mut [f32])),
-                silu_back: wrap!($features, act::silu_back::<L>, (x: &[f32], dy: &[f32], dx: &mut [f32])),
+                silu_back: $crate::arch::training!($features, act::silu_back::<L>, (x: &[f32], dy: &[f32], dx: &mut [f32])),
                 norm_scale: wrap!($features, norm::norm_scale::<L>, (x: &[f32], n: NormRows, s: &mut [f32])),
-                norm_scale_back: wrap!(
+                norm_scale_back: $crate::arch::training!(
                     $features, norm::norm_scale_back::<L>,
                     (x: &[f32], ds: &[f32], n: NormRows, dx: &mut [f32])
                 ),
@@ -135,28 +157,28 @@ macro_rules! table {
                     $features, norm::norm_apply::<L>,
                     (x: &[f32], s: &[f32], w: Option<&[f32]>, b: Option<&[f32]>, n: NormRows, y: &mut [f32])
                 ),
-                norm_apply_back_x: wrap!(
+                norm_apply_back_x: $crate::arch::training!(
                     $features, norm::norm_apply_back_x::<L>,
                     (s: &[f32], w: Option<&[f32]>, dy: &[f32], n: NormRows, dx: &mut [f32])
                 ),
-                norm_apply_back_s: wrap!(
+                norm_apply_back_s: $crate::arch::training!(
                     $features, norm::norm_apply_back_s::<L>,
                     (x: &[f32], s: &[f32], w: Option<&[f32]>, dy: &[f32], n: NormRows, ds: &mut [f32])
                 ),
-                norm_apply_back_w: wrap!(
+                norm_apply_back_w: $crate::arch::training!(
                     $features, norm::norm_apply_back_w::<L>,
                     (x: &[f32], s: &[f32], dy: &[f32], n: NormRows, dw: &mut [f32])
                 ),
                 softmax_rows: wrap!($features, s::softmax_rows::<L>, (x: &[f32], cols: usize, y: &mut [f32])),
-                softmax_back_rows: wrap!(
+                softmax_back_rows: $crate::arch::training!(
                     $features, s::softmax_back_rows::<L>,
                     (y: &[f32], dy: &[f32], cols: usize, dx: &mut [f32])
                 ),
-                cross_entropy_rows: wrap!(
+                cross_entropy_rows: $crate::arch::training!(
                     $features, s::cross_entropy_rows::<L>,
                     (z: &[f32], cols: usize, targets: &[i32], weights: &[f32], dz: Option<&mut [f32]>, losses: &mut [f64]) -> u64
                 ),
-                adamw: wrap!(
+                adamw: $crate::arch::training!(
                     $features, e::adamw::<L>,
                     (p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], h: &AdamHyper)
                 ),
@@ -172,7 +194,7 @@ macro_rules! table {
                     $features, q::quantize_act_rows::<L>,
                     (x: &[f32], cols: usize, codes: &mut [i8], scales: &mut [f32])
                 ),
-                count_diff: wrap!($features, q::count_diff::<L>, (a: &[i8], b: &[i8]) -> u64),
+                count_diff: $crate::arch::training!($features, q::count_diff::<L>, (a: &[i8], b: &[i8]) -> u64),
                 packed_rows_f32: wrap!(
                     $features, pf::packed_rows_f32::<L, $rf, $mf>,
                     (w: PackedRows<'_>, scale: f32, x: &[f32], m: usize, y: &mut [f32])
@@ -190,4 +212,4 @@ macro_rules! table {
     };
 }
 
-pub(crate) use {contract, each, lift, table, wrap};
+pub(crate) use {contract, each, lift, table, training, wrap};
