@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use tritlens_kernels::{Format, decode, pack, place, row_bytes};
+use tritlens_kernels::{AlignedBytes, Format, decode, pack, place, quads, row_bytes};
 
 /// Splitmix64.
 pub(crate) struct Random(pub(crate) u64);
@@ -36,26 +36,11 @@ pub(crate) fn activations(len: usize) -> Vec<i8> {
         .collect()
 }
 
-/// Bytes that begin at a cache line, so that no load crosses from one into the next.
-pub(crate) struct Aligned {
-    padded: Vec<u8>,
-    start: usize,
-    len: usize,
-}
-
-impl Aligned {
-    const LINE: usize = 64;
-
-    pub(crate) fn new(bytes: &[u8]) -> Self {
-        let mut padded = vec![0; bytes.len() + Self::LINE];
-        let start = padded.as_ptr().align_offset(Self::LINE);
-        padded[start..][..bytes.len()].copy_from_slice(bytes);
-        Aligned { padded, start, len: bytes.len() }
-    }
-
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.padded[self.start..][..self.len]
-    }
+/// A copy that begins at a cache line, as a packed layer keeps its weights.
+pub(crate) fn aligned(bytes: &[u8]) -> AlignedBytes {
+    let mut copy = AlignedBytes::zeros(bytes.len());
+    copy.copy_from_slice(bytes);
+    copy
 }
 
 /// Which weights a case needs.
@@ -71,7 +56,9 @@ pub(crate) struct Wanted {
 /// Packed matrices one behind the other; a run takes the next one, so that a ring larger than the caches comes from memory every time.
 pub(crate) struct Weights {
     wanted: Wanted,
-    bytes: Vec<u8>,
+    bytes: AlignedBytes,
+    /// In WebAssembly: the same matrices as its products want them, and the sums of rows (`kernels::quads`).
+    quads: Option<(AlignedBytes, Vec<i32>)>,
     pub(crate) matrices: usize,
 }
 
@@ -88,7 +75,19 @@ impl Weights {
         pack(format, &codes, rows, cols, &mut one).expect("codes of the format");
         let matrices = ring.div_ceil(one.len()).max(1);
         // All matrices are equal, so that every run has the same answer; what is measured is where the bytes come from.
-        Weights { wanted, bytes: one.repeat(matrices), matrices }
+        let quads = cfg!(target_arch = "wasm32").then(|| {
+            let (mut quad, mut sums) = (vec![0; quads::bytes(rows, cols)], vec![0; rows]);
+            quads::repack(format, &one, rows, cols, &mut quad, &mut sums).expect("codes");
+            (aligned(&quad.repeat(matrices)), sums)
+        });
+        Weights { wanted, bytes: aligned(&one.repeat(matrices)), quads, matrices }
+    }
+
+    /// Matrix `turn` as WebAssembly's products want it.
+    pub(crate) fn quads(&self, turn: usize) -> Option<(&[u8], &[i32])> {
+        let (bytes, sums) = self.quads.as_ref()?;
+        let len = bytes.len() / self.matrices;
+        Some((&bytes[turn % self.matrices * len..][..len], sums))
     }
 
     /// Rows `first..first + rows` of matrix `turn`.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tritlens_kernels::{Format, Kernels};
+use tritlens_kernels::{Format, Kernels, quads};
 
 use super::case::Case;
 use super::inputs::{Random, Store, Wanted, Weights, activations, floats};
@@ -60,7 +60,14 @@ impl Part {
         if self.kind == Kind::FromF32 {
             self.table.quantize_act_rows(&self.floats, cols, &mut self.codes, &mut self.scales);
         }
-        self.table.packed_matmul_i8(self.format, w, rows, cols, &self.codes, m, &mut self.sums);
+        // In WebAssembly as a packed layer does it; everything else multiplies the packed bytes.
+        let quads = self.weights.quads(self.turn - 1).filter(|_| self.table.name == "simd128");
+        if let Some(quads) = quads {
+            quads::matmul_i8(quads, rows, cols, &self.codes, m, &mut self.sums);
+        } else {
+            let y = &mut self.sums;
+            self.table.packed_matmul_i8(self.format, w, rows, cols, &self.codes, m, y);
+        }
         if self.kind == Kind::FromF32 {
             let rows_of = self.out.chunks_mut(rows).zip(self.sums.chunks(rows));
             for ((out, sums), &scale) in rows_of.zip(&self.scales) {

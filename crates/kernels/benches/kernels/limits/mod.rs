@@ -13,7 +13,7 @@ mod wasm;
 mod x86;
 
 use super::case::Case;
-use super::inputs::Aligned;
+use super::inputs::aligned;
 use super::request::Request;
 use super::team::Team;
 
@@ -81,11 +81,11 @@ fn sized(known: Loop, threads: usize, bytes: usize) -> Case {
         Body::Read(run) => {
             let passes = READ_AT_LEAST.div_ceil(bytes);
             let part = |_| {
-                let data = Aligned::new(&vec![1; bytes]);
+                let data = aligned(&vec![1; bytes]);
                 move || {
                     for _ in 0..passes {
                         // SAFETY: `loops` lists what this machine can run.
-                        unsafe { run(std::hint::black_box(data.bytes())) }
+                        unsafe { run(std::hint::black_box(&data[..])) }
                     }
                 }
             };
