@@ -138,9 +138,20 @@ pub(crate) unsafe fn max_abs<L: Lanes>(x: &[f32]) -> f32 {
     let whole = x.len() / W * W;
     // SAFETY: i + W <= len, the tail has W elements; the caller has the instruction set.
     unsafe {
-        let mut max = L::splat(0.0);
-        for i in (0..whole).step_by(W) {
+        // Four maxima side by side: one alone would wait for itself. Which element meets which changes nothing.
+        let mut parts = [L::splat(0.0); 4];
+        let mut i = 0;
+        while i + 4 * W <= whole {
+            for (part, max) in parts.iter_mut().enumerate() {
+                *max = larger::<L>(*max, L::abs(L::load(x.as_ptr().add(i + part * W))));
+            }
+            i += 4 * W;
+        }
+        let [a, b, c, d] = parts;
+        let mut max = larger::<L>(larger::<L>(a, b), larger::<L>(c, d));
+        while i < whole {
             max = larger::<L>(max, L::abs(L::load(x.as_ptr().add(i))));
+            i += W;
         }
         if whole < x.len() {
             max = larger::<L>(max, L::abs(L::load(tail(x, 0.0).as_ptr())));
