@@ -206,8 +206,7 @@ fn check_codes(format: Format, shape: PackedShape, bytes: &[u8]) -> Result<()> {
     if format != Format::Ternary2 {
         return Ok(());
     }
-    let invalid = |&b: &u8| b & (b >> 1) & 0x55 != 0;
-    match bytes.iter().position(invalid) {
+    match k::invalid_pair(bytes) {
         None => Ok(()),
         Some(at) => {
             let width = shape.groups() * k::row_bytes(format, shape.group);
