@@ -4,6 +4,7 @@
 //! the tables, and a free function that uses the selected table.
 
 use crate::isa::kernels;
+use crate::layouts::Elements;
 use crate::pack::{Format, row_bytes};
 use crate::table::{AdamHyper, Columns, Kernels, PackedRows};
 
@@ -48,6 +49,12 @@ fn packed_shape(w: PackedRows<'_>, x: usize, m: usize, y: usize) {
     assert!(w.data.len() >= needed, "w has {} bytes, expected {needed}", w.data.len());
     length("x", x, m.saturating_mul(w.cols));
     length("y", y, m.saturating_mul(w.rows));
+}
+
+/// Bytes of `values` numbers of a checkpoint; panics unless they are whole blocks.
+#[track_caller]
+fn element_bytes(elements: Elements, values: usize) -> usize {
+    elements.bytes(values).unwrap_or_else(|e| panic!("{}: {e}", elements.name()))
 }
 
 /// Panics unless packed bytes are whole rows.
@@ -237,6 +244,22 @@ api! {
     /// # Panics
     /// When the lengths differ.
     fn count_diff(a: &[i8], b: &[i8]) -> u64 { length("b", b.len(), a.len()); }
+
+    /// The values of whole blocks of a checkpoint's numbers, as [`crate::layouts::dequantize`].
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    fn widen(elements: Elements, bytes: &[u8], values: &mut [f32]) {
+        length("bytes", bytes.len(), element_bytes(elements, values.len()));
+    }
+
+    /// `y[rows]` = the products of `rows` rows of a checkpoint's numbers with `x[cols]`, without a copy in f32: of each the bits of [`dot`] with the widened row.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    fn element_rows(elements: Elements, bytes: &[u8], x: &[f32], y: &mut [f32]) {
+        length("bytes", bytes.len(), element_bytes(elements, x.len()).saturating_mul(y.len()));
+    }
 
     /// `y[m, rows] = scale * x[m, cols] . W^T` with packed rows, each product exact, summed in a fixed order that does not depend on the format (32 lanes,
     /// halving tree). Rows of `w` and rows of `x` may be computed in separate calls: the bits do not change.

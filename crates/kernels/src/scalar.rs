@@ -6,6 +6,7 @@
 //! * No `f32::max` or `min`, whose result on NaN and signed zero depends on the target; a comparison and a choice instead.
 //! * No transcendental but those of [`crate::math`].
 
+use crate::layouts::{Elements, dequantize};
 use crate::math::{exp_f32, exp_f64, log_f64};
 use crate::pack::{BLOCK, Format, decode, place, row_bytes};
 use crate::table::{AdamHyper, Columns, PackedRows};
@@ -263,6 +264,22 @@ pub(crate) fn quantize_act_rows(x: &[f32], cols: usize, codes: &mut [i8], scales
 /// How many codes differ.
 pub(crate) fn count_diff(a: &[i8], b: &[i8]) -> u64 {
     a.iter().zip(b).filter(|(a, b)| a != b).count() as u64
+}
+
+/// Numbers of a checkpoint as f32.
+pub(crate) fn widen(elements: Elements, bytes: &[u8], values: &mut [f32]) {
+    let result = dequantize(elements, bytes, values);
+    debug_assert!(result.is_ok(), "lengths were checked");
+}
+
+/// Products of rows of a checkpoint's numbers with x, each as [`dot`].
+pub(crate) fn element_rows(elements: Elements, bytes: &[u8], x: &[f32], y: &mut [f32]) {
+    let mut row = vec![0.0; x.len()];
+    let width = bytes.len() / y.len().max(1);
+    for (i, y) in y.iter_mut().enumerate() {
+        widen(elements, &bytes[i * width..][..width], &mut row);
+        *y = dot(&row, x);
+    }
 }
 
 /// y[m, rows] = scale * x[m, cols] . W^T, accumulated in [`BLOCK`] lanes.

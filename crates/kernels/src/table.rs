@@ -1,6 +1,7 @@
 //! The table of kernels: one function pointer each. An instruction set that lacks a kernel ends its table with `..SCALAR`.
 
 use crate::activation;
+use crate::layouts::Elements;
 use crate::norm;
 use crate::pack::{Format, row_bytes};
 use crate::scalar;
@@ -157,6 +158,8 @@ pub struct Kernels {
     pub(crate) quantize_binary: QuantizeBinary,
     pub(crate) quantize_act_rows: unsafe fn(&[f32], usize, &mut [i8], &mut [f32]),
     pub(crate) count_diff: unsafe fn(&[i8], &[i8]) -> u64,
+    pub(crate) widen: unsafe fn(Elements, &[u8], &mut [f32]),
+    pub(crate) element_rows: unsafe fn(Elements, &[u8], &[f32], &mut [f32]),
     pub(crate) packed_rows_f32: MatmulF32,
     pub(crate) packed_rows_i8: MatmulI8,
     pub(crate) binary_matmul_bits: MatmulBits,
@@ -198,6 +201,8 @@ pub(crate) static SCALAR: Kernels = Kernels {
     quantize_binary: scalar::quantize_binary,
     quantize_act_rows: scalar::quantize_act_rows,
     count_diff: scalar::count_diff,
+    widen: scalar::widen,
+    element_rows: scalar::element_rows,
     packed_rows_f32: scalar::packed_rows_f32,
     packed_rows_i8: scalar::packed_rows_i8,
     binary_matmul_bits: scalar::binary_matmul_bits,

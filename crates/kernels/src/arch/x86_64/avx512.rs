@@ -17,7 +17,7 @@ use crate::lanes::{Bits, Bytes, Lanes};
 pub(super) struct Avx512;
 
 table!(
-    "avx512", floats: Avx512, bytes: Avx512, bits: Avx512, "avx2,fma,popcnt,avx512f,avx512bw,avx512vl,avx512vnni,avx512vpopcntdq",
+    "avx512", floats: Avx512, bytes: Avx512, bits: Avx512, "avx2,fma,popcnt,f16c,avx512f,avx512bw,avx512vl,avx512vnni,avx512vpopcntdq",
     f32: 4 x 4, vector: 4, binary: 4, i8: 4 x 4, signs: 4 x 4
 );
 
@@ -121,6 +121,8 @@ impl Lanes for Avx512 {
             [_mm512_castpd_ps(_mm512_insertf64x4::<1>(both, _mm256_castps_pd(high)))]
         }
 
+        fn halves(from: *const u8) -> Self::I { [_mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()))] }
+        fn f16(from: *const u8) -> Self::F { [_mm512_cvtph_ps(_mm256_loadu_si256(from.cast()))] }
         fn digits(from: *const u8) -> Self::I { [_mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast()))] }
         fn trit(a: Self::I) -> Self::F {
             // The look-up uses the low four bits of an index; a table of period four makes it use two.
