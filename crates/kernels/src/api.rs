@@ -6,7 +6,7 @@
 use crate::isa::kernels;
 use crate::layouts::Elements;
 use crate::pack::{Format, row_bytes};
-use crate::table::{AdamHyper, Columns, Kernels, PackedRows};
+use crate::table::{AdamHyper, Columns, Kernels, PackedGroups, PackedRows};
 
 /// Panics unless the slice named `what` has `expected` elements: a wrong length is an error in the calling program.
 #[track_caller]
@@ -276,6 +276,19 @@ api! {
     /// When the lengths do not fit.
     fn packed_rows_i8(w: PackedRows<'_>, x: &[i8], m: usize, y: &mut [i32]) {
         packed_shape(w, x.len(), m, y.len());
+    }
+
+    /// `y[m, rows]` = the sum over groups of `scale * (x[m, group] . codes)`: each group's product is an exact integer, as [`packed_rows_i8`], and groups are
+    /// added in f32 in their order.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    fn packed_groups_i8(w: PackedGroups<'_>, x: &[i8], m: usize, y: &mut [f32]) {
+        let groups = w.rows.saturating_mul(w.groups);
+        length("w", w.data.len(), groups.saturating_mul(w.width()));
+        length("scales", w.scales.len(), groups);
+        length("x", x.len(), m.saturating_mul(w.groups).saturating_mul(w.group));
+        length("y", y.len(), m.saturating_mul(w.rows));
     }
 
     /// `y[m, rows]` = the products of signs `x[m, cols] . W^T` of two binary matrices, both packed as [`Format::Binary`] (`row_bytes` bytes a

@@ -9,7 +9,7 @@
 use crate::layouts::{Elements, dequantize};
 use crate::math::{exp_f32, exp_f64, log_f64};
 use crate::pack::{BLOCK, Format, decode, place, row_bytes};
-use crate::table::{AdamHyper, Columns, PackedRows};
+use crate::table::{AdamHyper, Columns, PackedGroups, PackedRows};
 
 /// Partial results of a float reduction.
 pub(crate) const LANES: usize = 16;
@@ -311,6 +311,22 @@ pub(crate) fn packed_rows_i8(w: PackedRows<'_>, x: &[i8], m: usize, y: &mut [i32
             let x = &x[i * cols..][..cols];
             let products = (0..cols).map(|j| code_at(format, bytes, j) * i32::from(x[j]));
             y[i * rows + row] = products.fold(0i32, i32::wrapping_add);
+        }
+    }
+}
+
+/// y[m, rows] = sum over groups of scale * (x . codes in integers), in f32 in the order of the groups.
+pub(crate) fn packed_groups_i8(w: PackedGroups<'_>, x: &[i8], m: usize, y: &mut [f32]) {
+    let PackedGroups { format, rows, groups, group, .. } = w;
+    for (at, y) in y.iter_mut().enumerate().take(m * rows) {
+        let (i, row) = (at / rows, at % rows);
+        *y = 0.0;
+        for g in 0..groups {
+            let bytes = &w.data[(row * groups + g) * w.width()..][..w.width()];
+            let x = &x[(i * groups + g) * group..][..group];
+            let products = (0..group).map(|j| code_at(format, bytes, j) * i32::from(x[j]));
+            let sum = products.fold(0i32, i32::wrapping_add);
+            *y += w.scales[row * groups + g] * sum as f32;
         }
     }
 }

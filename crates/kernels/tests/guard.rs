@@ -8,14 +8,14 @@ mod pages;
 use pages::{Guarded, Side, announce, signal_of_reading};
 use tritlens_kernels::layouts::Elements;
 use tritlens_kernels::{
-    AdamHyper, Columns, Format, Kernels, NormRows, View, available, gemm, row_bytes,
+    AdamHyper, Columns, Format, Kernels, NormRows, PackedGroups, View, available, gemm, row_bytes,
 };
 
 /// One call of a kernel with slices of `len` elements, or with rows of them.
 type Call = fn(&Kernels, Side, usize);
 
 /// Every kernel of a table.
-const CALLS: [(&str, Call); 38] = [
+const CALLS: [(&str, Call); 39] = [
     ("add", |t, at, n| t.add(&at.floats(n), &mut at.floats(n))),
     ("axpy", |t, at, n| t.axpy(0.5, &at.floats(n), &mut at.floats(n))),
     ("scale_add", |t, at, n| t.scale_add(0.5, &at.floats(n), &mut at.floats(n))),
@@ -134,6 +134,15 @@ const CALLS: [(&str, Call); 38] = [
             let (w, x) = (at.bytes(rows * row_bytes(format, n)), at.codes(m * n));
             let mut y = at.slice(&vec![0i32; m * rows]);
             t.packed_matmul_i8(format, &w, rows, n, &x, m, &mut y);
+        }
+    }),
+    ("packed_groups_i8", |t, at, n| {
+        let groups = 3;
+        for (format, rows, m) in products() {
+            let (w, x) = (at.bytes(rows * groups * row_bytes(format, n)), at.codes(m * groups * n));
+            let scales = at.floats(rows * groups);
+            let w = PackedGroups { format, data: &w, scales: &scales, rows, groups, group: n };
+            t.packed_groups_i8(w, &x, m, &mut at.floats(m * rows));
         }
     }),
     ("binary_matmul_bits", |t, at, n| {

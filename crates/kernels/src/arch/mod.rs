@@ -120,7 +120,7 @@ macro_rules! table {
             };
             use $crate::generic::{activation as act, norm};
             use $crate::layouts::Elements;
-            use $crate::table::{AdamHyper, Columns, Kernels, NormRows, PackedRows};
+            use $crate::table::{AdamHyper, Columns, Kernels, NormRows, PackedGroups, PackedRows};
             type L = $floats;
             Kernels {
                 name: $name,
@@ -208,6 +208,10 @@ macro_rules! table {
                 packed_rows_i8: wrap!(
                     $features, pi::packed_rows_i8::<$bytes, $v, $vb, $ri, $mi>,
                     (w: PackedRows<'_>, x: &[i8], m: usize, y: &mut [i32])
+                ),
+                packed_groups_i8: wrap!(
+                    $features, pi::packed_groups_i8::<$bytes>,
+                    (w: PackedGroups<'_>, x: &[i8], m: usize, y: &mut [f32])
                 ),
                 binary_matmul_bits: wrap!(
                     $features, b::binary_matmul_bits::<$bits, $rs, $ms>,

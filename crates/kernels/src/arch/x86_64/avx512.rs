@@ -183,8 +183,14 @@ impl Bytes for Avx512 {
             super::sum8(halve(total[0]))
         }
         fn tsum4(totals: [Self::T; 4]) -> [i32; 4] {
-            let [a, b, c, d] = totals;
-            super::sum8x4([halve(a[0]), halve(b[0]), halve(c[0]), halve(d[0])])
+            let [[a], [b], [c], [d]] = totals;
+            // Within each 128 bits the four totals come side by side; then the four 128 bits are added.
+            let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+            let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+            let four = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+            let two = halve(four);
+            let one = _mm_add_epi32(_mm256_castsi256_si128(two), _mm256_extracti128_si256::<1>(two));
+            std::mem::transmute(one)
         }
     }
 }

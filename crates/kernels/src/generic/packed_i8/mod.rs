@@ -12,9 +12,12 @@
 //! 4. Many rows of x (prompts): some rows of w are decoded once for many rows of x, see panel.rs.
 
 mod fraction;
+mod grouped;
 mod panel;
 mod prepare;
 mod vector;
+
+pub(crate) use grouped::packed_groups_i8;
 
 use super::digits::{Binary, Digits, Ternary2, Ternary5};
 use crate::lanes::Bytes;
