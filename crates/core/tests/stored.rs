@@ -1,11 +1,11 @@
 //! Stored matrices against their dequantised numbers: every format, every way of filling, bad bytes, threads.
 
 use tritlens_core::error::codes;
+use tritlens_core::formats;
 use tritlens_core::packed::{PackedShape, quantize_activations};
 use tritlens_core::par;
 use tritlens_core::rng::Rng;
 use tritlens_core::stored::{Stored, StoredScratch};
-use tritlens_core::{formats, stored};
 use tritlens_kernels::Format;
 
 const DENSE: [&str; 8] = ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_k", "q6_k", "q2_0"];
@@ -316,7 +316,7 @@ fn rows_that_do_not_exist_are_refused() {
     assert_eq!(stored.row(4, &mut out).unwrap_err().code, codes::RANGE);
     assert_eq!(stored.rows_into(usize::MAX, 2, &mut out).unwrap_err().code, codes::RANGE);
     assert_eq!(stored.row(3, &mut out[1..]).unwrap_err().code, codes::SHAPE);
-    let mut scratch = stored::StoredScratch::default();
+    let mut scratch = StoredScratch::default();
     assert_eq!(
         stored.forward(&out, 2, &mut [0.0; 8], &mut scratch).unwrap_err().code,
         codes::SHAPE

@@ -100,18 +100,20 @@ unsafe fn tile<L: Bytes, D: Digits, const R: usize, const M: usize>(
     let (w, x, groups) = (all.w, &all.x, all.groups);
     let mut y = [[0.0f32; R]; M];
     for g in 0..groups {
-        // SAFETY: group g of R rows of w and of M rows of x; the caller has the instruction set.
-        let found = unsafe {
+        // SAFETY: group g of R rows of w and of M rows of x, whose scales and sums exist as well; the caller has the instruction set.
+        unsafe {
             let ws = starts::<R>(w.row(row).add(g * w.width), w.stride);
             let xs = starts::<M>(x.row(i * groups + g), groups * x.stride);
-            let totals = vector::totals::<L, D, R, M>(ws, xs, w.stride, w.blocks());
-            across::<L, R, M>(totals)
-        };
-        for k in 0..M {
-            let x_sum = x.sums[(i + k) * groups + g];
-            for r in 0..R {
-                let sum = codes::<D>(found[k][r], x_sum) as f32;
-                y[k][r] += all.scales[(row + r) * groups + g] * sum;
+            let found =
+                across::<L, R, M>(vector::totals::<L, D, R, M>(ws, xs, w.stride, w.blocks()));
+            let scales = all.scales.as_ptr().add(row * groups + g);
+            let x_sums = x.sums.as_ptr().add(i * groups + g);
+            for k in 0..M {
+                let x_sum = *x_sums.add(k * groups);
+                for r in 0..R {
+                    let sum = codes::<D>(found[k][r], x_sum) as f32;
+                    y[k][r] += *scales.add(r * groups) * sum;
+                }
             }
         }
     }
