@@ -245,6 +245,32 @@ fn what_was_filled_comes_out_again() {
     }
 }
 
+/// Blocks of zeros have scale 0 in files; the others' one scale stays one, and the file comes out again.
+#[test]
+fn blocks_of_zeros_need_no_scale() {
+    for format in ["tq1_0", "tq2_0"] {
+        let mut values: Vec<f32> =
+            codes_of(format, 4 * 768).iter().map(|&c| 0.5 * f32::from(c)).collect();
+        values[256..512].fill(0.0);
+        values[..256].fill(0.0);
+        let mut bytes = vec![0; Stored::bytes_of(format, 4, 768).unwrap()];
+        formats::quantize_blocks(format, &values, 768, &mut bytes).unwrap();
+        let fill = |bytes: &[u8]| {
+            let mut filling = Stored::filling(format, 4, 768, 1.0).unwrap();
+            filling.write(0, bytes).unwrap();
+            filling.finish()
+        };
+        let stored = fill(&bytes).unwrap();
+        assert_eq!(stored.scales(), [0.5], "{format}");
+        let mut again = vec![0; bytes.len()];
+        stored.export(format, &mut again).unwrap();
+        assert_eq!(again, bytes, "{format}");
+        let at = bytes.len() / 12;
+        bytes[at - 2..at].copy_from_slice(&[0, 0x7c]);
+        assert_eq!(fill(&bytes).err().unwrap().code, codes::NONFINITE, "{format}");
+    }
+}
+
 #[test]
 fn codes_become_a_matrix() {
     let found = codes_of("ternary2", 6 * 100);

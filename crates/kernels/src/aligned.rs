@@ -8,7 +8,7 @@ const LINE: usize = 64;
 /// A block of bytes that begins at a multiple of 64. Made for packed weights and what products prepare; any slice works as well, only slower.
 #[derive(Debug, Default)]
 pub struct AlignedBytes {
-    room: Vec<u8>,
+    room: Box<[u8]>,
     start: usize,
     len: usize,
 }
@@ -33,13 +33,13 @@ impl AlignedBytes {
 }
 
 /// `len` (above 0) zeros from the allocator: large ones are pages that cost nothing until they are written, where `Vec::resize` would write them once more.
-fn zeros(len: usize) -> Option<Vec<u8>> {
+fn zeros(len: usize) -> Option<Box<[u8]>> {
     let layout = Layout::array::<u8>(len).ok()?;
     // SAFETY: the layout is not empty. The memory, if there is any, has `len` bytes of alignment 1 that are zero, from the global allocator, which is what a
-    // vector of that length and capacity takes over.
+    // box of that length takes over.
     unsafe {
         let start = alloc_zeroed(layout);
-        (!start.is_null()).then(|| Vec::from_raw_parts(start, len, len))
+        (!start.is_null()).then(|| Box::from_raw(std::ptr::slice_from_raw_parts_mut(start, len)))
     }
 }
 

@@ -138,8 +138,9 @@ unsafe fn across<L: Bytes, const R: usize, const M: usize>(
         } else if R == TILE {
             for k in 0..M {
                 let found = L::tsum4([totals[k][0], totals[k][1], totals[k][2], totals[k][3]]);
-                for r in 0..R {
-                    out[k][r] = found[r];
+                // Not `copy_from_slice`: a call that is not inlined costs more than the sums.
+                for (out, found) in out[k].iter_mut().zip(found) {
+                    *out = found;
                 }
             }
         } else {
