@@ -78,7 +78,12 @@ export function makeSource(
     onProgress?.({ status, file: name, loaded, total: size, progress: size === 0 ? 100 : (100 * loaded) / size });
   if (signal?.aborted) onAbort();
   else signal?.addEventListener("abort", onAbort, { once: true });
-  report("initiate");
+  try {
+    report("initiate");
+  } catch (error) {
+    onAbort();
+    throw error;
+  }
   return {
     name,
     size,

@@ -2,6 +2,7 @@
 import { TritlensError } from "../../core/errors.ts";
 import { memorySource } from "./local.ts";
 import { aborted, type ByteSource, makeSource, type SourceOptions, shrank } from "./source.ts";
+import { Watcher } from "./watch.ts";
 
 /** The first request asks for this many bytes: the headers of most files, and the size of every file. */
 const FIRST = 1 << 16;
@@ -36,7 +37,8 @@ export async function urlSource(url: string, options: SourceOptions = {}): Promi
     await response.body?.cancel();
     return undefined;
   }
-  if (response.status === 200) return memorySource(await readBody(remote, response), url, options);
+  // Its bytes are reported as they come, not when they are read out of memory.
+  if (response.status === 200) return memorySource(await readBody(remote, response), url, { ...options, onProgress: undefined });
   return ranged(remote, await probe(remote, response));
 }
 
@@ -89,16 +91,17 @@ async function send({ url, options }: Remote, init: RequestInit): Promise<Respon
 /** The whole body of an answer without ranges. */
 async function readBody(remote: Remote, response: Response): Promise<Uint8Array> {
   // The length is that of the compressed body when the server compressed it; fetch has unpacked it.
-  const said = response.headers.has("content-encoding") ? undefined : Number(response.headers.get("content-length") ?? Number.NaN);
-  if (said !== undefined && Number.isSafeInteger(said)) {
-    const whole = allocate(remote.url, said);
-    await fill(remote, response, whole);
-    return whole;
-  }
+  const said = response.headers.has("content-encoding") ? Number.NaN : Number(response.headers.get("content-length") ?? Number.NaN);
+  const known = Number.isSafeInteger(said);
+  const watcher = new Watcher(remote.url, known ? said : 0, remote.options);
   try {
-    return new Uint8Array(await response.arrayBuffer());
+    const watched = new Response(response.body?.pipeThrough(watcher.stream) ?? null);
+    if (!known) return new Uint8Array(await watched.arrayBuffer());
+    const whole = allocate(remote.url, said);
+    await fill(remote, watched, whole);
+    return whole;
   } catch (error) {
-    throw failed(remote, error);
+    throw watcher.thrown ? watcher.thrown.error : failed(remote, error);
   }
 }
 
