@@ -2,6 +2,7 @@
 import { TritlensError } from "../core/errors.ts";
 import type { StoredDType } from "./dtype.ts";
 import { type FileSet, filesBeside, openFolder } from "./folder.ts";
+import type { StoredTensor } from "./safetensors.ts";
 import { headerLength, readHeader } from "./safetensors-header.ts";
 import { parseShardIndex } from "./shards.ts";
 import { openSource, type SourceInput } from "./source/open.ts";
@@ -199,13 +200,42 @@ async function readText(source: ByteSource): Promise<string> {
   }
 }
 
-/** All bytes of a tensor, in memory of their own. @throws as {@link ByteSource.read}. */
+/** All bytes of a tensor, in memory of their own. @throws as {@link ByteSource.read}; E_MEMORY when they do not fit. */
 export async function readTensorBytes(tensor: {
   readonly source: ByteSource;
   readonly offset: number;
   readonly byteLength: number;
 }): Promise<Uint8Array> {
-  const bytes = new Uint8Array(tensor.byteLength);
+  const bytes = allocate(tensor.byteLength, tensor.source.name);
   await tensor.source.read(tensor.offset, bytes);
   return bytes;
+}
+
+/** @throws E_MEMORY. */
+function allocate(size: number, name: string): Uint8Array {
+  try {
+    return new Uint8Array(size);
+  } catch {
+    throw new TritlensError("E_MEMORY", `a tensor of ${name}`, {
+      expected: "one that fits into memory (or read it in parts)",
+      found: `${size} bytes`,
+    });
+  }
+}
+
+/**
+ * All tensors of a split checkpoint, in memory.
+ *
+ * @param path - Path of the index file (`*.index.json`); shards lie beside it.
+ * @throws as {@link openSafetensors}.
+ */
+export async function readShards(path: string): Promise<Map<string, StoredTensor>> {
+  const file = await openSafetensors(path);
+  try {
+    const out = new Map<string, StoredTensor>();
+    for (const [name, tensor] of file.tensors) out.set(name, { dtype: tensor.dtype, shape: tensor.shape, bytes: await readTensorBytes(tensor) });
+    return out;
+  } finally {
+    await file.close();
+  }
 }
