@@ -6,8 +6,10 @@
 
 mod arrays;
 mod guard;
+pub mod inference;
 pub mod lanes;
 pub mod packed;
+pub mod stored;
 pub mod tasks;
 
 use arrays::{Float32Array, Int8Array};

@@ -37,6 +37,26 @@ export interface ParamInfo {
   length: number;
   /** Quantiser applied in the forward pass, `none` for full precision. */
   quant: string;
+  /** Whether it is a matrix of a checkpoint, which has no place in the flat vector. */
+  stored: boolean;
+}
+
+/** What `describeStored` tells. */
+export interface StoredInfo {
+  /** Format in memory, as `openStored` names them; empty while nothing is loaded. */
+  format: string;
+  /** Bytes in memory. */
+  bytes: number;
+  /** Outputs. */
+  rows: number;
+  /** Inputs. */
+  cols: number;
+  /** Columns that share a scale, 0 for formats without. */
+  group: number;
+  /** Number of scales beside the codes. */
+  scales: number;
+  /** Number of shifts. */
+  shifts: number;
 }
 
 /** One named activation of a compiled program. */
@@ -77,6 +97,18 @@ export interface RunInfo {
   output: SitePlace;
 }
 
+/** What `planInference` tells, in bytes. */
+export interface InferencePlan {
+  /** Activations of the run. */
+  arena: number;
+  /** Buffers of products and tables of angles. */
+  scratch: number;
+  /** Keys and values of the session. */
+  cache: number;
+  /** Parameters as they are in memory now. */
+  weights: number;
+}
+
 /** What `describeTrainer` tells: the names of the numbers written per step by `trainSteps`. */
 export interface TrainerInfo {
   /** `loss`, `lr`, and `flips.NAME` for every quantised parameter. */
@@ -94,6 +126,11 @@ export type ProgramHandle = number & {
 export type RunHandle = number & {
   /** Brand; exists in types only. */
   readonly __run: unique symbol;
+};
+/** An open session: keys and values of the positions that were run. A plain number, branded so that handles cannot be mixed up. */
+export type SessionHandle = number & {
+  /** Brand; exists in types only. */
+  readonly __session: unique symbol;
 };
 /** An open trainer. A plain number, branded so that handles cannot be mixed up. */
 export type TrainerHandle = number & {
@@ -155,9 +192,62 @@ export interface Core {
   /** Integer codes (-1, 0, 1) of a quantised parameter; returns the scale. E_NAME when the parameter is not quantised. */
   paramCodes(program: ProgramHandle, param: number, out: Int8Array): number;
 
+  /**
+   * Bytes of a stored matrix [rows, cols] in a format: `f32`, `f16`, `bf16`, `q8_0`, `q4_0`, `q4_k`, `q6_k`, `q1_0`, `q2_0`, `tq1_0`, `tq2_0`, `i2_s`, `i2_s_neon`, `hf`,
+   * `binary`, `ternary2`, `ternary5`. E_NAME for another one, E_SHAPE when columns are no whole blocks.
+   */
+  storedBytes(format: string, rows: number, cols: number): number;
+  /** Begins to fill a stored parameter. `scale` is what the codes of `hf` are multiplied with (else 1). E_SPEC when the parameter is not stored. */
+  openStored(program: ProgramHandle, param: number, format: string, scale: number): void;
+  /** Bytes at an offset, in any order; each byte of the matrix once. */
+  writeStored(program: ProgramHandle, param: number, offset: number, bytes: Uint8Array): void;
+  /** Checks what was written and puts the matrix in place. E_SHAPE when bytes are missing, E_FORMAT for codes that are none, E_NONFINITE for such a scale. */
+  finishStored(program: ProgramHandle, param: number): void;
+  /** Packs codes (-1, 0, 1) [rows, cols] into a stored parameter; format, group, scales and shifts as `openPackedCodes`. */
+  setStoredCodes(
+    program: ProgramHandle,
+    param: number,
+    format: string,
+    group: number,
+    codes: Int8Array,
+    scales: Float32Array,
+    shifts: Float32Array,
+  ): void;
+  /** Format, shape and sizes of a stored parameter. */
+  describeStored(program: ProgramHandle, param: number): StoredInfo;
+  /** Rows `first` to `first + count` of a stored matrix as f32 [count, cols]. */
+  readStoredRows(program: ProgramHandle, param: number, first: number, count: number, out: Float32Array): void;
+  /** Codes [rows, cols] of a packed stored matrix. */
+  readStoredCodes(program: ProgramHandle, param: number, out: Int8Array): void;
+  /** Scales (kind 0) or shifts (kind 1) of a stored matrix. */
+  readStoredScales(program: ProgramHandle, param: number, kind: 0 | 1, out: Float32Array): void;
+  /** Writes a stored matrix in another layout (`storedBytes` long); returns its scale. E_FORMAT when something would be lost. */
+  exportStored(program: ProgramHandle, param: number, layout: string, out: Uint8Array): number;
+
   /** Opens a run over `batch` x `seq` tokens. With `grad`, room for gradients is kept and `stepBack` works. */
   openRun(program: ProgramHandle, batch: number, seq: number, grad: boolean): RunHandle;
-  /** Where the activations of a run lie in its arena. */
+  /**
+   * Opens a session with room for the keys and values of `capacity` positions of `batch` sequences. E_SPEC when attention is not causal, E_RANGE for sizes outside of
+   * the context, E_MEMORY.
+   */
+  openSession(program: ProgramHandle, batch: number, capacity: number): SessionHandle;
+  /** Positions that a session holds. */
+  sessionLength(session: SessionHandle): number;
+  /** Goes back to the first `length` positions. */
+  rewindSession(session: SessionHandle, length: number): void;
+  /** Forgets a session. */
+  closeSession(session: SessionHandle): void;
+  /**
+   * Opens a forward run over `seq` new positions whose activations share memory. Only sites with a non-zero byte in `listen` can be looked at (paused at, edited), and only while
+   * the run stands there; `session` 0 is none. With `lastOnly` the output is [batch, class] of the last position. Once `step` is DONE the session is longer by `seq`;
+   * `setTokens` goes on from there.
+   */
+  openInference(program: ProgramHandle, session: SessionHandle | 0, batch: number, seq: number, listen: Uint8Array, lastOnly: boolean): RunHandle;
+  /** Bytes that such a run and its session would take. */
+  planInference(program: ProgramHandle, batch: number, seq: number, capacity: number, listen: Uint8Array, lastOnly: boolean): InferencePlan;
+  /** Where a site of any run lies now: [offset, length, offset of the gradient or -1, number of axes, extents...]; site -1 is the output. `out` has 8 numbers. */
+  sitePlace(run: RunHandle, site: number, out: Float64Array): void;
+  /** Where the activations of a run lie in its arena (a run of `openRun`). */
   describeRun(run: RunHandle): RunInfo;
   /** A view of the run's arena, valid until the next call into the core. */
   arena(run: RunHandle): Float32Array;

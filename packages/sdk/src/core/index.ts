@@ -3,6 +3,7 @@ export {
   type Core,
   type CoreInfo,
   DONE,
+  type InferencePlan,
   type PackedHandle,
   type PackedInfo,
   type Parallel,
@@ -11,8 +12,10 @@ export {
   type ProgramInfo,
   type RunHandle,
   type RunInfo,
+  type SessionHandle,
   type SiteInfo,
   type SitePlace,
+  type StoredInfo,
   type TrainerHandle,
   type TrainerInfo,
 } from "./core.ts";
