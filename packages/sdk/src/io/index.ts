@@ -12,3 +12,4 @@ export { parseShardIndex } from "./shards.ts";
 export { type ByteSink, type MemorySink, memorySink, type WriteOptions, type WriteTarget } from "./sink.ts";
 export { openSource, type SourceInput } from "./source/open.ts";
 export type { ByteSource, LoadProgress, SourceOptions } from "./source/source.ts";
+export { readText } from "./source/text.ts";

@@ -7,6 +7,7 @@ import { headerLength, readHeader } from "./safetensors-header.ts";
 import { parseShardIndex } from "./shards.ts";
 import { openSource, type SourceInput } from "./source/open.ts";
 import type { ByteSource, SourceOptions } from "./source/source.ts";
+import { readText } from "./source/text.ts";
 
 /** Where a tensor lies. Its elements are row-major and little-endian, and need not be aligned. */
 export interface StoredTensorInfo {
@@ -38,8 +39,6 @@ export interface Safetensors {
 
 const SINGLE = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
-/** Longest text that is read as an index. */
-const MAX_INDEX = 100_000_000;
 
 /**
  * Opens a checkpoint without reading any tensor. `input` is a file (path, URL, Blob, bytes), an index (`*.index.json`, by path or URL), a folder (path, or
@@ -182,22 +181,6 @@ async function readFileHeader(source: ByteSource): Promise<{ tensors: StoredTens
     byteLength: end - begin,
   }));
   return { tensors, metadata };
-}
-
-/** A small text file, which is closed again. */
-async function readText(source: ByteSource): Promise<string> {
-  try {
-    if (source.size > MAX_INDEX)
-      throw new TritlensError("E_FORMAT", source.name, { expected: `at most ${MAX_INDEX} bytes`, found: `${source.size} bytes` });
-    const bytes = new Uint8Array(source.size);
-    await source.read(0, bytes);
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (error) {
-    if (error instanceof TritlensError) throw error;
-    throw new TritlensError("E_FORMAT", source.name, { expected: "UTF-8 text", found: "other bytes" });
-  } finally {
-    await source.close();
-  }
 }
 
 /** All bytes of a tensor, in memory of their own. @throws as {@link ByteSource.read}; E_MEMORY when they do not fit. */

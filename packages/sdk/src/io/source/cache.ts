@@ -2,7 +2,7 @@
 import { TritlensError } from "../../core/errors.ts";
 import { blobSource } from "./local.ts";
 import { aborted, type ByteSource, type SourceOptions } from "./source.ts";
-import { type Remote, request, totalOf, urlSource, versionOf } from "./url.ts";
+import { discard, type Remote, request, totalOf, urlSource, versionOf } from "./url.ts";
 import { Watcher } from "./watch.ts";
 
 /** A place for whole files. `version` tells states of a file apart; undefined asks for whatever is stored. */
@@ -26,7 +26,7 @@ export async function cachedSource(url: string, kind: "cache-api" | "opfs", opti
   let version: string;
   try {
     const response = await request(remote, 0, 1);
-    await response.body?.cancel();
+    discard(response);
     if (response.status !== 200 && response.status !== 206) return await urlSource(url, options);
     version = `${versionOf(response)} ${totalOf(response) ?? ""}`;
   } catch (error) {

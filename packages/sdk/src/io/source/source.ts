@@ -99,6 +99,8 @@ export function makeSource(
           throw error;
         });
         check();
+        if (loaded === size) continue;
+        // What is read twice counts twice, so a file may be done a little early, but only once.
         loaded = Math.min(size, loaded + piece.byteLength);
         report(loaded === size ? "done" : "progress");
       }

@@ -34,7 +34,7 @@ export async function urlSource(url: string, options: SourceOptions = {}): Promi
   const remote = { url, options };
   const response = await request(remote, 0, FIRST);
   if (response.status === 404 || response.status === 410) {
-    await response.body?.cancel();
+    discard(response);
     return undefined;
   }
   // Its bytes are reported as they come, not when they are read out of memory.
@@ -45,7 +45,7 @@ export async function urlSource(url: string, options: SourceOptions = {}): Promi
 /** Size, version and first bytes from the answer to the first request. */
 async function probe(remote: Remote, response: Response): Promise<Probe> {
   if (response.status === 416) {
-    await response.body?.cancel();
+    discard(response);
     return { size: 0, head: new Uint8Array(0), version: versionOf(response) };
   }
   requireOk(remote.url, response, 206);
@@ -67,8 +67,9 @@ function ranged(remote: Remote, { size, head, version }: Probe): ByteSource {
     requireOk(url, response, 206);
     const total = totalOf(response);
     if (total !== undefined && total !== size) throw shrank(url, size, total);
-    if (versionOf(response) !== version)
-      throw new TritlensError("E_IO", `${url} changed while it was read`, { expected: `version ${version}`, found: versionOf(response) });
+    const found = versionOf(response);
+    if (version && found && found !== version)
+      throw new TritlensError("E_IO", `${url} changed while it was read`, { expected: `version ${version}`, found });
     await fill(remote, response, into);
   };
   return makeSource({ name: url, size }, read, () => stop.abort(), options);
@@ -160,9 +161,14 @@ export function versionOf(response: Response): string {
   return response.headers.get("etag") ?? response.headers.get("last-modified") ?? "";
 }
 
+/** Ends an answer whose body nobody wants. */
+export function discard(response: Response): void {
+  response.body?.cancel().catch(() => undefined);
+}
+
 function requireOk(url: string, response: Response, expected: number): void {
   if (response.status === expected) return;
-  void response.body?.cancel();
+  discard(response);
   throw new TritlensError("E_IO", `could not read ${url}`, { expected: `status ${expected}`, found: `${response.status} ${response.statusText}` });
 }
 
