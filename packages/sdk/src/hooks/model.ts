@@ -148,8 +148,8 @@ export class Model {
   }
 
   /** A model from a graph of one's own. @throws E_SPEC when the core refuses it. */
-  static fromSpec(spec: Spec, options: ModelOptions = {}): Model {
-    return new Model(spec, undefined, options);
+  static fromSpec(spec: Spec, options: ModelOptions & { config?: TransformerConfig; checkpoint?: unknown } = {}): Model {
+    return new Model(spec, options.config, options);
   }
 
   /** The compiled program, for calls that this class does not have. @throws E_CLOSED after dispose. */
