@@ -38,11 +38,8 @@ def plain(name, model, vocab=101, n=13, dtype=None, **save):
     randomize(model)
     if dtype:
         # The values of the file, computed with in f32.
-        with torch.no_grad():
-            for p in model.parameters():
-                p.copy_(p.to(dtype).float())
         model.to(dtype).save_pretrained(f"{out}/{name}", **save)
-        model.float()
+        model = type(model).from_pretrained(f"{out}/{name}", dtype=torch.float32)
     else:
         model.save_pretrained(f"{out}/{name}", **save)
     expect(name, model, vocab, n)
