@@ -1,8 +1,7 @@
 /** Loads a checkpoint into a model, tensor by tensor, without a copy of the file in memory. */
 import type { Core } from "../core/core.ts";
-import { TritlensError } from "../core/errors.ts";
 import { loadCore } from "../core/load.ts";
-import { type CheckpointInfo, Model } from "../hooks/index.ts";
+import { type CheckpointInfo, Model, requireBudget } from "../hooks/index.ts";
 import type { SourceOptions } from "../io/index.ts";
 import { transformerSpec } from "../models/index.ts";
 import type { Spec } from "../spec/index.ts";
@@ -52,9 +51,24 @@ export async function prepare(input: CheckpointInput, core: Core, options: Pretr
   }
 }
 
+/** What the core keeps of a file's layouts: codes of 2 bits (1 where there are two values) with scales beside them. */
+const KEPT: ReadonlyMap<string, readonly [format: string, group: number]> = new Map([
+  ["tq1_0", ["ternary2", 256]],
+  ["tq2_0", ["ternary2", 256]],
+  ["q1_0", ["binary", 128]],
+  ["hf", ["ternary2", 0]],
+  ["i2_s", ["ternary2", 0]],
+  ["i2_s_neon", ["ternary2", 0]],
+  ["ternary2", ["ternary2", 0]],
+]);
+
+/** Bytes in memory. Blocks that all have the same scale need one only, which the header does not tell: this is the most. */
 function bytesOf(core: Core, { param, format, how }: Fill): number {
   const [rows, cols] = param.shape as [number, number?];
-  return cols === undefined || how === "floats" ? 4 * rows * (cols ?? 1) : core.storedBytes(format, rows, cols);
+  if (cols === undefined || how === "floats") return 4 * rows * (cols ?? 1);
+  const [kept, group] = KEPT.get(format) ?? [format, undefined];
+  const scales = group === undefined ? 0 : group === 0 ? 1 : rows * Math.ceil(cols / group);
+  return core.storedBytes(kept, rows, cols) + 4 * scales;
 }
 
 /** The core to load into. */
@@ -72,7 +86,7 @@ export async function loadPretrained(input: CheckpointInput, options: Pretrained
   const { checkpoint, spec, fills, info } = await prepare(input, core, options);
   let model: Model | undefined;
   try {
-    requireBudget(info.bytes, options.budgetBytes);
+    requireBudget("the weights", info.bytes, options.budgetBytes);
     const progress = new Progress(checkpoint.name, fills, options);
     progress.begin();
     model = Model.fromSpec(spec, { core, config: checkpoint.recipe.config, checkpoint: info });
@@ -85,9 +99,4 @@ export async function loadPretrained(input: CheckpointInput, options: Pretrained
   } finally {
     await checkpoint.close();
   }
-}
-
-function requireBudget(bytes: number, budget: number | undefined): void {
-  if (budget === undefined || bytes <= budget) return;
-  throw new TritlensError("E_MEMORY", "the weights do not fit into budgetBytes", { expected: `at most ${budget} bytes`, found: `${bytes} bytes` });
 }
