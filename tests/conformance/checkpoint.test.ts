@@ -1,8 +1,9 @@
 /** Loading checkpoints: what is refused and how, progress, aborts, budgets, the sites of quantisers, weights as users see them. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type Core, type LoadProgress, Model, parseSafetensors, plan, serializeSafetensors, Tensor, toTensor } from "tritlens";
+import { type Core, inspect, type LoadProgress, Model, openSource, parseSafetensors, plan, serializeSafetensors, Tensor, toTensor } from "tritlens";
 import { beforeAll, describe, expect, it } from "vitest";
+import { countZeros } from "../../packages/sdk/src/checkpoint/zeros.ts";
 import { HOSTILE_CONFIGS } from "../support/hostile-checkpoints.ts";
 import { coreUnderTest } from "./support.ts";
 
@@ -150,12 +151,37 @@ describe("memory", () => {
     // The core does not count the scale of each matrix.
     expect(told.weights - now.weights).toBe(4 * 14);
     expect(now.captures).toBe(4 * (8 * 96 + 2 * 8 * 64));
-    expect(told.checkpoint.weights.find((w) => w.param === "blocks.0.attn.W_Q")).toMatchObject({ type: "U8", format: "hf", shape: [64, 64] });
+    expect(told.checkpoint.weights.find((w) => w.param === "blocks.0.attn.W_Q")).toMatchObject({ type: "U8", format: "ternary2", shape: [64, 64] });
     await expect(Model.fromPretrained(folder("bitnet_offline"), { core, budgetBytes: told.weights - 1 })).rejects.toMatchObject({ code: "E_MEMORY" });
     await expect(plan(folder("bitnet_offline"), { core, budgetBytes: told.weights })).rejects.toMatchObject({ code: "E_MEMORY" });
     expect(() => model.runWithCache([[1, 2, 3]], { budgetBytes: 100 })).toThrow(/E_MEMORY.*at most 100 bytes/);
     const need = model.plan({ seq: 3, names: model.siteNames as string[] });
     model.runWithCache([[1, 2, 3]], { budgetBytes: need.activations + need.captures });
+  });
+});
+
+describe("inspect", () => {
+  it("counts the zeros of packed matrices as they are multiplied", async () => {
+    for (const name of ["bitnet_offline", "bitnet_online"]) {
+      const found = await inspect(folder(name), { core });
+      using model = await Model.fromPretrained(folder(name), { core });
+      const trits = model.paramNames.filter((n) => /W_(?!E)/.test(n)).flatMap((n) => Array.from(model.trits(n).data));
+      expect(found.zeros).toBeCloseTo(trits.filter((t) => t === 0).length / trits.length, 12);
+      expect(found).toMatchObject({ architecture: "bitnet", kind: "safetensors", parameters: 68224 });
+    }
+    expect((await inspect(folder("bitnet_offline"), { core, scan: false })).zeros).toBeUndefined();
+  });
+
+  it.each(["tq1_0", "tq2_0", "q8_0", "q4_0", "q2_0", "q1_0"])("knows the zeros of %s", async (format) => {
+    const [rows, cols] = [4, 256];
+    const values = Float32Array.from({ length: rows * cols }, (_, i) => (i % 3 === 0 ? 0 : i % 5 === 0 ? 0.5 : -0.5));
+    const bytes = new Uint8Array(core.packedBytes(format, rows, cols));
+    core.quantizeBlocks(format, values, cols, bytes);
+    const back = new Float32Array(rows * cols);
+    core.dequantizeBlocks(format, bytes, cols, back);
+    const source = await openSource(bytes);
+    const tensor = { name: "x", type: format.toUpperCase(), shape: [rows, cols], source, offset: 0, byteLength: bytes.byteLength };
+    expect(await countZeros(tensor, (t, from, into) => t.source.read(t.offset + from, into))).toBe(back.filter((x) => x === 0).length);
   });
 });
 
