@@ -34,6 +34,7 @@ function commandLine(argv: readonly string[], streams: Streams, done: (code: num
     .exitOverride();
   addReproduce(program, argv, streams, done);
   addAnalyze(program, streams, done);
+  addInspect(program, streams, done);
   addInfo(program, streams, done);
   for (const command of program.commands) command.option("--verbose", "print where an error came from").copyInheritedSettings(program);
   return program;
@@ -84,6 +85,20 @@ function addAnalyze(program: Command, streams: Streams, done: (code: number) => 
     .action(async (checkpoint: string, options: Record<string, unknown>) => {
       const { runAnalyze } = await import("./analyze.ts");
       done(await runAnalyze(checkpoint, options, streams));
+    });
+}
+
+function addInspect(program: Command, streams: Streams, done: (code: number) => void): void {
+  program
+    .command("inspect")
+    .description("what a checkpoint is: architecture, formats, bits a weight, share of zeros, memory")
+    .argument("<path>", "a .gguf file, a folder with config.json, or a URL of either")
+    .option("--no-scan", "look at headers only: do not read the weights to count zeros")
+    .option("--json", "print everything as JSON")
+    .addOption(backend())
+    .action(async (path: string, options: Record<string, unknown>) => {
+      const { runInspect } = await import("./inspect.ts");
+      done(await runInspect(path, options, streams));
     });
 }
 
