@@ -10,4 +10,5 @@ export * from "./models/index.ts";
 export * from "./packed/index.ts";
 export * from "./spec/index.ts";
 export * from "./tensor/index.ts";
+export * from "./tokenizer/index.ts";
 export * from "./train/index.ts";

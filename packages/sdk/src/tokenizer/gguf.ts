@@ -1,0 +1,139 @@
+/** The tokenizer inside of a GGUF file, written as a tokenizer.json. */
+import { bad, isMerge } from "./check.ts";
+import { optional } from "./folder.ts";
+import { flag, type GgufMetadata, type GgufVocabulary, readVocabulary, strings, TOKEN_TYPE, text, tokenId } from "./gguf-fields.ts";
+import { makeTokenizer, type TokenizerJson } from "./library.ts";
+import { mergeByScore } from "./pieces.ts";
+import { cutOf, preTokenizer, unsupportedModel } from "./pre.ts";
+import type { SpecialTokens, Tokenizer } from "./types.ts";
+
+/** Control tokens that end a chat's turn or a text, by their spelling: files seldom name them by key. */
+const END_TEXTS: ReadonlySet<string> = new Set([
+  "<|eot_id|>",
+  "<|im_end|>",
+  "<|end|>",
+  "<end_of_turn>",
+  "<|endoftext|>",
+  "<|eom_id|>",
+  "<|end_of_text|>",
+]);
+
+/**
+ * Makes the tokenizer of a GGUF from its metadata: `gpt2` (byte-level BPE) and `llama` (SentencePiece BPE with byte fallback) vocabularies. Neither the
+ * scores nor the merges are trusted: lists of another type or length are refused.
+ *
+ * @returns undefined when the file says that it has no vocabulary (`none`, `no_vocab`) or says nothing.
+ * @throws E_NAME for a kind of vocabulary or pre-tokenizer that is not supported, E_FORMAT for a malformed one.
+ */
+export async function tokenizerFromGguf(metadata: GgufMetadata): Promise<Tokenizer | undefined> {
+  const model = text(metadata, "tokenizer.ggml.model");
+  if (model === undefined || model === "none" || model === "no_vocab") return undefined;
+  if (model !== "gpt2" && model !== "llama") throw unsupportedModel(model);
+  const vocabulary = readVocabulary(metadata);
+  const special = specialOf(metadata, vocabulary, model);
+  const common = { special, ...optional("chatTemplate", text(metadata, "tokenizer.chat_template")) };
+  if (model === "gpt2") return makeTokenizer({ kind: "gguf gpt2", json: byteLevel(metadata, vocabulary, special), ...common });
+  const scores = scoresOf(vocabulary);
+  return makeTokenizer({
+    kind: "gguf llama",
+    json: sentencePiece(metadata, vocabulary, special),
+    merge: (word) => mergeByScore(word, scores),
+    ...common,
+  });
+}
+
+function specialOf(metadata: GgufMetadata, { tokens, types }: GgufVocabulary, model: "gpt2" | "llama"): SpecialTokens {
+  const id = (name: string, otherwise?: number): number | undefined => {
+    const key = `tokenizer.ggml.${name}_token_id`;
+    return metadata.has(key) || otherwise === undefined || otherwise >= tokens.length ? tokenId(metadata, key, tokens.length) : otherwise;
+  };
+  // SentencePiece's own ids, for files that leave them out.
+  const [bos, eos, unknown] = model === "llama" ? [id("bos", 1), id("eos", 2), id("unknown", 0)] : [id("bos"), id("eos"), id("unknown")];
+  const ends = new Set([eos, id("eot"), id("eom")].filter((x): x is number => x !== undefined));
+  tokens.forEach((token, i) => {
+    if (types[i] === TOKEN_TYPE.control && END_TEXTS.has(token)) ends.add(i);
+  });
+  return { ...optional("bos", bos), ...optional("eos", eos), ...optional("unknown", unknown), ...optional("pad", id("padding")), ends: [...ends] };
+}
+
+/** Byte-level BPE with a list of merges. */
+function byteLevel(metadata: GgufMetadata, vocabulary: GgufVocabulary, special: SpecialTokens): TokenizerJson {
+  const cut = cutOf(text(metadata, "tokenizer.ggml.pre") ?? "default");
+  return {
+    ...shared(metadata, vocabulary, special, cut.addsBos ?? false),
+    normalizer: cut.composed ? { type: "NFC" } : null,
+    pre_tokenizer: preTokenizer(cut),
+    decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
+    model: { type: "BPE", vocab: idByToken(vocabulary), merges: mergesOf(metadata, vocabulary), ignore_merges: cut.wholeWords ?? false },
+  };
+}
+
+/** SentencePiece: spaces are "▁", what is in no piece falls back to bytes. Pieces are merged by score (see pieces.ts), so there are no merges. */
+function sentencePiece(metadata: GgufMetadata, vocabulary: GgufVocabulary, special: SpecialTokens): TokenizerJson {
+  const prefix = flag(metadata, "tokenizer.ggml.add_space_prefix") ?? true;
+  const spaces = { type: "Replace", pattern: { String: " " }, content: "▁" };
+  const back = { type: "Replace", pattern: { String: "▁" }, content: " " };
+  const unknown = special.unknown === undefined ? {} : { unk_token: vocabulary.tokens[special.unknown] };
+  return {
+    ...shared(metadata, vocabulary, special, true),
+    normalizer: { type: "Sequence", normalizers: [...(prefix ? [{ type: "Prepend", prepend: "▁" }] : []), spaces] },
+    pre_tokenizer: null,
+    decoder: {
+      type: "Sequence",
+      decoders: [back, { type: "ByteFallback" }, { type: "Fuse" }, ...(prefix ? [{ type: "Strip", content: " ", start: 1, stop: 0 }] : [])],
+    },
+    model: { type: "BPE", vocab: idByToken(vocabulary), merges: [], byte_fallback: true, fuse_unk: true, ...unknown },
+  };
+}
+
+/** What both kinds have: tokens that are found in the text before anything else, and those put around it. */
+function shared(metadata: GgufMetadata, { tokens, types }: GgufVocabulary, { bos, eos }: SpecialTokens, bosByDefault: boolean): object {
+  const added: object[] = [];
+  tokens.forEach((content, id) => {
+    const special = types[id] === TOKEN_TYPE.control || types[id] === TOKEN_TYPE.unknown;
+    if (special || types[id] === TOKEN_TYPE.userDefined) added.push({ id, content, special, normalized: false });
+  });
+  const around = (wanted: boolean, id: number | undefined): object[] =>
+    wanted && id !== undefined ? [{ SpecialToken: { id: tokens[id], type_id: 0 } }] : [];
+  const single = [
+    ...around(flag(metadata, "tokenizer.ggml.add_bos_token") ?? bosByDefault, bos),
+    { Sequence: { id: "A", type_id: 0 } },
+    ...around(flag(metadata, "tokenizer.ggml.add_eos_token") ?? false, eos),
+  ];
+  return { added_tokens: added, post_processor: single.length > 1 ? { type: "TemplateProcessing", single, pair: single, special_tokens: {} } : null };
+}
+
+/** A plain object without a prototype, as JSON.parse would make it: `__proto__` is a token like any other. */
+function idByToken({ tokens }: GgufVocabulary): Record<string, number> {
+  const ids = Object.create(null) as Record<string, number>;
+  tokens.forEach((token, id) => {
+    ids[token] = id;
+  });
+  return ids;
+}
+
+function mergesOf(metadata: GgufMetadata, { tokens }: GgufVocabulary): [string, string][] {
+  const key = "tokenizer.ggml.merges";
+  const merges = strings(metadata, key);
+  if (merges === undefined) throw bad("the vocabulary is byte-level BPE but has no merges", key, "nothing");
+  const known = new Set(tokens);
+  return merges.map((merge, i) => {
+    if (!isMerge(merge)) throw bad(`merge ${i} is malformed`, "two pieces with a space between them", `"${String(merge).slice(0, 60)}"`);
+    const space = merge.indexOf(" ");
+    const [left, right] = [merge.slice(0, space), merge.slice(space + 1)];
+    if (!known.has(left) || !known.has(right) || !known.has(left + right)) {
+      throw bad(`merge ${i} uses or makes a token that does not exist`, "tokens of the vocabulary", `"${merge.slice(0, 60)}"`);
+    }
+    return [left, right];
+  });
+}
+
+/** Pieces that text can be merged into. @throws E_FORMAT when there are no scores. */
+function scoresOf({ tokens, types, scores }: GgufVocabulary): ReadonlyMap<string, number> {
+  if (scores === undefined) throw bad("the vocabulary is SentencePiece but has no scores", "tokenizer.ggml.scores", "nothing");
+  const known = new Map<string, number>();
+  tokens.forEach((token, i) => {
+    if (types[i] === TOKEN_TYPE.normal || types[i] === TOKEN_TYPE.userDefined) known.set(token, scores[i] as number);
+  });
+  return known;
+}
