@@ -41,7 +41,7 @@ class LibraryTokenizer implements Tokenizer {
     this.kind = kind;
     this.special = special;
     if (chatTemplate !== undefined) this.chatTemplate = chatTemplate;
-    this.vocabSize = (library.model?.vocab as unknown[]).length;
+    this.vocabSize = library.model?.vocab.length ?? 0;
     this.#specialIds = new Set([...library.get_added_tokens_decoder()].filter(([, token]) => token.special).map(([id]) => id));
     this.#strips = /"type":"(Strip|Metaspace|WordPiece)"/.test(JSON.stringify(json.decoder ?? null));
   }

@@ -2,7 +2,7 @@
  * How byte-level vocabularies cut text before merging, by the name that a GGUF gives (`tokenizer.ggml.pre`). The patterns are those of the models' own
  * tokenizer.json files; where llama.cpp has a pattern of its own (`default`), it is that one.
  */
-import { TritlensError, unknownName } from "../core/errors.ts";
+import { type TritlensError, unknownName } from "../core/errors.ts";
 
 /** A cut: its patterns in order, each applied to the pieces that the ones before left. */
 interface Cut {
