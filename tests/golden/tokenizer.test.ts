@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { type Tokenizer, tokenizerFromFolder, tokenizerFromGguf } from "tritlens";
+import { GgufStrings, type GgufValue, type Tokenizer, tokenizerFromFolder, tokenizerFromGguf } from "tritlens";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ORACLES } from "./support.ts";
 
@@ -44,18 +44,23 @@ describe("a Hugging Face tokenizer", () => {
 /** Made by generate/vocabularies.py; the issue's oracles have no GGUF vocabularies, so these do not move with TRITLENS_ORACLES. */
 const here = fileURLToPath(new URL("tokenizers/", import.meta.url));
 
+/** A value with the type that converters write. */
+function stored(key: string, value: unknown): GgufValue {
+  if (typeof value === "string") return { type: "STRING", value };
+  if (typeof value === "boolean") return { type: "BOOL", value };
+  if (typeof value === "number") return { type: "UINT32", value };
+  if (key.endsWith("scores")) return { type: "ARRAY", of: "FLOAT32", value: Float32Array.from(value as number[]) };
+  if (key.endsWith("token_type")) return { type: "ARRAY", of: "INT32", value: Int32Array.from(value as number[]) };
+  return { type: "ARRAY", of: "STRING", value: GgufStrings.from(value as string[]) };
+}
+
 describe.each(readdirSync(here).map((name) => [name.replace(".json", "")]))("%s", (name) => {
   const file = JSON.parse(readFileSync(`${here}/${name}.json`, "utf8")) as { metadata: Record<string, unknown>; cases: Expected[] };
   let tokenizer: Tokenizer;
 
   beforeAll(async () => {
-    const metadata = new Map(Object.entries(file.metadata));
-    for (const [key, type] of [
-      ["tokenizer.ggml.token_type", Int32Array],
-      ["tokenizer.ggml.scores", Float32Array],
-    ] as const)
-      if (metadata.has(key)) metadata.set(key, type.from(metadata.get(key) as number[]));
-    tokenizer = (await tokenizerFromGguf(metadata)) as Tokenizer;
+    const values = Object.entries(file.metadata).map(([key, value]): [string, GgufValue] => [key, stored(key, value)]);
+    tokenizer = (await tokenizerFromGguf(new Map(values))) as Tokenizer;
   });
 
   it.each(file.cases)("tokenizes $text as the reference does", ({ text, ids, decoded }) => {

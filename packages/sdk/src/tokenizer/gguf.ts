@@ -1,7 +1,8 @@
 /** The tokenizer inside of a GGUF file, written as a tokenizer.json. */
+import { type GgufMetadata, ggufFlag, ggufText, ggufTexts } from "../io/index.ts";
 import { bad, isMerge } from "./check.ts";
 import { optional } from "./folder.ts";
-import { flag, type GgufMetadata, type GgufVocabulary, readVocabulary, strings, TOKEN_TYPE, text, tokenId } from "./gguf-fields.ts";
+import { type GgufVocabulary, readVocabulary, TOKEN_TYPE, tokenId } from "./gguf-fields.ts";
 import { makeTokenizer, type TokenizerJson } from "./library.ts";
 import { mergeByScore } from "./pieces.ts";
 import { cutOf, preTokenizer, unsupportedModel } from "./pre.ts";
@@ -26,12 +27,12 @@ const END_TEXTS: ReadonlySet<string> = new Set([
  * @throws E_NAME for a kind of vocabulary or pre-tokenizer that is not supported, E_FORMAT for a malformed one.
  */
 export async function tokenizerFromGguf(metadata: GgufMetadata): Promise<Tokenizer | undefined> {
-  const model = text(metadata, "tokenizer.ggml.model");
+  const model = ggufText(metadata, "tokenizer.ggml.model");
   if (model === undefined || model === "none" || model === "no_vocab") return undefined;
   if (model !== "gpt2" && model !== "llama") throw unsupportedModel(model);
   const vocabulary = readVocabulary(metadata);
   const special = specialOf(metadata, vocabulary, model);
-  const common = { special, ...optional("chatTemplate", text(metadata, "tokenizer.chat_template")) };
+  const common = { special, ...optional("chatTemplate", ggufText(metadata, "tokenizer.chat_template")) };
   if (model === "gpt2") return makeTokenizer({ kind: "gguf gpt2", json: byteLevel(metadata, vocabulary, special), ...common });
   const scores = scoresOf(vocabulary);
   return makeTokenizer({
@@ -58,7 +59,7 @@ function specialOf(metadata: GgufMetadata, { tokens, types }: GgufVocabulary, mo
 
 /** Byte-level BPE with a list of merges. */
 function byteLevel(metadata: GgufMetadata, vocabulary: GgufVocabulary, special: SpecialTokens): TokenizerJson {
-  const cut = cutOf(text(metadata, "tokenizer.ggml.pre") ?? "default");
+  const cut = cutOf(ggufText(metadata, "tokenizer.ggml.pre") ?? "default");
   return {
     ...shared(metadata, vocabulary, special, cut.addsBos ?? false),
     normalizer: cut.composed ? { type: "NFC" } : null,
@@ -70,7 +71,7 @@ function byteLevel(metadata: GgufMetadata, vocabulary: GgufVocabulary, special: 
 
 /** SentencePiece: spaces are "▁", what is in no piece falls back to bytes. Pieces are merged by score (see pieces.ts), so there are no merges. */
 function sentencePiece(metadata: GgufMetadata, vocabulary: GgufVocabulary, special: SpecialTokens): TokenizerJson {
-  const prefix = flag(metadata, "tokenizer.ggml.add_space_prefix") ?? true;
+  const prefix = ggufFlag(metadata, "tokenizer.ggml.add_space_prefix") ?? true;
   const spaces = { type: "Replace", pattern: { String: " " }, content: "▁" };
   const back = { type: "Replace", pattern: { String: "▁" }, content: " " };
   const unknown = special.unknown === undefined ? {} : { unk_token: vocabulary.tokens[special.unknown] };
@@ -96,9 +97,9 @@ function shared(metadata: GgufMetadata, { tokens, types }: GgufVocabulary, { bos
   const around = (wanted: boolean, id: number | undefined): object[] =>
     wanted && id !== undefined ? [{ SpecialToken: { id: tokens[id], type_id: 0 } }] : [];
   const single = [
-    ...around(flag(metadata, "tokenizer.ggml.add_bos_token") ?? bosByDefault, bos),
+    ...around(ggufFlag(metadata, "tokenizer.ggml.add_bos_token") ?? bosByDefault, bos),
     { Sequence: { id: "A", type_id: 0 } },
-    ...around(flag(metadata, "tokenizer.ggml.add_eos_token") ?? false, eos),
+    ...around(ggufFlag(metadata, "tokenizer.ggml.add_eos_token") ?? false, eos),
   ];
   return { added_tokens: added, post_processor: single.length > 1 ? { type: "TemplateProcessing", single, pair: single, special_tokens: {} } : null };
 }
@@ -114,11 +115,11 @@ function idByToken({ tokens }: GgufVocabulary): Record<string, number> {
 
 function mergesOf(metadata: GgufMetadata, { tokens }: GgufVocabulary): [string, string][] {
   const key = "tokenizer.ggml.merges";
-  const merges = strings(metadata, key);
+  const merges = ggufTexts(metadata, key);
   if (merges === undefined) throw bad("the vocabulary is byte-level BPE but has no merges", key, "nothing");
   const known = new Set(tokens);
-  return merges.map((merge, i) => {
-    if (!isMerge(merge)) throw bad(`merge ${i} is malformed`, "two pieces with a space between them", `"${String(merge).slice(0, 60)}"`);
+  return Array.from(merges, (merge, i) => {
+    if (!isMerge(merge)) throw bad(`merge ${i} is malformed`, "two pieces with a space between them", `"${(merge as string).slice(0, 60)}"`);
     const space = merge.indexOf(" ");
     const [left, right] = [merge.slice(0, space), merge.slice(space + 1)];
     if (!known.has(left) || !known.has(right) || !known.has(left + right)) {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { TritlensError } from "../core/index.ts";
+import { type GgufMetadata, GgufStrings, type GgufValue } from "../io/index.ts";
 import {
   applyChatTemplate,
   detokenize,
@@ -19,22 +20,20 @@ const folder = (files: Record<string, unknown>): Promise<Tokenizer | undefined> 
   tokenizerFromFolder(async (name) => (Object.hasOwn(files, name) ? bytes(files[name]) : undefined));
 
 /** A byte-level vocabulary as a GGUF has it: the 256 bytes, two merges, two control tokens. */
-function byteLevel(changes: Record<string, unknown> = {}): Map<string, unknown> {
+function byteLevel(changes: Record<string, unknown> = {}): GgufMetadata {
   const alphabet = [...Array(256).keys()].map((b) => String.fromCodePoint(spelling(b)));
   const tokens = [...alphabet, "th", "the", "<s>", "<|im_end|>"];
   const types = Int32Array.from(tokens, (_, i) => (i >= 258 ? 3 : 1));
-  return new Map(
-    Object.entries({
-      "tokenizer.ggml.model": "gpt2",
-      "tokenizer.ggml.pre": "gpt-2",
-      "tokenizer.ggml.tokens": tokens,
-      "tokenizer.ggml.token_type": types,
-      "tokenizer.ggml.merges": ["t h", "th e"],
-      "tokenizer.ggml.bos_token_id": 258,
-      "tokenizer.ggml.eos_token_id": 259,
-      ...changes,
-    }).filter(([, value]) => value !== undefined),
-  );
+  return metadataOf({
+    "tokenizer.ggml.model": "gpt2",
+    "tokenizer.ggml.pre": "gpt-2",
+    "tokenizer.ggml.tokens": tokens,
+    "tokenizer.ggml.token_type": types,
+    "tokenizer.ggml.merges": ["t h", "th e"],
+    "tokenizer.ggml.bos_token_id": 258,
+    "tokenizer.ggml.eos_token_id": 259,
+    ...changes,
+  });
 }
 
 /** GPT-2's printable stand-in for a byte. */
@@ -45,19 +44,33 @@ function spelling(byte: number): number {
 }
 
 /** A SentencePiece vocabulary: unknown, ends, all bytes, a few scored pieces. */
-function pieces(changes: Record<string, unknown> = {}): Map<string, unknown> {
+function pieces(changes: Record<string, unknown> = {}): GgufMetadata {
   const byteTokens = [...Array(256).keys()].map((b) => `<0x${b.toString(16).toUpperCase().padStart(2, "0")}>`);
   const words = ["▁", "t", "h", "e", "th", "the", "▁the", "▁t"];
   const tokens = ["<unk>", "<s>", "</s>", ...byteTokens, ...words];
-  return new Map(
-    Object.entries({
-      "tokenizer.ggml.model": "llama",
-      "tokenizer.ggml.tokens": tokens,
-      "tokenizer.ggml.scores": Float32Array.from(tokens, (_, i) => -i),
-      "tokenizer.ggml.token_type": Int32Array.from(tokens, (_, i) => (i === 0 ? 2 : i < 3 ? 3 : i < 259 ? 6 : 1)),
-      ...changes,
-    }).filter(([, value]) => value !== undefined),
-  );
+  return metadataOf({
+    "tokenizer.ggml.model": "llama",
+    "tokenizer.ggml.tokens": tokens,
+    "tokenizer.ggml.scores": Float32Array.from(tokens, (_, i) => -i),
+    "tokenizer.ggml.token_type": Int32Array.from(tokens, (_, i) => (i === 0 ? 2 : i < 3 ? 3 : i < 259 ? 6 : 1)),
+    ...changes,
+  });
+}
+
+/** Values as the reader gives them. */
+function metadataOf(values: Record<string, unknown>): GgufMetadata {
+  const entries = Object.entries(values).filter(([, value]) => value !== undefined);
+  return new Map(entries.map(([key, value]) => [key, stored(value)]));
+}
+
+function stored(value: unknown): GgufValue {
+  if (typeof value === "string") return { type: "STRING", value };
+  if (typeof value === "boolean") return { type: "BOOL", value };
+  if (typeof value === "number") return { type: "UINT32", value };
+  if (value instanceof Float32Array) return { type: "ARRAY", of: "FLOAT32", value };
+  if (value instanceof Int8Array) return { type: "ARRAY", of: "INT8", value };
+  if (value instanceof Int32Array) return { type: "ARRAY", of: "INT32", value };
+  return { type: "ARRAY", of: "STRING", value: GgufStrings.from(value as string[]) };
 }
 
 const codeOf = async (promise: Promise<unknown>): Promise<string> => {
@@ -96,7 +109,7 @@ describe("a GGUF's tokenizer", () => {
     ["none", "no_vocab"],
     ["nothing at all", undefined],
   ])("is undefined for %s", async (_, model) => {
-    expect(await tokenizerFromGguf(new Map(model ? [["tokenizer.ggml.model", model]] : []))).toBeUndefined();
+    expect(await tokenizerFromGguf(metadataOf({ "tokenizer.ggml.model": model }))).toBeUndefined();
   });
 
   it.each([
@@ -110,7 +123,7 @@ describe("a GGUF's tokenizer", () => {
     ["a merge of unknown tokens", "E_FORMAT", byteLevel({ "tokenizer.ggml.merges": ["the re"] })],
     ["no tokens", "E_FORMAT", byteLevel({ "tokenizer.ggml.tokens": undefined })],
     ["an empty vocabulary", "E_FORMAT", byteLevel({ "tokenizer.ggml.tokens": [] })],
-    ["tokens that are numbers", "E_FORMAT", byteLevel({ "tokenizer.ggml.tokens": [1, 2] })],
+    ["tokens that are numbers", "E_FORMAT", byteLevel({ "tokenizer.ggml.tokens": new Int32Array(2) })],
     ["a token twice", "E_FORMAT", byteLevel({ "tokenizer.ggml.tokens": ["a", "a"], "tokenizer.ggml.token_type": undefined })],
     [
       "three million tokens",
@@ -157,7 +170,8 @@ describe("a GGUF's tokenizer", () => {
   });
 
   it("has a token named __proto__ like any other", async () => {
-    const tokens = [...(byteLevel().get("tokenizer.ggml.tokens") as string[]), "__proto__"];
+    const known = byteLevel().get("tokenizer.ggml.tokens") as { value: GgufStrings };
+    const tokens = [...known.value, "__proto__"];
     const tokenizer = await tokenizerFromGguf(byteLevel({ "tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": undefined }));
     expect(tokenizer?.idOf("__proto__")).toBe(260);
     expect(tokenizer?.idOf("toString")).toBeUndefined();
