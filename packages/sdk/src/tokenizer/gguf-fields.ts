@@ -9,6 +9,8 @@ export const TOKEN_TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, u
 export interface GgufVocabulary {
   /** Spelling by id; all are different. */
   readonly tokens: readonly string[];
+  /** Id by spelling. */
+  readonly ids: ReadonlyMap<string, number>;
   /** Kind by id. */
   readonly types: ArrayLike<number>;
   /** Score by id; needed for `llama` vocabularies. */
@@ -23,22 +25,25 @@ export function readVocabulary(metadata: GgufMetadata): GgufVocabulary {
   // Some writers store kinds as unsigned.
   const types = numbers(metadata, "tokenizer.ggml.token_type", ["INT32", "UINT32"], raw.length) ?? new Int32Array(raw.length).fill(TOKEN_TYPE.normal);
   const scores = numbers(metadata, "tokenizer.ggml.scores", ["FLOAT32"], raw.length);
-  return { tokens: distinct(raw, types), types, ...(scores ? { scores } : {}) };
+  return { ...distinct(raw, types), types, ...(scores ? { scores } : {}) };
 }
 
 /** Spellings that can be told apart. Fillers (empty or unused tokens) and bytes that are no text get names of their own. */
-function distinct(raw: Iterable<string>, types: ArrayLike<number>): string[] {
-  const seen = new Map<string, number>();
-  return Array.from(raw, (text, id) => {
-    const token = text === "" ? `[EMPTY_${id}]` : text;
-    const other = seen.get(token);
-    if (other === undefined) {
-      seen.set(token, id);
-      return token;
+function distinct(raw: Iterable<string>, types: ArrayLike<number>): Pick<GgufVocabulary, "tokens" | "ids"> {
+  const ids = new Map<string, number>();
+  const tokens = Array.from(raw, (text, id) => {
+    let token = text === "" ? `[EMPTY_${id}]` : text;
+    const other = ids.get(token);
+    if (other !== undefined) {
+      if (types[id] !== TOKEN_TYPE.unused && !token.includes("\uFFFD")) {
+        throw bad("a token is in the vocabulary twice", "different tokens", `"${token.slice(0, 40)}" as ${other} and ${id}`);
+      }
+      token = `[TOKEN_${id}]`;
     }
-    if (types[id] === TOKEN_TYPE.unused || token.includes("\uFFFD")) return `[TOKEN_${id}]`;
-    throw bad("a token is in the vocabulary twice", "different tokens", `"${token.slice(0, 40)}" as ${other} and ${id}`);
+    ids.set(token, id);
+    return token;
   });
+  return { tokens, ids };
 }
 
 function numbers(

@@ -4,7 +4,7 @@ import { bad, isMerge } from "./check.ts";
 import { optional } from "./folder.ts";
 import { type GgufVocabulary, readVocabulary, TOKEN_TYPE, tokenId } from "./gguf-fields.ts";
 import { makeTokenizer, type TokenizerJson } from "./library.ts";
-import { mergeByScore } from "./pieces.ts";
+import { type MergeScore, mergePieces } from "./pieces.ts";
 import { cutOf, preTokenizer, unsupportedModel } from "./pre.ts";
 import type { SpecialTokens, Tokenizer } from "./types.ts";
 
@@ -33,14 +33,15 @@ export async function tokenizerFromGguf(metadata: GgufMetadata): Promise<Tokeniz
   const vocabulary = readVocabulary(metadata);
   const special = specialOf(metadata, vocabulary, model);
   const common = { special, ...optional("chatTemplate", ggufText(metadata, "tokenizer.chat_template")) };
-  if (model === "gpt2") return makeTokenizer({ kind: "gguf gpt2", json: byteLevel(metadata, vocabulary, special), ...common });
-  const scores = scoresOf(vocabulary);
-  return makeTokenizer({
-    kind: "gguf llama",
-    json: sentencePiece(metadata, vocabulary, special),
-    merge: (word) => mergeByScore(word, scores),
-    ...common,
-  });
+  const { tokens, ids } = vocabulary;
+  if (model === "llama") {
+    const score = byScore(vocabulary);
+    const merge = (word: string): string[] => mergePieces(word, score);
+    return makeTokenizer({ kind: "gguf llama", json: sentencePiece(metadata, vocabulary, special), vocabulary: { tokens, ids, merge }, ...common });
+  }
+  const score = byRank(metadata);
+  const merge = (word: string): string[] => known(mergePieces(word, score), ids);
+  return makeTokenizer({ kind: "gguf gpt2", json: byteLevel(metadata, vocabulary, special), vocabulary: { tokens, ids, merge }, ...common });
 }
 
 function specialOf(metadata: GgufMetadata, { tokens, types }: GgufVocabulary, model: "gpt2" | "llama"): SpecialTokens {
@@ -57,7 +58,7 @@ function specialOf(metadata: GgufMetadata, { tokens, types }: GgufVocabulary, mo
   return { ...optional("bos", bos), ...optional("eos", eos), ...optional("unknown", unknown), ...optional("pad", id("padding")), ends: [...ends] };
 }
 
-/** Byte-level BPE with a list of merges. */
+/** Byte-level BPE; merges are applied by rank (see pieces.ts). */
 function byteLevel(metadata: GgufMetadata, vocabulary: GgufVocabulary, special: SpecialTokens): TokenizerJson {
   const cut = cutOf(ggufText(metadata, "tokenizer.ggml.pre") ?? "default");
   return {
@@ -65,11 +66,11 @@ function byteLevel(metadata: GgufMetadata, vocabulary: GgufVocabulary, special: 
     normalizer: cut.composed ? { type: "NFC" } : null,
     pre_tokenizer: preTokenizer(cut),
     decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
-    model: { type: "BPE", vocab: idByToken(vocabulary), merges: mergesOf(metadata, vocabulary), ignore_merges: cut.wholeWords ?? false },
+    model: { type: "BPE", vocab: {}, merges: [], ignore_merges: cut.wholeWords ?? false },
   };
 }
 
-/** SentencePiece: spaces are "▁", what is in no piece falls back to bytes. Pieces are merged by score (see pieces.ts), so there are no merges. */
+/** SentencePiece: spaces are "▁", what is in no piece falls back to bytes. Pieces are merged by score. */
 function sentencePiece(metadata: GgufMetadata, vocabulary: GgufVocabulary, special: SpecialTokens): TokenizerJson {
   const prefix = ggufFlag(metadata, "tokenizer.ggml.add_space_prefix") ?? true;
   const spaces = { type: "Replace", pattern: { String: " " }, content: "▁" };
@@ -83,7 +84,7 @@ function sentencePiece(metadata: GgufMetadata, vocabulary: GgufVocabulary, speci
       type: "Sequence",
       decoders: [back, { type: "ByteFallback" }, { type: "Fuse" }, ...(prefix ? [{ type: "Strip", content: " ", start: 1, stop: 0 }] : [])],
     },
-    model: { type: "BPE", vocab: idByToken(vocabulary), merges: [], byte_fallback: true, fuse_unk: true, ...unknown },
+    model: { type: "BPE", vocab: {}, merges: [], byte_fallback: true, fuse_unk: true, ...unknown },
   };
 }
 
@@ -104,37 +105,34 @@ function shared(metadata: GgufMetadata, { tokens, types }: GgufVocabulary, { bos
   return { added_tokens: added, post_processor: single.length > 1 ? { type: "TemplateProcessing", single, pair: single, special_tokens: {} } : null };
 }
 
-/** A plain object without a prototype, as JSON.parse would make it: `__proto__` is a token like any other. */
-function idByToken({ tokens }: GgufVocabulary): Record<string, number> {
-  const ids = Object.create(null) as Record<string, number>;
-  tokens.forEach((token, id) => {
-    ids[token] = id;
-  });
-  return ids;
-}
-
-function mergesOf(metadata: GgufMetadata, { tokens }: GgufVocabulary): [string, string][] {
+/** The earlier a merge is in the list, the better. Merges stay the strings that they are in the file: large vocabularies have 300,000. */
+function byRank(metadata: GgufMetadata): MergeScore {
   const key = "tokenizer.ggml.merges";
   const merges = ggufTexts(metadata, key);
   if (merges === undefined) throw bad("the vocabulary is byte-level BPE but has no merges", key, "nothing");
-  const known = new Set(tokens);
-  return Array.from(merges, (merge, i) => {
-    if (!isMerge(merge)) throw bad(`merge ${i} is malformed`, "two pieces with a space between them", `"${(merge as string).slice(0, 60)}"`);
-    const space = merge.indexOf(" ");
-    const [left, right] = [merge.slice(0, space), merge.slice(space + 1)];
-    if (!known.has(left) || !known.has(right) || !known.has(left + right)) {
-      throw bad(`merge ${i} uses or makes a token that does not exist`, "tokens of the vocabulary", `"${merge.slice(0, 60)}"`);
-    }
-    return [left, right];
-  });
+  const scores = new Map<string, number>();
+  // Backwards, so that the first of equal merges counts.
+  for (let i = merges.length - 1; i >= 0; i--) {
+    const merge = merges.at(i);
+    if (!isMerge(merge)) throw bad(`merge ${i} is malformed`, "two pieces with a space between them", `"${String(merge).slice(0, 60)}"`);
+    scores.set(merge, -i);
+  }
+  return (left, right) => scores.get(`${left} ${right}`);
+}
+
+/** The pieces of a word. @throws E_FORMAT when one is no token: a merge that makes none, or a byte that the vocabulary lacks. */
+function known(pieces: string[], ids: ReadonlyMap<string, number>): string[] {
+  const piece = pieces.find((p) => !ids.has(p));
+  if (piece === undefined) return pieces;
+  throw bad("the vocabulary lacks a piece of the text", "a token for every byte and merge", `"${piece.slice(0, 40)}"`);
 }
 
 /** Pieces that text can be merged into. @throws E_FORMAT when there are no scores. */
-function scoresOf({ tokens, types, scores }: GgufVocabulary): ReadonlyMap<string, number> {
+function byScore({ tokens, types, scores }: GgufVocabulary): MergeScore {
   if (scores === undefined) throw bad("the vocabulary is SentencePiece but has no scores", "tokenizer.ggml.scores", "nothing");
-  const known = new Map<string, number>();
+  const byPiece = new Map<string, number>();
   tokens.forEach((token, i) => {
-    if (types[i] === TOKEN_TYPE.normal || types[i] === TOKEN_TYPE.userDefined) known.set(token, scores[i] as number);
+    if (types[i] === TOKEN_TYPE.normal || types[i] === TOKEN_TYPE.userDefined) byPiece.set(token, scores[i] as number);
   });
-  return known;
+  return (left, right) => byPiece.get(left + right);
 }

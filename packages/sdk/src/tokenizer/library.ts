@@ -13,17 +13,32 @@ export interface TokenizerParts {
   readonly json: TokenizerJson;
   readonly special: SpecialTokens;
   readonly chatTemplate?: string;
-  /** Merges a word (a string of characters) into pieces, instead of the library's merge list. */
-  readonly merge?: (word: string) => string[];
+  /** A vocabulary and a way to merge a word into its pieces, instead of those in `json`: the library takes most of a second for a large one. */
+  readonly vocabulary?: { readonly tokens: readonly string[]; readonly ids: ReadonlyMap<string, number>; readonly merge: (word: string) => string[] };
 }
 
 /** Makes a tokenizer. The parts must have been checked. @throws E_FORMAT when the library refuses them. */
 export async function makeTokenizer(parts: TokenizerParts): Promise<Tokenizer> {
   const { Tokenizer: Make } = await import("@huggingface/tokenizers");
   const library = typed("the tokenizer cannot be built", () => new Make(parts.json, {}));
-  const merge = parts.merge;
-  if (merge && library.model && "bpe" in library.model) (library.model as { bpe: (word: string) => string[] }).bpe = merge;
+  if (parts.vocabulary) replaceVocabulary(library.model as unknown as BytePairs, parts.vocabulary);
   return new LibraryTokenizer(library, parts);
+}
+
+/** The library's model of byte-pair encoding, which it has no exported type for. */
+interface BytePairs {
+  vocab: readonly string[];
+  tokens_to_ids: ReadonlyMap<string, number>;
+  unk_token?: string;
+  unk_token_id?: number | undefined;
+  bpe: (word: string) => string[];
+}
+
+function replaceVocabulary(model: BytePairs, { tokens, ids, merge }: Required<TokenizerParts>["vocabulary"]): void {
+  model.vocab = tokens;
+  model.tokens_to_ids = ids;
+  model.unk_token_id = model.unk_token === undefined ? undefined : ids.get(model.unk_token);
+  model.bpe = merge;
 }
 
 class LibraryTokenizer implements Tokenizer {

@@ -1,4 +1,4 @@
-/** SentencePiece's byte-pair merging: by the score of the piece that comes out, not by a list of merges. */
+/** Byte-pair merging, by scores of pieces (SentencePiece) or by ranks of merges (GPT-2). */
 
 /** Neighbours of a piece in a word, and whether it was merged away. */
 interface Piece {
@@ -7,7 +7,7 @@ interface Piece {
   next: number;
 }
 
-/** Two neighbours that make a piece of the vocabulary. */
+/** Two neighbours that can be merged. */
 interface Candidate {
   readonly left: number;
   readonly right: number;
@@ -15,21 +15,22 @@ interface Candidate {
   readonly score: number;
 }
 
+/** How good it is to merge two neighbours; undefined when they are not to be merged. */
+export type MergeScore = (left: string, right: string) => number | undefined;
+
 /**
- * Merges the characters of a word: always the two neighbours whose join has the highest score, the leftmost of equals (Kudo and Richardson 2018, SentencePiece's
- * `bpe_model`). What is in no piece at all stays a character.
- *
- * @param scores - Score of every piece.
+ * Merges the characters of a word: always the two neighbours with the highest score, the leftmost of equals (Sennrich et al. 2016; with the scores of pieces it is
+ * the `bpe` model of SentencePiece, Kudo and Richardson 2018).
  */
-export function mergeByScore(word: string, scores: ReadonlyMap<string, number>): string[] {
+export function mergePieces(word: string, scoreOf: MergeScore): string[] {
   const chars = Array.from(word);
   const pieces: Piece[] = chars.map((text, i) => ({ text, prev: i - 1, next: i + 1 < chars.length ? i + 1 : -1 }));
   const heap = new Heap();
   const offer = (left: number, right: number): void => {
     if (left < 0 || right < 0) return;
-    const text = (pieces[left] as Piece).text + (pieces[right] as Piece).text;
-    const score = scores.get(text);
-    if (score !== undefined) heap.push({ left, right, text, score });
+    const [l, r] = [(pieces[left] as Piece).text, (pieces[right] as Piece).text];
+    const score = scoreOf(l, r);
+    if (score !== undefined) heap.push({ left, right, text: l + r, score });
   };
   for (let i = 1; i < pieces.length; i++) offer(i - 1, i);
   for (let best = heap.pop(); best; best = heap.pop()) {

@@ -13,7 +13,7 @@ import {
   toStrTokens,
   toTokens,
 } from "./index.ts";
-import { mergeByScore } from "./pieces.ts";
+import { mergePieces } from "./pieces.ts";
 
 const bytes = (value: unknown): Uint8Array => new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
 const folder = (files: Record<string, unknown>): Promise<Tokenizer | undefined> =>
@@ -120,7 +120,6 @@ describe("a GGUF's tokenizer", () => {
     ["kinds of another length", "E_FORMAT", byteLevel({ "tokenizer.ggml.token_type": new Int32Array(3) })],
     ["no merges", "E_FORMAT", byteLevel({ "tokenizer.ggml.merges": undefined })],
     ["a merge without a space", "E_FORMAT", byteLevel({ "tokenizer.ggml.merges": ["th"] })],
-    ["a merge of unknown tokens", "E_FORMAT", byteLevel({ "tokenizer.ggml.merges": ["the re"] })],
     ["no tokens", "E_FORMAT", byteLevel({ "tokenizer.ggml.tokens": undefined })],
     ["an empty vocabulary", "E_FORMAT", byteLevel({ "tokenizer.ggml.tokens": [] })],
     ["tokens that are numbers", "E_FORMAT", byteLevel({ "tokenizer.ggml.tokens": new Int32Array(2) })],
@@ -136,6 +135,15 @@ describe("a GGUF's tokenizer", () => {
     ["an unknown pre-tokenizer", "E_NAME", byteLevel({ "tokenizer.ggml.pre": "lama-bpe" })],
   ])("with %s is %s", async (_, code, metadata) => {
     expect(await codeOf(tokenizerFromGguf(metadata))).toBe(code);
+  });
+
+  it.each([
+    ["a merge makes no token", { "tokenizer.ggml.merges": ["t h", "th r"] }],
+    ["a byte is missing", { "tokenizer.ggml.tokens": ["t", "h", "th"], "tokenizer.ggml.token_type": undefined, "tokenizer.ggml.bos_token_id": 0 }],
+  ])("says that %s when a text needs it", async (_, changes) => {
+    const tokenizer = (await tokenizerFromGguf(byteLevel({ ...changes, "tokenizer.ggml.eos_token_id": 0 }))) as Tokenizer;
+    expect(tokenizer.encode("th").length).toBe(1);
+    expect(() => tokenizer.encode("thr")).toThrow(/E_FORMAT: the vocabulary lacks a piece/);
   });
 
   it("takes every text there and back, in pieces or at once", async () => {
@@ -268,5 +276,5 @@ it("merges a long word in about linear time", () => {
     ["aa", -1],
     ["aaaa", -2],
   ]);
-  expect(mergeByScore("a".repeat(200_002), scores).length).toBe(50_001);
+  expect(mergePieces("a".repeat(200_002), (l, r) => scores.get(l + r)).length).toBe(50_001);
 });
