@@ -1,6 +1,7 @@
 /** Text generation as a stream of steps, with hooks and captures inside of the cached runs. */
 import { TritlensError } from "../core/errors.ts";
-import type { ActivationCache, Model, Session, Tokens } from "../hooks/index.ts";
+import { lazyGeneration } from "../hooks/generation.ts";
+import type { ActivationCache, Generation, Model, Session, Tokens } from "../hooks/index.ts";
 import { toTokenRows } from "../hooks/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { applyChatTemplate, type ChatMessage, type ChatOptions, type TextStream, toTokens } from "../tokenizer/index.ts";
@@ -13,29 +14,6 @@ import { StopText } from "./stop.ts";
 
 /** Streams of the core's random numbers that belong to drawing tokens: one a position. */
 const DRAWS = 2 ** 40;
-
-/** The tokens that a session holds, as far as they were run by `generate`. */
-const held: WeakMap<Session, number[]> = new WeakMap();
-
-/** A generation: steps to iterate over once. It begins with the first step; leaving the loop early gives its memory back. */
-export class Generation implements AsyncIterable<Step> {
-  readonly #steps: AsyncGenerator<Step, void, undefined>;
-
-  constructor(steps: AsyncGenerator<Step, void, undefined>) {
-    this.#steps = steps;
-  }
-
-  [Symbol.asyncIterator](): AsyncIterator<Step> {
-    return this.#steps;
-  }
-
-  /** Runs to the end and gives the whole text. */
-  async text(): Promise<string> {
-    let text = "";
-    for await (const step of this) text += step.text;
-    return text;
-  }
-}
 
 /**
  * Generates from a prompt, one token a step. Greedy unless a `temperature` is given. Hooks, edits and captures work as in `runWithHooks` and `runWithCache`,
@@ -56,13 +34,13 @@ export class Generation implements AsyncIterable<Step> {
  * stays usable after each.
  */
 export function generate(model: Model, prompt: string | Tokens, options: GenerateOptions = {}): Generation {
-  return new Generation(steps(model, async () => (typeof prompt === "string" ? toTokens(model, prompt) : oneRow(prompt)), options));
+  return lazyGeneration(async () => steps(model, async () => (typeof prompt === "string" ? toTokens(model, prompt) : oneRow(prompt)), options));
 }
 
 /** Generates the answer of a conversation, with the checkpoint's chat template. @throws As {@link generate} and `applyChatTemplate`. */
 export function chat(model: Model, messages: readonly ChatMessage[], options: GenerateOptions & ChatOptions = {}): Generation {
   const prompt = async (): Promise<number[]> => toTokens(model, await applyChatTemplate(model, messages, options), { addSpecialTokens: false });
-  return new Generation(steps(model, prompt, options));
+  return lazyGeneration(async () => steps(model, prompt, options));
 }
 
 function oneRow(tokens: Tokens): number[] {
@@ -95,6 +73,9 @@ async function* steps(model: Model, promptOf: () => Promise<number[]>, given: Ge
   throwIfAborted(options.signal);
   const prompt = await promptOf();
   checkPrompt(model, prompt, options.session?.capacity ?? Number.POSITIVE_INFINITY);
+  if (options.session && options.session.batch !== 1) {
+    throw new TritlensError("E_SHAPE", "generation takes a session of one text", { expected: "batch 1", found: `batch ${options.session.batch}` });
+  }
   const capacity = Math.min(model.spec.ctx, prompt.length + options.maxTokens - 1);
   const session = options.session ?? model.openSession({ capacity, batch: 1 });
   try {
@@ -131,7 +112,6 @@ class Writer {
   readonly #options: Settled;
   readonly #ends: ReadonlySet<number>;
   readonly #stops: StopText;
-  #tokens: number[];
   #text: TextStream | undefined;
 
   constructor(model: Model, session: Session, hooks: PlacedHooks, options: Settled) {
@@ -141,7 +121,6 @@ class Writer {
     this.#options = options;
     this.#ends = new Set(options.stopTokens ?? model.tokenizer?.special.ends ?? []);
     this.#stops = new StopText(options.stop);
-    this.#tokens = [];
   }
 
   /** Runs what the session does not hold of the prompt yet. */
@@ -167,19 +146,11 @@ class Writer {
   /** Rewinds the session to where it agrees with the prompt; its last token always runs, because its logits are needed. */
   #resume(prompt: readonly number[]): number {
     const session = this.#session;
-    const known = held.get(session) ?? [];
-    if (session.length > known.length) {
-      throw new TritlensError("E_MODE", "the session holds tokens that generate did not run", {
-        expected: "a new session, or session.rewind(0)",
-        found: `${session.length} tokens`,
-      });
-    }
-    const most = Math.min(session.length, prompt.length - 1);
+    const known = session.tokens[0] as readonly number[];
+    const most = Math.min(known.length, prompt.length - 1);
     let same = 0;
     while (same < most && known[same] === prompt[same]) same++;
     session.rewind(same);
-    this.#tokens = known.slice(0, same);
-    held.set(session, this.#tokens);
     return same;
   }
 
@@ -193,7 +164,6 @@ class Writer {
       ...(names === undefined ? {} : { names }),
       ...(signal ? { signal } : {}),
     });
-    this.#tokens.push(...tokens);
     return { from, logits, cache };
   }
 

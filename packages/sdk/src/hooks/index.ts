@@ -2,6 +2,7 @@
 export { ActivationCache } from "./cache.ts";
 export type { AsyncHookFn, HookFn, HookPoint, HookResult } from "./drive.ts";
 export type { AblationEdit, Box, Edit, EditPlace, EditValue, ProjectEdit, ScaleEdit, SiteEdit, ValueEdit } from "./edit.ts";
+export type { Generation } from "./generation.ts";
 export { Model } from "./model.ts";
 export type {
   AsyncRunOptions,
