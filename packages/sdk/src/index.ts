@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export * from "./core/index.ts";
+export * from "./generate/index.ts";
 export * from "./hooks/index.ts";
 export * from "./io/index.ts";
 export * from "./models/index.ts";
