@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+export * from "./checkpoint/index.ts";
 export * from "./core/index.ts";
 export * from "./generate/index.ts";
 export * from "./hooks/index.ts";

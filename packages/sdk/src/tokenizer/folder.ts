@@ -4,8 +4,8 @@ import { asRecord, bad, checkTokenizerJson } from "./check.ts";
 import { makeTokenizer, type TokenizerJson } from "./library.ts";
 import type { SpecialTokens, Tokenizer } from "./types.ts";
 
-/** Reads a file of the folder; undefined when there is none. */
-export type FolderReader = (name: string) => Promise<Uint8Array | undefined>;
+/** Reads a file of the folder; undefined when there is none. More than `most` bytes are refused, so a longer file need not be read whole. */
+export type FolderReader = (name: string, most: number) => Promise<Uint8Array | undefined>;
 
 /** The largest tokenizer files have about 35 MB. */
 const MAX_BYTES = 256 << 20;
@@ -47,9 +47,9 @@ export async function tokenizerFromFolder(read: FolderReader): Promise<Tokenizer
 }
 
 async function readBytes(read: FolderReader, name: string): Promise<string | undefined> {
-  const bytes = await read(name);
+  const bytes = await read(name, MAX_BYTES);
   if (bytes === undefined) return undefined;
-  if (bytes.length > MAX_BYTES) throw bad(`${name} is too large`, `at most ${MAX_BYTES} bytes`, String(bytes.length));
+  if (bytes.length > MAX_BYTES) throw bad(`${name} is too large`, `at most ${MAX_BYTES} bytes`, "more");
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
