@@ -14,6 +14,7 @@ export {
   type TargetLoss,
 } from "./model.ts";
 export type { AsyncGradHook, AsyncHook, GradHook, Hook } from "./plan.ts";
+export { centerUnembed, centerWritingWeights, foldLn } from "./process.ts";
 export { Run, RunLayouts, type Side } from "./run.ts";
 export { type NameFilter, selectSites } from "./select.ts";
 export { type FlatTokens, type TokenRows, type Tokens, toTokenRows } from "./tokens.ts";
