@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+export * from "./compare/index.ts";
 export * from "./core/index.ts";
 export * from "./hooks/index.ts";
 export * from "./io/index.ts";
