@@ -8,6 +8,7 @@ mod arrays;
 mod guard;
 pub mod lanes;
 pub mod packed;
+pub mod stored;
 pub mod tasks;
 
 use arrays::{Float32Array, Int8Array};

@@ -13,6 +13,7 @@ mod arenas;
 pub mod gradients;
 pub mod packed;
 mod panics;
+pub mod stored;
 #[cfg(feature = "train")]
 pub mod training;
 

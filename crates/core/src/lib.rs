@@ -15,5 +15,6 @@ pub mod par;
 pub mod program;
 pub mod quant;
 pub mod rng;
+pub mod stored;
 pub mod surface;
 pub mod train;

@@ -5,6 +5,7 @@
 
 mod lanes;
 mod packed;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -21,6 +22,7 @@ use crate::train::{LANES, Trainer};
 pub use crate::arrays::*;
 pub use lanes::*;
 pub use packed::*;
+pub use stored::*;
 
 struct OpenRun {
     program: Arc<Mutex<Program>>,
@@ -130,7 +132,8 @@ pub fn describe(program: u32) -> Result<String> {
             .places()
             .iter()
             .map(|q| {
-                json!({"name": q.name, "shape": q.shape, "offset": q.offset, "length": q.len, "quant": q.quant.name()})
+                let length: usize = q.shape.iter().product();
+                json!({"name": q.name, "shape": q.shape, "offset": q.offset, "length": length, "quant": q.quant.name(), "stored": q.stored})
             })
             .collect();
         let sites: Vec<_> = p.spec.sites.iter().map(|s| json!({"name": s.name})).collect();
@@ -141,6 +144,7 @@ pub fn describe(program: u32) -> Result<String> {
 
 /// Closes a program; open runs and trainers keep what they need. Closing twice is allowed.
 pub fn close_program(program: u32) -> Result<()> {
+    drop_fillings(program);
     close(&PROGRAMS, program);
     Ok(())
 }
@@ -154,8 +158,11 @@ pub fn init(program: u32, seed: f64) -> Result<()> {
     })
 }
 
-/// Reads a latent parameter.
+/// Reads a latent parameter, or a stored one as f32.
 pub fn read_param(program: u32, index: u32, out: &mut [f32]) -> Result<()> {
+    if is_stored(program, index)? {
+        return read_whole(program, index, out);
+    }
     with_program(program, |p| {
         let place = &p.params.places()[param(p, index)?];
         copy(&place.name, &p.params.latent()[place.range()], out)
@@ -172,6 +179,9 @@ pub fn write_param(program: u32, index: u32, data: &[f32]) -> Result<()> {
 
 /// Reads the matrix the forward pass multiplies with.
 pub fn effective_param(program: u32, index: u32, out: &mut [f32]) -> Result<()> {
+    if is_stored(program, index)? {
+        return read_whole(program, index, out);
+    }
     with_program(program, |p| {
         let i = param(p, index)?;
         p.params.refresh();
@@ -181,6 +191,9 @@ pub fn effective_param(program: u32, index: u32, out: &mut [f32]) -> Result<()> 
 
 /// Reads the codes of a quantised parameter; returns its scale.
 pub fn param_codes(program: u32, index: u32, out: &mut [i8]) -> Result<f64> {
+    if is_stored(program, index)? {
+        return codes_and_scale(program, index, out);
+    }
     with_program(program, |p| {
         let i = param(p, index)?;
         p.params.refresh();

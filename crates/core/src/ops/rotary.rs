@@ -1,34 +1,75 @@
 //! Rotary position embedding (`RoFormer`, arXiv 2104.09864, eq. 15), as TransformerLens lays it out.
 
+use std::sync::Arc;
+
+/// Which angles a rotary node turns by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// Rotated entries.
+    pub dim: usize,
+    /// Base of the frequencies.
+    pub base: f32,
+    /// Frequencies `[dim / 2]` instead of those of `base`; empty for those.
+    pub freqs: Arc<[f32]>,
+    /// Factor of cosine and sine.
+    pub scale: f32,
+}
+
+impl Turn {
+    fn angle(&self, position: usize, i: usize) -> f64 {
+        let position = position as f32;
+        if let Some(frequency) = self.freqs.get(i) {
+            return f64::from(position * frequency);
+        }
+        let frequency = libm::powf(self.base, i as f32 / (self.dim / 2) as f32);
+        f64::from(position / frequency)
+    }
+}
+
 /// Cosine and sine of every rotated pair at every position.
 #[derive(Debug, Clone)]
 pub struct Angles {
-    dim: usize,
-    base: f32,
-    /// `[T, dim / 2]`.
-    table: Vec<(f32, f32)>,
+    turn: Turn,
+    /// `[T, dim / 2]` each.
+    cos: Vec<f32>,
+    sin: Vec<f32>,
 }
 
 impl Angles {
-    /// Angles of positions 0 to `seq` for `dim` rotated entries.
-    pub fn new(dim: usize, base: f32, seq: usize) -> Self {
-        let angle = |position: usize, i: usize| {
-            let frequency = libm::powf(base, i as f32 / (dim / 2) as f32);
-            let angle = f64::from(position as f32 / frequency);
-            (libm::cos(angle) as f32, libm::sin(angle) as f32)
-        };
-        let table = (0..seq).flat_map(|p| (0..dim / 2).map(move |i| angle(p, i))).collect();
-        Self { dim, base, table }
+    /// Angles of positions 0 to `seq`.
+    pub fn new(turn: Turn, seq: usize) -> Self {
+        let half = turn.dim / 2;
+        let angles = (0..seq).flat_map(|p| (0..half).map(move |i| (p, i)));
+        let (cos, sin) = angles
+            .map(|(p, i)| {
+                let angle = turn.angle(p, i);
+                let part = |x: f64| (x * f64::from(turn.scale)) as f32;
+                (part(libm::cos(angle)), part(libm::sin(angle)))
+            })
+            .unzip();
+        Self { turn, cos, sin }
     }
 
-    /// Whether these are the angles of so many entries with this base.
-    pub fn is_of(&self, dim: usize, base: f32) -> bool {
-        self.dim == dim && self.base.to_bits() == base.to_bits()
+    /// Whether these are the angles of this turn.
+    pub fn is_of(&self, turn: &Turn) -> bool {
+        self.turn == *turn
     }
 
-    fn at(&self, position: usize) -> &[(f32, f32)] {
-        let half = self.dim / 2;
-        &self.table[position * half..(position + 1) * half]
+    /// Rotated entries.
+    pub fn dim(&self) -> usize {
+        self.turn.dim
+    }
+
+    /// Bytes of the table for `seq` positions.
+    pub fn bytes(turn: &Turn, seq: usize) -> usize {
+        seq * (turn.dim / 2) * 2 * size_of::<f32>()
+    }
+
+    /// Cosines and sines `[dim / 2]` of a position.
+    pub fn at(&self, position: usize) -> (&[f32], &[f32]) {
+        let half = self.turn.dim / 2;
+        let range = position * half..(position + 1) * half;
+        (&self.cos[range.clone()], &self.sin[range])
     }
 }
 
@@ -66,17 +107,17 @@ impl Rotary<'_> {
     fn rotate_head(
         self,
         x: &[f32],
-        angles: &[(f32, f32)],
+        (cos, sin): (&[f32], &[f32]),
         sign: f32,
         mut write: impl FnMut(usize, f32),
     ) {
-        for (i, &(cos, sin)) in angles.iter().enumerate() {
-            let (a, b) =
-                if self.adjacent { (2 * i, 2 * i + 1) } else { (i, i + self.angles.dim / 2) };
+        let dim = self.angles.dim();
+        for (i, (&cos, &sin)) in cos.iter().zip(sin).enumerate() {
+            let (a, b) = if self.adjacent { (2 * i, 2 * i + 1) } else { (i, i + dim / 2) };
             write(a, x[a] * cos - sign * x[b] * sin);
             write(b, x[b] * cos + sign * x[a] * sin);
         }
-        for (j, &v) in x.iter().enumerate().skip(self.angles.dim) {
+        for (j, &v) in x.iter().enumerate().skip(dim) {
             write(j, v);
         }
     }

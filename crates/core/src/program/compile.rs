@@ -3,6 +3,7 @@
 use crate::error::{CoreError, Result, codes};
 use crate::program::params::{ParamPlace, Params};
 use crate::program::spec::{Dim, Init, NodeSpec, Spec};
+use crate::quant::Quant;
 
 /// Most nodes, sites or parameters of a Spec: far above any model, far below what would make a hostile Spec expensive.
 const MAX_ENTRIES: usize = 100_000;
@@ -37,6 +38,8 @@ impl Program {
         let is_last = infer_last(&spec)?;
         let cols = infer_cols(&spec)?;
         check_sites(&spec)?;
+        check_taps(&spec)?;
+        check_stored(&spec)?;
         if spec.output >= spec.nodes.len() || cols[spec.output] == 0 {
             return Err(bad("output", "a node with rows", spec.output));
         }
@@ -115,8 +118,9 @@ fn check_params(spec: &Spec) -> Result<()> {
             return Err(bad("parameter name", "unique names", &p.name));
         }
         let len = p.shape.iter().try_fold(1usize, |a, &d| a.checked_mul(d)).unwrap_or(usize::MAX);
-        total = total.saturating_add(len);
-        if len == 0 || total > MAX_ELEMENTS {
+        // Stored matrices take no part in the flat vector; how large they may be is up to their format.
+        total = if p.stored { total } else { total.saturating_add(len) };
+        if len == 0 || total > MAX_ELEMENTS || len > u32::MAX as usize {
             let what = format!("shape of {}", p.name);
             return Err(bad(&what, "1 to 2^30 elements in all", format!("{:?}", p.shape)));
         }
@@ -125,6 +129,46 @@ fn check_params(spec: &Spec) -> Result<()> {
         };
         if !number.is_finite() {
             return Err(bad(&format!("init of {}", p.name), "a finite number", number));
+        }
+    }
+    Ok(())
+}
+
+/// Taps are looked at by listeners alone.
+fn check_taps(spec: &Spec) -> Result<()> {
+    let read = |i: usize| spec.nodes.iter().any(|n| n.inputs().contains(&i)) || spec.output == i;
+    match spec.nodes.iter().enumerate().find(|(i, n)| n.is_tap() && read(*i)) {
+        Some((i, _)) => Err(bad(&format!("node {i}"), "a tap that nothing reads", "a reader")),
+        None => Ok(()),
+    }
+}
+
+/// Stored parameters are matrices that embeddings and linear layers read, without a quantiser of their own.
+fn check_stored(spec: &Spec) -> Result<()> {
+    for p in spec.params.iter().filter(|p| p.stored) {
+        if p.shape.len() != 2 || p.quant != Quant::None {
+            let what = format!("stored parameter {}", p.name);
+            return Err(bad(&what, "2 axes and quant none", format!("{:?}", p.shape)));
+        }
+    }
+    for (i, node) in spec.nodes.iter().enumerate() {
+        let matrix =
+            matches!(node, NodeSpec::Embed { .. } | NodeSpec::Pos { .. } | NodeSpec::Acc { .. });
+        let [w, b] = node.params();
+        let whole = [w.filter(|_| !matrix && !matches!(node, NodeSpec::Linear { .. })), b];
+        if let Some(p) = whole.into_iter().flatten().find(|&p| spec.params[p].stored) {
+            let what = format!("node {i}: parameter {}", spec.params[p].name);
+            return Err(bad(&what, "a parameter that is not stored", "a stored one"));
+        }
+        if let NodeSpec::Acc { w, .. } = *node
+            && !spec.params[w].stored
+            && spec.params[w].quant == Quant::None
+        {
+            return Err(bad(
+                &format!("node {i}"),
+                "a quantised or stored weight",
+                "full precision",
+            ));
         }
     }
     Ok(())
@@ -144,10 +188,10 @@ fn check_sites(spec: &Spec) -> Result<()> {
         }
         for d in &s.shape {
             if let Dim::Name(n) = d
-                && n != "batch"
-                && n != "seq"
+                && !["batch", "seq", "keys"].contains(&n.as_str())
             {
-                return Err(bad(&format!("axis of site {}", s.name), "batch or seq", n));
+                let what = format!("axis of site {}", s.name);
+                return Err(bad(&what, "batch, seq or keys", n));
             }
         }
     }
@@ -264,35 +308,42 @@ impl NodeCheck<'_> {
             NodeSpec::Embed { w } => Ok(self.matrix(w, Some(self.spec.vocab), None)?[1]),
             NodeSpec::Pos { w } => Ok(self.matrix(w, Some(self.spec.ctx), None)?[1]),
             NodeSpec::Add { .. } => self.same_inputs(),
-            NodeSpec::NormScale { eps, floor, .. } => {
+            NodeSpec::NormScale { eps, floor, heads, .. } => {
                 self.finite("eps", eps)?;
                 self.finite("floor", floor)?;
-                self.input(0).map(|_| 1)
+                self.divides("heads", heads, self.input(0)?)?;
+                Ok(heads)
             }
-            NodeSpec::NormApply { w, b, .. } => {
+            NodeSpec::NormApply { w, b, heads, .. } => {
                 let d = self.input(0)?;
-                self.equal("columns of the scale", 1, self.input(1)?)?;
-                self.optional_vector(w, d)?;
-                self.optional_vector(b, d)?;
+                let vector = self.divides("heads", heads, d)?;
+                self.equal("columns of the scale", heads, self.input(1)?)?;
+                self.optional_vector(w, vector)?;
+                self.optional_vector(b, vector)?;
                 Ok(d)
             }
-            NodeSpec::Gain { w, .. } => {
+            NodeSpec::Gain { w, heads, .. } => {
                 let d = self.input(0)?;
-                self.optional_vector(Some(w), d)?;
+                self.optional_vector(Some(w), self.divides("heads", heads, d)?)?;
                 Ok(d)
             }
+            NodeSpec::CodeScale { .. } => self.input(0).map(|_| 1),
+            NodeSpec::Acc { w, .. } => Ok(self.matrix(w, None, Some(self.input(0)?))?[0]),
             NodeSpec::Linear { w, b, .. } => {
                 let [out, _] = self.matrix(w, None, Some(self.input(0)?))?;
                 self.optional_vector(b, out)?;
                 Ok(out)
             }
-            NodeSpec::Rotary { heads, dim, base, .. } => {
+            NodeSpec::Rotary { heads, dim, base, ref freqs, scale, .. } => {
                 let d = self.input(0)?;
                 let head = self.divides("heads", heads, d)?;
                 if dim > head || dim % 2 == 1 {
                     return Err(self.bad("dim", format!("even, at most {head}"), dim));
                 }
-                self.finite("base", base)?;
+                if !freqs.is_empty() {
+                    self.equal("number of freqs", dim / 2, freqs.len())?;
+                }
+                freqs.iter().chain([&base, &scale]).try_for_each(|&x| self.finite("number", x))?;
                 Ok(d)
             }
             NodeSpec::Glu { b, .. } => {
@@ -300,7 +351,10 @@ impl NodeCheck<'_> {
                 self.optional_vector(b, d)?;
                 Ok(d)
             }
-            NodeSpec::Act { .. } | NodeSpec::Last { .. } => self.input(0),
+            NodeSpec::Act { .. }
+            | NodeSpec::Last { .. }
+            | NodeSpec::Copy { .. }
+            | NodeSpec::Codes { .. } => self.input(0),
             NodeSpec::Scores { heads, kv_heads, scale, .. } => self.scores(heads, kv_heads, scale),
             NodeSpec::Softmax { .. } => self.attention_input(0).map(|()| 0),
             NodeSpec::Mix { heads, kv_heads, .. } => {

@@ -61,11 +61,11 @@ impl<'a> Exec<'a> {
         Rows { space: self.space(i), seq: self.plan.seq, index: self.batch.index }
     }
 
-    fn weight(&self, p: usize) -> &'a [f32] {
+    pub(super) fn weight(&self, p: usize) -> &'a [f32] {
         self.params.effective(p)
     }
 
-    fn vector(&self, p: Option<usize>) -> Option<&'a [f32]> {
+    pub(super) fn vector(&self, p: Option<usize>) -> Option<&'a [f32]> {
         p.map(|p| self.weight(p))
     }
 
@@ -77,8 +77,8 @@ impl<'a> Exec<'a> {
         }
     }
 
-    fn norm(&self, x: usize, center: bool, [eps, floor]: [f32; 2]) -> NormRows {
-        NormRows { cols: self.program.cols[x], center, eps, floor }
+    fn norm(&self, x: usize, heads: usize, center: bool, [eps, floor]: [f32; 2]) -> NormRows {
+        NormRows { cols: self.program.cols[x] / heads, center, eps, floor }
     }
 
     pub(super) fn heads(
@@ -133,28 +133,27 @@ impl<'a> Exec<'a> {
         let inputs = node.inputs();
         let cols = self.program.cols[i];
         match *node {
-            NodeSpec::Embed { w } => {
-                ops::embed::forward(self.weight(w), self.row_ids(i).map(|r| r.0), y, cols);
-            }
-            NodeSpec::Pos { w } => {
-                ops::embed::forward(self.weight(w), self.row_ids(i).map(|r| r.1), y, cols);
-            }
+            NodeSpec::Embed { w } => self.look_up(w, self.row_ids(i).map(|r| r.0), y, scratch),
+            NodeSpec::Pos { w } => self.look_up(w, self.row_ids(i).map(|r| r.1), y, scratch),
             NodeSpec::Add { input: [a, b] } => self.add(i, [a, b], acts, y),
-            NodeSpec::NormScale { input: [x], center, eps, floor } => {
-                kernels::norm_scale(acts.get(x), self.norm(x, center, [eps, floor]), y);
+            NodeSpec::NormScale { input: [x], center, eps, floor, heads } => {
+                kernels::norm_scale(acts.get(x), self.norm(x, heads, center, [eps, floor]), y);
             }
-            NodeSpec::NormApply { input: [x, s], center, w, b } => {
-                let (w, b, n) = (self.vector(w), self.vector(b), self.norm(x, center, [0.0; 2]));
+            NodeSpec::NormApply { input: [x, s], center, w, b, heads } => {
+                let (w, b) = (self.vector(w), self.vector(b));
+                let n = self.norm(x, heads, center, [0.0; 2]);
                 kernels::norm_apply(acts.get(x), acts.get(s), w, b, n, y);
             }
-            NodeSpec::Gain { input: [x], w } => norm::gain_forward(acts.get(x), self.weight(w), y),
-            NodeSpec::Linear { input: [x], w, b, act_quant } => {
-                let d = self.dims(i, x);
-                let value = quantised(acts.get(x), d.input, act_quant, scratch);
-                let w =
-                    linear::Weight { rows: self.weight(w), transposed: self.params.transposed(w) };
-                linear::forward(value, w, self.vector(b), y, d);
+            NodeSpec::Gain { input: [x], w, .. } => {
+                norm::gain_forward(acts.get(x), self.weight(w), y);
             }
+            NodeSpec::Linear { input: [x], w, b, act_quant } => {
+                self.linear(acts.get(x), w, b, act_quant, self.dims(i, x), scratch, y);
+            }
+            NodeSpec::Copy { input: [x] } => y.copy_from_slice(acts.get(x)),
+            NodeSpec::Codes { input: [x] }
+            | NodeSpec::CodeScale { input: [x] }
+            | NodeSpec::Acc { input: [x], .. } => self.tap(i, acts.get(x), scratch, y),
             NodeSpec::Rotary { input: [x], .. } => {
                 self.rotate(i, acts.get(x), 1.0, scratch, |j, v| y[j] = v);
             }
@@ -222,7 +221,7 @@ impl<'a> Exec<'a> {
         scratch: &mut Scratch,
     ) {
         match self.program.spec.nodes[i] {
-            NodeSpec::Linear { input: [x], w, .. } => {
+            NodeSpec::Linear { input: [x], w, .. } if self.params.stored(w).is_none() => {
                 linear::backward_input(dy, self.weight(w), 0.0, dx, self.dims(i, x));
             }
             NodeSpec::Add { input } if self.space(i) == self.space(input[k]) => {
@@ -251,14 +250,23 @@ impl<'a> Exec<'a> {
         let node = &self.program.spec.nodes[i];
         let cols = self.program.cols[i];
         match *node {
-            NodeSpec::Embed { .. } | NodeSpec::Pos { .. } => {}
+            NodeSpec::Embed { .. }
+            | NodeSpec::Pos { .. }
+            | NodeSpec::Codes { .. }
+            | NodeSpec::CodeScale { .. }
+            | NodeSpec::Acc { .. } => {}
             NodeSpec::Add { input } => self.scatter(i, input[k], dy, dx, cols),
             NodeSpec::Last { input: [x] } => self.scatter(i, x, dy, dx, cols),
-            NodeSpec::NormScale { input: [x], center, eps, floor } => {
-                kernels::norm_scale_back(acts.get(x), dy, self.norm(x, center, [eps, floor]), dx);
+            NodeSpec::NormScale { input: [x], center, eps, floor, heads } => {
+                kernels::norm_scale_back(
+                    acts.get(x),
+                    dy,
+                    self.norm(x, heads, center, [eps, floor]),
+                    dx,
+                );
             }
-            NodeSpec::NormApply { input: [x, s], center, w, .. } => {
-                let (n, w) = (self.norm(x, center, [0.0; 2]), self.vector(w));
+            NodeSpec::NormApply { input: [x, s], center, w, heads, .. } => {
+                let (n, w) = (self.norm(x, heads, center, [0.0; 2]), self.vector(w));
                 if k == 0 {
                     kernels::norm_apply_back_x(acts.get(s), w, dy, n, dx);
                 } else {
@@ -267,8 +275,9 @@ impl<'a> Exec<'a> {
             }
             NodeSpec::Gain { w, .. } => norm::gain_backward_x(self.weight(w), dy, dx),
             NodeSpec::Linear { input: [x], w, .. } => {
-                linear::backward_input(dy, self.weight(w), 1.0, dx, self.dims(i, x));
+                self.linear_back(w, dy, self.dims(i, x), scratch, dx);
             }
+            NodeSpec::Copy { .. } => kernels::add(dy, dx),
             NodeSpec::Rotary { .. } => self.rotate(i, dy, -1.0, scratch, |j, v| dx[j] += v),
             NodeSpec::Scores { input: [q, key], heads, kv_heads, scale, causal } => {
                 let d = self.heads(i, heads, kv_heads, key);
@@ -325,6 +334,7 @@ impl<'a> Exec<'a> {
         let places = self.params.places();
         let cols = self.program.cols[i];
         match self.program.spec.nodes[i] {
+            NodeSpec::Embed { w } | NodeSpec::Pos { w } if places[w].stored => {}
             NodeSpec::Embed { w } => {
                 let dw = &mut grad[places[w].range()];
                 ops::embed::backward(dy, self.row_ids(i).map(|r| r.0), dw, cols);
@@ -333,23 +343,25 @@ impl<'a> Exec<'a> {
                 let dw = &mut grad[places[w].range()];
                 ops::embed::backward(dy, self.row_ids(i).map(|r| r.1), dw, cols);
             }
-            NodeSpec::NormApply { input: [x, s], center, w, b } => {
+            NodeSpec::NormApply { input: [x, s], center, w, b, heads } => {
                 if let Some(w) = w {
                     let dw = &mut grad[places[w].range()];
-                    let n = self.norm(x, center, [0.0; 2]);
+                    let n = self.norm(x, heads, center, [0.0; 2]);
                     kernels::norm_apply_back_w(acts.get(x), acts.get(s), dy, n, dw);
                 }
                 if let Some(b) = b {
                     linear::backward_bias(dy, &mut grad[places[b].range()]);
                 }
             }
-            NodeSpec::Gain { input: [x], w } => {
+            NodeSpec::Gain { input: [x], w, .. } => {
                 norm::gain_backward_w(acts.get(x), dy, &mut grad[places[w].range()]);
             }
             NodeSpec::Linear { input: [x], w, b, act_quant } => {
-                let d = self.dims(i, x);
-                let value = quantised(acts.get(x), d.input, act_quant, scratch);
-                linear::backward_weight(dy, value, &mut grad[places[w].range()], d);
+                if !places[w].stored {
+                    let d = self.dims(i, x);
+                    let value = quantised(acts.get(x), d.input, act_quant, scratch);
+                    linear::backward_weight(dy, value, &mut grad[places[w].range()], d);
+                }
                 if let Some(b) = b {
                     linear::backward_bias(dy, &mut grad[places[b].range()]);
                 }
@@ -362,7 +374,12 @@ impl<'a> Exec<'a> {
     }
 }
 
-fn quantised<'s>(x: &'s [f32], cols: usize, q: ActQuant, scratch: &'s mut Scratch) -> &'s [f32] {
+pub(super) fn quantised<'s>(
+    x: &'s [f32],
+    cols: usize,
+    q: ActQuant,
+    scratch: &'s mut Scratch,
+) -> &'s [f32] {
     match q {
         ActQuant::None => x,
         ActQuant::Int8 => scratch.quantise(x, cols),

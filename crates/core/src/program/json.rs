@@ -190,11 +190,19 @@ impl FromJson for [usize; 2] {
 }
 
 /// `null` is the same as nothing.
-impl FromJson for Option<usize> {
-    const WHAT: &'static str = usize::WHAT;
+impl<T: FromJson> FromJson for Option<T> {
+    const WHAT: &'static str = T::WHAT;
 
     fn from_json(json: Json) -> Option<Self> {
-        if let Json::Null = json { Some(None) } else { usize::from_json(json).map(Some) }
+        if let Json::Null = json { Some(None) } else { T::from_json(json).map(Some) }
+    }
+}
+
+impl FromJson for Vec<f32> {
+    const WHAT: &'static str = "a list of numbers";
+
+    fn from_json(json: Json) -> Option<Self> {
+        Vec::<Json>::from_json(json)?.into_iter().map(f32::from_json).collect()
     }
 }
 

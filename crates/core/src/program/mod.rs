@@ -17,6 +17,7 @@ pub mod roles;
 pub mod run;
 pub mod scratch;
 pub mod spec;
+pub(crate) mod weights;
 
 pub use compile::Program;
 pub use params::Params;

@@ -1,10 +1,13 @@
 //! The flat parameter vector of a program, with its quantised matrices kept beside it.
 
-use crate::error::{Result, check_len, zeros};
+use std::sync::Arc;
+
+use crate::error::{CoreError, Result, check_len, codes, zeros};
 use crate::program::refresh::Matrices;
 use crate::program::spec::{Init, ParamSpec};
 use crate::quant::Quant;
 use crate::rng::Rng;
+use crate::stored::Stored;
 
 /// Where one parameter lies in the flat vector.
 #[derive(Debug, Clone)]
@@ -15,8 +18,10 @@ pub struct ParamPlace {
     pub shape: Vec<usize>,
     /// First element.
     pub offset: usize,
-    /// Number of elements.
+    /// Number of elements in the flat vector: none when stored.
     pub len: usize,
+    /// Whether it is a matrix of a checkpoint.
+    pub stored: bool,
     /// Initial values.
     pub init: Init,
     /// Quantiser.
@@ -30,12 +35,13 @@ impl ParamPlace {
         specs
             .iter()
             .map(|s| {
-                let len = s.shape.iter().product();
+                let len = if s.stored { 0 } else { s.shape.iter().product() };
                 let place = Self {
                     name: s.name.clone(),
                     shape: s.shape.clone(),
                     offset,
                     len,
+                    stored: s.stored,
                     init: s.init,
                     quant: s.quant,
                 };
@@ -63,6 +69,8 @@ pub struct Params {
     /// Effective matrices as `[in, out]`, for those in `transposable`.
     transposed: Vec<f32>,
     transposable: Vec<bool>,
+    /// The matrices of a checkpoint, where a parameter is one and it has been loaded.
+    stored: Vec<Option<Arc<Stored>>>,
     stale: bool,
 }
 
@@ -79,6 +87,7 @@ impl Params {
             codes: zeros(quantised)?,
             transposed: Vec::new(),
             transposable: Vec::new(),
+            stored: vec![None; places.len()],
             places,
             stale: true,
         })
@@ -106,6 +115,53 @@ impl Params {
         check_len(&format!("data for {}", self.places[index].name), range.len(), data.len())?;
         self.latent_mut()[range].copy_from_slice(data);
         Ok(())
+    }
+
+    /// The stored matrix of a parameter, when it is one and has been loaded.
+    pub fn stored(&self, index: usize) -> Option<&Arc<Stored>> {
+        self.stored[index].as_ref()
+    }
+
+    /// Puts a matrix in place.
+    ///
+    /// # Errors
+    /// `E_SPEC` when the parameter is not a stored one, `E_SHAPE` for another shape.
+    pub fn store(&mut self, index: usize, matrix: Stored) -> Result<()> {
+        let place = self.stored_place(index)?;
+        check_len(&format!("rows of {}", place.name), place.shape[0], matrix.rows())?;
+        check_len(&format!("columns of {}", place.name), place.shape[1], matrix.cols())?;
+        self.stored[index] = Some(Arc::new(matrix));
+        Ok(())
+    }
+
+    /// The place of a stored parameter.
+    ///
+    /// # Errors
+    /// `E_SPEC` when the parameter is not a stored one.
+    pub fn stored_place(&self, index: usize) -> Result<&ParamPlace> {
+        let place = &self.places[index];
+        if place.stored {
+            return Ok(place);
+        }
+        Err(CoreError::new(codes::SPEC, format!("parameter {} is not stored", place.name))
+            .expected("a parameter whose Spec says stored", "a latent one"))
+    }
+
+    /// Refuses to run while a stored parameter is empty.
+    ///
+    /// # Errors
+    /// `E_SPEC` naming it.
+    pub fn check_loaded(&self) -> Result<()> {
+        let empty = |(place, matrix): &(&ParamPlace, &Option<Arc<Stored>>)| {
+            place.stored && matrix.is_none()
+        };
+        match self.places.iter().zip(&self.stored).find(empty) {
+            None => Ok(()),
+            Some((place, _)) => {
+                Err(CoreError::new(codes::SPEC, format!("parameter {} is empty", place.name))
+                    .expected("a matrix loaded by openStored, writeStored, finishStored", "none"))
+            }
+        }
     }
 
     /// Fills every parameter as its `init` says; stream i of `seed` belongs to parameter i.

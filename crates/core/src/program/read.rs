@@ -31,12 +31,13 @@ fn spec(mut f: Fields) -> Read<Spec> {
 }
 
 fn param(mut f: Fields) -> Read<ParamSpec> {
-    f.only(&["name", "shape", "init", "quant"])?;
+    f.only(&["name", "shape", "init", "quant", "stored"])?;
     Ok(ParamSpec {
         name: f.get("name")?,
         shape: f.get("shape")?,
         init: f.object("init").and_then(init)?,
         quant: f.get_or_default("quant")?,
+        stored: f.get_or_default("stored")?,
     })
 }
 
@@ -59,15 +60,19 @@ fn site(mut f: Fields) -> Read<SiteSpec> {
 }
 
 /// The fields of each operation besides `op`, in the order of [`NodeSpec`].
-const OPS: [(&str, &[&str]); 14] = [
+const OPS: [(&str, &[&str]); 18] = [
     ("embed", &["w"]),
     ("pos", &["w"]),
     ("add", &["in"]),
-    ("norm_scale", &["in", "center", "eps", "floor"]),
-    ("norm_apply", &["in", "center", "w", "b"]),
-    ("gain", &["in", "w"]),
+    ("norm_scale", &["in", "center", "eps", "floor", "heads"]),
+    ("norm_apply", &["in", "center", "w", "b", "heads"]),
+    ("gain", &["in", "w", "heads"]),
+    ("copy", &["in"]),
+    ("codes", &["in"]),
+    ("code_scale", &["in"]),
+    ("acc", &["in", "w"]),
     ("linear", &["in", "w", "b", "actQuant"]),
-    ("rotary", &["in", "heads", "dim", "base", "adjacent"]),
+    ("rotary", &["in", "heads", "dim", "base", "adjacent", "freqs", "scale"]),
     ("scores", &["in", "heads", "kvHeads", "scale", "causal"]),
     ("softmax", &["in"]),
     ("mix", &["in", "heads", "kvHeads"]),
@@ -91,14 +96,20 @@ fn node(mut f: Fields) -> Read<NodeSpec> {
             center: f.get_or_default("center")?,
             eps: f.get("eps")?,
             floor: f.get_or_default("floor")?,
+            heads: heads(&mut f)?,
         },
         "norm_apply" => NodeSpec::NormApply {
             input: f.get("in")?,
             center: f.get_or_default("center")?,
             w: f.get_or_default("w")?,
             b: f.get_or_default("b")?,
+            heads: heads(&mut f)?,
         },
-        "gain" => NodeSpec::Gain { input: f.get("in")?, w: f.get("w")? },
+        "gain" => NodeSpec::Gain { input: f.get("in")?, w: f.get("w")?, heads: heads(&mut f)? },
+        "copy" => NodeSpec::Copy { input: f.get("in")? },
+        "codes" => NodeSpec::Codes { input: f.get("in")? },
+        "code_scale" => NodeSpec::CodeScale { input: f.get("in")? },
+        "acc" => NodeSpec::Acc { input: f.get("in")?, w: f.get("w")? },
         "linear" => NodeSpec::Linear {
             input: f.get("in")?,
             w: f.get("w")?,
@@ -111,6 +122,8 @@ fn node(mut f: Fields) -> Read<NodeSpec> {
             dim: f.get("dim")?,
             base: f.get("base")?,
             adjacent: f.get_or_default("adjacent")?,
+            freqs: f.get_or_default::<Option<Vec<f32>>>("freqs")?.unwrap_or_default().into(),
+            scale: f.get_or_default::<Option<f32>>("scale")?.unwrap_or(1.0),
         },
         "scores" => NodeSpec::Scores {
             input: f.get("in")?,
@@ -133,6 +146,11 @@ fn node(mut f: Fields) -> Read<NodeSpec> {
             return Err(format!("unknown op `{op}`, expected one of `{}`", names.join("`, `")));
         }
     })
+}
+
+/// Vectors side by side in a row: 1 where nothing is said.
+fn heads(f: &mut Fields) -> Read<usize> {
+    Ok(f.get_or_default::<Option<usize>>("heads")?.unwrap_or(1))
 }
 
 impl FromJson for Quant {

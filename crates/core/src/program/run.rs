@@ -82,6 +82,7 @@ impl Run {
                 format!("{batch} x {seq}"),
             ));
         }
+        program.params.check_loaded()?;
         let plan = Plan::new(program, Mode::Naive, batch, seq, 0)?;
         let info = describe(program, &plan, grad)?;
         let params = program.params.latent().len();
@@ -172,7 +173,7 @@ impl Run {
                 self.phase = Phase::Forwarded;
                 return Ok(DONE);
             }
-            self.compute(program, arena);
+            self.compute(program, arena)?;
             self.node += 1;
             self.fired = 0;
         }
@@ -195,13 +196,15 @@ impl Run {
         None
     }
 
-    fn compute(&mut self, program: &Program, arena: &mut [f32]) {
+    fn compute(&mut self, program: &Program, arena: &mut [f32]) -> Result<()> {
         let (node, tile) = (self.node, self.plan.tile_len);
         let mut scratch = std::mem::take(&mut self.scratch);
         let distinct = Distinct::default();
         let exec = self.exec(program, &distinct);
         exec.forward(node, &[], &mut arena[..tile], &mut scratch);
+        let failed = scratch.failed.take();
         self.scratch = scratch;
+        failed.map_or(Ok(()), Err)
     }
 
     fn exec<'a>(&'a self, program: &'a Program, distinct: &'a Distinct) -> Exec<'a> {
@@ -284,6 +287,9 @@ impl Run {
             self.node -= 1;
             self.fired = 0;
             self.differentiate(program, arena);
+            if let Some(error) = self.scratch.failed.take() {
+                return Err(error);
+            }
         }
         program.params.differentiate_quantisers(&mut self.param_grad);
         self.phase = Phase::Done;

@@ -1,12 +1,14 @@
 //! Memory that nodes share, so that no step allocates.
 
-use crate::error::{Result, zeros};
+use crate::error::{CoreError, Result, zeros};
 use crate::ops::linear;
 use crate::ops::rotary::Angles;
 use crate::program::compile::Program;
 use crate::program::fold::Role;
 use crate::program::plan::Plan;
 use crate::program::spec::{ActQuant, NodeSpec};
+use crate::program::weights::quantise_rows;
+use crate::stored::StoredScratch;
 
 /// Memory for one node at a time.
 #[derive(Debug, Default)]
@@ -21,12 +23,21 @@ pub struct Scratch {
     pub(super) rows: Vec<u32>,
     /// Angles of every position, for each kind of rotary node.
     angles: Vec<Angles>,
+    /// Products with stored matrices.
+    pub(super) stored: StoredScratch,
+    /// Integer sums of a tap.
+    pub(super) sums: Vec<i32>,
+    /// The first product that failed (no memory); its results are NaN.
+    pub(super) failed: Option<CoreError>,
 }
 
 impl Scratch {
     /// Room for the largest node of a plan of each kind.
     pub fn new(program: &Program, plan: &Plan) -> Result<Self> {
-        let quantised = |n: &&NodeSpec| matches!(n, NodeSpec::Linear { act_quant, .. } if *act_quant != ActQuant::None);
+        let quantised = |n: &&NodeSpec| {
+            n.is_tap()
+                || matches!(n, NodeSpec::Linear { act_quant, .. } if *act_quant != ActQuant::None)
+        };
         let inputs = program.spec.nodes.iter().filter(quantised).map(|n| n.inputs()[0]);
         let (mut len, mut rows) = (0, 0);
         for i in inputs {
@@ -41,14 +52,24 @@ impl Scratch {
             values: zeros(len)?,
             pattern: zeros(pattern(program, plan))?,
             rows: table,
-            angles: angles(program, plan),
+            angles: angles(program, plan.seq),
+            stored: StoredScratch::default(),
+            sums: Vec::new(),
+            failed: None,
         })
     }
 
     /// The angles of rotary node `i`.
     pub(super) fn angles(&self, program: &Program, i: usize) -> Option<&Angles> {
-        let NodeSpec::Rotary { dim, base, .. } = program.spec.nodes[i] else { return None };
-        self.angles.iter().find(|a| a.is_of(dim, base))
+        let turn = program.spec.nodes[i].turn()?;
+        self.angles.iter().find(|a| a.is_of(&turn))
+    }
+
+    /// int8 codes of `x` (rows of `cols`) and their scales; a row that holds NaN or infinity has a scale of NaN.
+    pub(super) fn codes(&mut self, x: &[f32], cols: usize) -> (&[i8], &[f32], &mut StoredScratch) {
+        let (codes, scales) = (&mut self.codes[..x.len()], &mut self.scales[..x.len() / cols]);
+        quantise_rows(x, cols, codes, scales);
+        (codes, scales, &mut self.stored)
     }
 
     /// `x` (rows of `cols`) as the int8 codes stand for it.
@@ -82,14 +103,12 @@ fn folded_rows(program: &Program, plan: &Plan) -> usize {
     plan.roles.iter().map(of).max().unwrap_or(0)
 }
 
-/// One table for each kind of rotary node.
-fn angles(program: &Program, plan: &Plan) -> Vec<Angles> {
+/// One table of `seq` positions for each kind of rotary node.
+pub(crate) fn angles(program: &Program, seq: usize) -> Vec<Angles> {
     let mut tables: Vec<Angles> = Vec::new();
-    for node in &program.spec.nodes {
-        if let NodeSpec::Rotary { dim, base, .. } = *node
-            && !tables.iter().any(|a| a.is_of(dim, base))
-        {
-            tables.push(Angles::new(dim, base, plan.seq));
+    for turn in program.spec.nodes.iter().filter_map(NodeSpec::turn) {
+        if !tables.iter().any(|a| a.is_of(&turn)) {
+            tables.push(Angles::new(turn, seq));
         }
     }
     tables

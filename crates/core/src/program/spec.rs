@@ -1,5 +1,8 @@
 //! The Spec: a typed graph that TypeScript builds from a model's configuration. `read` makes it from JSON; nothing is computed here.
 
+use std::sync::Arc;
+
+use crate::ops::rotary::Turn;
 use crate::quant::Quant;
 
 /// A whole model as data. Node inputs are indices of earlier nodes, `w` and `b` are indices of parameters.
@@ -30,6 +33,8 @@ pub struct ParamSpec {
     pub init: Init,
     /// Quantiser of the forward pass.
     pub quant: Quant,
+    /// A matrix of a checkpoint, filled later and never trained (`crate::stored`): no latent values.
+    pub stored: bool,
 }
 
 /// Initial values.
@@ -68,7 +73,7 @@ pub struct SiteSpec {
 pub enum Dim {
     /// A fixed size.
     Size(usize),
-    /// `batch` or `seq`.
+    /// `batch`, `seq` or `keys` (`seq` and the positions cached before).
     Name(String),
 }
 
@@ -125,6 +130,8 @@ pub enum NodeSpec {
         eps: f32,
         /// Smallest scale.
         floor: f32,
+        /// Vectors side by side in a row, each with a scale of its own.
+        heads: usize,
     },
     /// (centred) x / s * w + b.
     NormApply {
@@ -136,12 +143,38 @@ pub enum NodeSpec {
         w: Option<usize>,
         /// Bias.
         b: Option<usize>,
+        /// Vectors side by side in a row.
+        heads: usize,
     },
     /// x * w, column by column: the gain of `RMSNorm`, on its own because `TransformerLens` shows the value before it.
     Gain {
         /// x.
         input: [usize; 1],
         /// Gain.
+        w: usize,
+        /// Vectors side by side in a row, each multiplied with the same gain.
+        heads: usize,
+    },
+    /// The same values under another name: what hooks change for one reader alone.
+    Copy {
+        /// x.
+        input: [usize; 1],
+    },
+    /// int8 codes of x, as numbers. A tap: nothing reads it.
+    Codes {
+        /// x.
+        input: [usize; 1],
+    },
+    /// Scale of these codes: `[rows, 1]`. A tap.
+    CodeScale {
+        /// x.
+        input: [usize; 1],
+    },
+    /// Integer sums of the codes of x and those of w. A tap.
+    Acc {
+        /// x.
+        input: [usize; 1],
+        /// Weight.
         w: usize,
     },
     /// x W^T + b with W `[out, in]`.
@@ -167,6 +200,10 @@ pub enum NodeSpec {
         base: f32,
         /// Pairs are (0,1),(2,3).. instead of (0,dim/2)..
         adjacent: bool,
+        /// Frequencies `[dim / 2]` instead of those of `base`; empty for those.
+        freqs: Arc<[f32]>,
+        /// Factor of cosine and sine.
+        scale: f32,
     },
     /// scale q.k: `[batch, heads, query, key]`; masked entries are -inf.
     Scores {
@@ -227,6 +264,10 @@ impl NodeSpec {
             | Self::Gain { input, .. }
             | Self::Linear { input, .. }
             | Self::Rotary { input, .. }
+            | Self::Copy { input }
+            | Self::Codes { input }
+            | Self::CodeScale { input }
+            | Self::Acc { input, .. }
             | Self::Softmax { input }
             | Self::Act { input, .. }
             | Self::Last { input } => input,
@@ -241,11 +282,24 @@ impl NodeSpec {
     /// Weight and bias parameters.
     pub fn params(&self) -> [Option<usize>; 2] {
         match *self {
-            Self::Embed { w } | Self::Pos { w } | Self::Gain { w, .. } => [Some(w), None],
+            Self::Embed { w } | Self::Pos { w } | Self::Gain { w, .. } | Self::Acc { w, .. } => {
+                [Some(w), None]
+            }
             Self::NormApply { w, b, .. } => [w, b],
             Self::Linear { w, b, .. } => [Some(w), b],
             Self::Glu { b, .. } => [None, b],
             _ => [None, None],
         }
+    }
+
+    /// Whether nothing but a listener ever looks at it.
+    pub fn is_tap(&self) -> bool {
+        matches!(self, Self::Codes { .. } | Self::CodeScale { .. } | Self::Acc { .. })
+    }
+
+    /// How a rotary node turns.
+    pub fn turn(&self) -> Option<Turn> {
+        let Self::Rotary { dim, base, ref freqs, scale, .. } = *self else { return None };
+        Some(Turn { dim, base, freqs: Arc::clone(freqs), scale })
     }
 }

@@ -17,7 +17,7 @@ fn with_layer<T>(handle: u32, f: impl FnOnce(&mut PackedLinear) -> Result<T>) ->
     f(&mut *lock(&layer, "packed layer")?)
 }
 
-fn format_of(name: &str) -> Result<Format> {
+pub(super) fn format_of(name: &str) -> Result<Format> {
     let names = Format::ALL.map(Format::name);
     Format::ALL.into_iter().find(|f| f.name() == name).ok_or_else(|| {
         CoreError::new(codes::NAME, format!("products have no packed format called {name}"))

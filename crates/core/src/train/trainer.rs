@@ -42,6 +42,10 @@ impl Trainer {
     /// # Errors
     /// As [`TrainConfig::parse`]; `E_MEMORY` when the optimiser's state does not fit.
     pub fn new(program: &Program, config: &str) -> Result<Self> {
+        if let Some(place) = program.params.places().iter().find(|p| p.stored) {
+            return Err(CoreError::new(codes::SPEC, "a model with stored matrices is not trained")
+                .expected("latent parameters", format!("{} is stored", place.name)));
+        }
         let config = TrainConfig::parse(config)?;
         let n = program.params.latent().len();
         let mut program = program.clone();

@@ -37,6 +37,26 @@ export interface ParamInfo {
   length: number;
   /** Quantiser applied in the forward pass, `none` for full precision. */
   quant: string;
+  /** Whether it is a matrix of a checkpoint, which has no place in the flat vector. */
+  stored: boolean;
+}
+
+/** What `describeStored` tells. */
+export interface StoredInfo {
+  /** Format in memory, as `openStored` names them; empty while nothing is loaded. */
+  format: string;
+  /** Bytes in memory. */
+  bytes: number;
+  /** Outputs. */
+  rows: number;
+  /** Inputs. */
+  cols: number;
+  /** Columns that share a scale, 0 for formats without. */
+  group: number;
+  /** Number of scales beside the codes. */
+  scales: number;
+  /** Number of shifts. */
+  shifts: number;
 }
 
 /** One named activation of a compiled program. */
@@ -154,6 +174,38 @@ export interface Core {
   effectiveParam(program: ProgramHandle, param: number, out: Float32Array): void;
   /** Integer codes (-1, 0, 1) of a quantised parameter; returns the scale. E_NAME when the parameter is not quantised. */
   paramCodes(program: ProgramHandle, param: number, out: Int8Array): number;
+
+  /**
+   * Bytes of a stored matrix [rows, cols] in a format: `f32`, `f16`, `bf16`, `q8_0`, `q4_0`, `q4_k`, `q6_k`, `q1_0`, `q2_0`, `tq1_0`, `tq2_0`, `i2_s`, `i2_s_neon`, `hf`,
+   * `binary`, `ternary2`, `ternary5`. E_NAME for another one, E_SHAPE when columns are no whole blocks.
+   */
+  storedBytes(format: string, rows: number, cols: number): number;
+  /** Begins to fill a stored parameter. `scale` is what the codes of `hf` are multiplied with (else 1). E_SPEC when the parameter is not stored. */
+  openStored(program: ProgramHandle, param: number, format: string, scale: number): void;
+  /** Bytes at an offset, in any order; each byte of the matrix once. */
+  writeStored(program: ProgramHandle, param: number, offset: number, bytes: Uint8Array): void;
+  /** Checks what was written and puts the matrix in place. E_SHAPE when bytes are missing, E_FORMAT for codes that are none, E_NONFINITE for such a scale. */
+  finishStored(program: ProgramHandle, param: number): void;
+  /** Packs codes (-1, 0, 1) [rows, cols] into a stored parameter; format, group, scales and shifts as `openPackedCodes`. */
+  setStoredCodes(
+    program: ProgramHandle,
+    param: number,
+    format: string,
+    group: number,
+    codes: Int8Array,
+    scales: Float32Array,
+    shifts: Float32Array,
+  ): void;
+  /** Format, shape and sizes of a stored parameter. */
+  describeStored(program: ProgramHandle, param: number): StoredInfo;
+  /** Rows `first` to `first + count` of a stored matrix as f32 [count, cols]. */
+  readStoredRows(program: ProgramHandle, param: number, first: number, count: number, out: Float32Array): void;
+  /** Codes [rows, cols] of a packed stored matrix. */
+  readStoredCodes(program: ProgramHandle, param: number, out: Int8Array): void;
+  /** Scales (kind 0) or shifts (kind 1) of a stored matrix. */
+  readStoredScales(program: ProgramHandle, param: number, kind: 0 | 1, out: Float32Array): void;
+  /** Writes a stored matrix in another layout (`storedBytes` long); returns its scale. E_FORMAT when something would be lost. */
+  exportStored(program: ProgramHandle, param: number, layout: string, out: Uint8Array): number;
 
   /** Opens a run over `batch` x `seq` tokens. With `grad`, room for gradients is kept and `stepBack` works. */
   openRun(program: ProgramHandle, batch: number, seq: number, grad: boolean): RunHandle;

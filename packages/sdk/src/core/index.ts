@@ -13,6 +13,7 @@ export {
   type RunInfo,
   type SiteInfo,
   type SitePlace,
+  type StoredInfo,
   type TrainerHandle,
   type TrainerInfo,
 } from "./core.ts";

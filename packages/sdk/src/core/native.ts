@@ -1,5 +1,5 @@
 /** The Node addon as a {@link Core}. The arena of a run is a Float32Array that JavaScript owns and passes to every step. */
-import type { Core, CoreInfo, PackedInfo, ProgramInfo, RunHandle, RunInfo, TrainerHandle, TrainerInfo } from "./core.ts";
+import type { Core, CoreInfo, PackedInfo, ProgramInfo, RunHandle, RunInfo, StoredInfo, TrainerHandle, TrainerInfo } from "./core.ts";
 import { fromWire, requireAttached, TritlensError } from "./errors.ts";
 import { type Functions, makeGuard, sharedCalls } from "./shared.ts";
 
@@ -10,6 +10,7 @@ export interface NativeBinding extends Functions {
   describeRun(run: number): string;
   describeTrainer(trainer: number): string;
   describePacked(layer: number): string;
+  describeStored(program: number, param: number): string;
   openRun(program: number, batch: number, seq: number, grad: boolean): number;
   arenaLen(run: number): number;
   step(run: number, arena: Float32Array): number;
@@ -49,6 +50,7 @@ export function nativeCore(binding: NativeBinding): Core {
     describe: (program) => guard(() => JSON.parse(binding.describe(program)) as ProgramInfo),
     describeRun: (run) => guard(() => JSON.parse(binding.describeRun(run)) as RunInfo),
     describePacked: (layer) => guard(() => JSON.parse(binding.describePacked(layer)) as PackedInfo),
+    describeStored: (program, param) => guard(() => JSON.parse(binding.describeStored(program, param)) as StoredInfo),
     describeTrainer: (trainer) => guard(() => JSON.parse(binding.describeTrainer(trainer)) as TrainerInfo),
     openRun(program, batch, seq, grad) {
       const run = guard(() => binding.openRun(program, batch, seq, grad)) as RunHandle;

@@ -2,7 +2,7 @@
  * The WebAssembly build as a {@link Core}. Arenas live in its memory; views are made anew when the memory grew. A panic ends the instance
  * (panic = abort): the call throws E_PANIC with its message, every later one E_DEAD.
  */
-import type { Core, CoreInfo, PackedInfo, ProgramInfo, RunHandle, RunInfo, TrainerInfo } from "./core.ts";
+import type { Core, CoreInfo, PackedInfo, ProgramInfo, RunHandle, RunInfo, StoredInfo, TrainerInfo } from "./core.ts";
 import { fromWire, TritlensError } from "./errors.ts";
 import { type Functions, type Guard, makeGuard, missing, sharedCalls } from "./shared.ts";
 
@@ -13,6 +13,7 @@ export interface WasmBinding extends Functions {
   describeRun(run: number): string;
   describeTrainer(trainer: number): string;
   describePacked(layer: number): string;
+  describeStored(program: number, param: number): string;
   openRun(program: number, batch: number, seq: number, grad: boolean): number;
   arenaLen(run: number): number;
   arenaPtr(run: number): number;
@@ -51,6 +52,7 @@ export function wasmCore(binding: WasmBinding, memory: WebAssembly.Memory): Core
     describe: (program) => guard(() => JSON.parse(binding.describe(program)) as ProgramInfo),
     describeRun: (run) => guard(() => JSON.parse(binding.describeRun(run)) as RunInfo),
     describePacked: (layer) => guard(() => JSON.parse(binding.describePacked(layer)) as PackedInfo),
+    describeStored: (program, param) => guard(() => JSON.parse(binding.describeStored(program, param)) as StoredInfo),
     describeTrainer: (trainer) => guard(() => JSON.parse(binding.describeTrainer(trainer)) as TrainerInfo),
     openRun: (program, batch, seq, grad) => guard(() => binding.openRun(program, batch, seq, grad)) as RunHandle,
     arena,

@@ -11,10 +11,10 @@ const FIXED: readonly (readonly [RegExp, readonly string[]])[] = [
 
 /** `[batch, pos, d_model]`, `[batch, pos, head, d_head]`, `[batch, head, query, key]` (scores and pattern), ... */
 export function axesOf(site: SiteSpec): string[] {
-  const positions = site.shape.filter((d) => d === "seq").length > 1 ? ["query", "key"] : ["pos"];
+  const positions = site.shape.filter((d) => d === "seq" || d === "keys").length > 1 ? ["query", "key"] : ["pos"];
   const fixed = [...(FIXED.find(([pattern]) => pattern.test(site.name))?.[1] ?? ["d_model"])];
   return site.shape.map((d, i) => {
     if (d === "batch") return "batch";
-    return (d === "seq" ? positions.shift() : fixed.shift()) ?? `axis${i}`;
+    return (d === "seq" || d === "keys" ? positions.shift() : fixed.shift()) ?? `axis${i}`;
   });
 }

@@ -64,7 +64,7 @@ function attention({ b, c, pos }: Site, at: string, forQ: NodeRef, forK: NodeRef
   const q = rotate(b, c, `${here}hook_rot_q`, q0, c.nHeads);
   const k = rotate(b, c, `${here}hook_rot_k`, k0, c.nKeyValueHeads);
   const heads = { heads: c.nHeads, kvHeads: c.nKeyValueHeads };
-  const square: SiteDim[] = ["batch", c.nHeads, "seq", "seq"];
+  const square: SiteDim[] = ["batch", c.nHeads, "seq", "keys"];
   const scores = b.node({ op: "scores", in: [q, k], ...heads, scale: 1 / c.attnScale, causal: c.attentionDir === "causal" });
   const pattern = b.node({ op: "softmax", in: [b.site(`${here}hook_attn_scores`, scores, square)] });
   const z = b.node({ op: "mix", in: [b.site(`${here}hook_pattern`, pattern, square), v], ...heads });

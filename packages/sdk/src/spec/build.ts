@@ -28,8 +28,17 @@ export class SpecBuilder {
 
   /** Adds a parameter. @throws E_SPEC when the name is taken. */
   param(name: string, shape: readonly number[], init: Init, quant: Quantizer = "none"): ParamRef {
-    if (this.#params.some((p) => p.name === name)) throw new TritlensError("E_SPEC", `parameter "${name}" exists already`);
-    return this.#params.push({ name, shape, init, quant }) - 1;
+    return this.#add({ name, shape, init, quant });
+  }
+
+  /** Adds a matrix that stays as a checkpoint has it. @throws E_SPEC when the name is taken. */
+  stored(name: string, shape: readonly [rows: number, cols: number]): ParamRef {
+    return this.#add({ name, shape, init: { kind: "constant", value: 0 }, quant: "none", stored: true });
+  }
+
+  #add(param: ParamSpec): ParamRef {
+    if (this.#params.some((p) => p.name === param.name)) throw new TritlensError("E_SPEC", `parameter "${param.name}" exists already`);
+    return this.#params.push(param) - 1;
   }
 
   /** Index of a parameter added before, or undefined. */

@@ -3,8 +3,10 @@ export { SpecBuilder } from "./build.ts";
 export { getActName, resolveAlias } from "./names.ts";
 export {
   ACT_FNS,
+  type AccNode,
   type ActFn,
   type ActNode,
+  type CodesNode,
   type GainNode,
   type GluNode,
   type LinearNode,
@@ -14,6 +16,7 @@ export {
   type NormApplyNode,
   type NormScaleNode,
   type ParamRef,
+  type PerHead,
   type PlainNode,
   type Reads,
   type RotaryNode,

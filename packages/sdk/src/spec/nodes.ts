@@ -25,14 +25,40 @@ export interface TableNode {
   readonly w: ParamRef;
 }
 
-/** Sum of two nodes, softmax over the keys of scores, or the last position's rows only ([batch, columns]). */
+/**
+ * Sum of two nodes, softmax over the keys of scores, the last position's rows only ([batch, columns]), or the same values under another name (`copy`: an input
+ * that hooks can change for one reader; it costs nothing while nobody listens).
+ */
 export interface PlainNode extends Reads {
-  /** Which of the three. */
-  readonly op: "add" | "softmax" | "last";
+  /** Which of the four. */
+  readonly op: "add" | "softmax" | "last" | "copy";
 }
 
-/** max(sqrt(mean((x - mean?)^2) + eps), floor): one number a row. */
-export interface NormScaleNode extends Reads {
+/**
+ * What a linear layer with int8 activations works with: the codes of x (-128..127, [rows, columns]) and their scale (x is about codes * scale, [rows, 1]). Taps: no
+ * node may read them, and they are computed only where somebody listens.
+ */
+export interface CodesNode extends Reads {
+  /** Codes, or their scale: max|x| / 127 a row. */
+  readonly op: "codes" | "code_scale";
+}
+
+/** The integer sums of a linear layer with int8 activations, codes of x times codes of w ([rows, out]). A tap, as {@link CodesNode}. */
+export interface AccNode extends Reads {
+  /** Accumulators. */
+  readonly op: "acc";
+  /** The layer's weight, quantised or packed with one scale. */
+  readonly w: ParamRef;
+}
+
+/** Norms of the vectors that lie side by side in a row. */
+export interface PerHead {
+  /** Vectors in a row, each with a norm of its own (QK norm); 1 when left out. */
+  readonly heads?: number;
+}
+
+/** max(sqrt(mean((x - mean?)^2) + eps), floor): one number a vector. */
+export interface NormScaleNode extends Reads, PerHead {
   /** Norm's divisor. */
   readonly op: "norm_scale";
   /** Subtract the row's mean first (LayerNorm). */
@@ -44,7 +70,7 @@ export interface NormScaleNode extends Reads {
 }
 
 /** (x - mean?) / s * w + b; reads x and the output of a `norm_scale`. */
-export interface NormApplyNode extends Reads {
+export interface NormApplyNode extends Reads, PerHead {
   /** Norm's application. */
   readonly op: "norm_apply";
   /** Subtract the row's mean first (LayerNorm). */
@@ -68,7 +94,7 @@ export interface LinearNode extends Reads {
 }
 
 /** x * w, column by column. */
-export interface GainNode extends Reads {
+export interface GainNode extends Reads, PerHead {
   /** Gain of a norm, on its own. */
   readonly op: "gain";
   /** Gain, one number a column. */
@@ -87,6 +113,10 @@ export interface RotaryNode extends Reads {
   readonly base: number;
   /** Pairs (2i, 2i+1) instead of (i, i + dim/2). */
   readonly adjacent: boolean;
+  /** Frequencies [dim / 2] in radians a position, instead of those of `base`: where scaling for long contexts enters. */
+  readonly freqs?: readonly number[];
+  /** Factor of cosine and sine (YaRN's attention factor); 1 when left out. */
+  readonly scale?: number;
 }
 
 /** q . k * scale per head, [batch, head, query, key]; masked entries are -inf. */
@@ -135,6 +165,8 @@ export interface GluNode extends Reads {
 export type NodeSpec =
   | TableNode
   | PlainNode
+  | CodesNode
+  | AccNode
   | NormScaleNode
   | NormApplyNode
   | LinearNode

@@ -47,10 +47,12 @@ export interface ParamSpec {
   readonly init: Init;
   /** Quantiser of the forward pass. */
   readonly quant: Quantizer;
+  /** A matrix that is loaded as a checkpoint has it (packed, f16, ...) and never trained: no f32 copy exists. Its `quant` is `none`. */
+  readonly stored?: true;
 }
 
-/** An axis of a site: a fixed extent, or one of the run's. */
-export type SiteDim = number | "batch" | "seq";
+/** An axis of a site: a fixed extent, or one of the run's; `keys` is `seq` and the positions cached before. */
+export type SiteDim = number | "batch" | "seq" | "keys";
 
 /** A named activation. Several sites may name one node: hook_resid_post of a block is hook_resid_pre of the next. */
 export interface SiteSpec {
