@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export * from "./compare/index.ts";
+export * from "./convert/index.ts";
 export * from "./core/index.ts";
 export * from "./hooks/index.ts";
 export * from "./io/index.ts";

@@ -5,6 +5,7 @@
 import { TritlensError } from "../core/errors.ts";
 import type { Normalization, TransformerConfig } from "../models/index.ts";
 import { Model } from "./model.ts";
+import { isDense, keptParams } from "./stored.ts";
 
 /** Values by parameter name. */
 type Values = Map<string, Float32Array>;
@@ -16,19 +17,20 @@ type Values = Map<string, Float32Array>;
  *
  * Not for packed or quantised weights: ternary codes times gains are no ternary codes.
  *
- * @throws E_MODE for low-bit weights, and where it would change the function (positions added behind the norm; LayerNorm with a bias before a gated MLP, whose gate has no bias to
- * take it); E_SPEC for a model without a config.
+ * @throws E_MODE for low-bit weights or activations, and where it would change the function (positions added behind the norm; a gated MLP with TransformerLens's late b_in behind a
+ * LayerNorm); E_SPEC for a model without a config.
  */
 export function foldLn(model: Model): Model {
   const config = requireDense(model, "foldLn");
+  if (config.linearNorm) throw changes("foldLn", "no norm between a norm and the matrices that read it", "linearNorm");
   const values = readAll(model);
   for (let layer = 0; layer < config.nLayers; layer++) foldBlock(config, values, `blocks.${layer}.`);
+  if (config.finalNorm === "LN" || config.finalNorm === "RMS") untie(config, values);
   foldNorm(config.finalNorm, values, "ln_final.", [["unembed.W_U", "unembed.b_U"]]);
-  const biased = config.normalization === "LN";
   return rebuild(model, values, {
     normalization: withoutParameters(config.normalization),
     finalNorm: withoutParameters(config.finalNorm),
-    ...(biased ? { attnBias: true, mlpBias: true } : {}),
+    ...(config.normalization === "LN" ? { attnBias: true, mlpBias: true, gateBias: config.gatedMlp } : {}),
     ...(config.finalNorm === "LN" ? { unembedBias: true } : {}),
   });
 }
@@ -42,12 +44,9 @@ export function foldLn(model: Model): Model {
 export function centerWritingWeights(model: Model): Model {
   const config = requireDense(model, "centerWritingWeights");
   for (const kind of [config.normalization, config.finalNorm])
-    if (kind !== "LN" && kind !== "LNPre")
-      throw new TritlensError("E_MODE", "centerWritingWeights would change what this model computes", {
-        expected: "LN or LNPre everywhere: norms that subtract the mean",
-        found: kind,
-      });
+    if (kind !== "LN" && kind !== "LNPre") throw changes("centerWritingWeights", "LN or LNPre everywhere: norms that subtract the mean", kind);
   const values = readAll(model);
+  untie(config, values);
   const width = config.dModel;
   centreRows(values.get("embed.W_E"), width);
   // Shortformer's positions never enter the residual stream.
@@ -64,6 +63,7 @@ export function centerWritingWeights(model: Model): Model {
 export function centerUnembed(model: Model): Model {
   const config = requireDense(model, "centerUnembed");
   const values = readAll(model);
+  untie(config, values);
   for (const name of ["unembed.W_U", "unembed.b_U"]) centreColumns(values.get(name), config.dVocabOut);
   return rebuild(model, values, {});
 }
@@ -74,35 +74,39 @@ function requireDense(model: Model, what: string): TransformerConfig {
       expected: "a model with a config",
       found: "a model from a bare Spec",
     });
-  const low = model.paramNames.find((name) => model.quantOf(name) !== "none");
+  const low = keptParams(model).find((p) => !isDense(p));
   if (low !== undefined)
     throw new TritlensError("E_MODE", `${what} is not possible with low-bit weights: codes times real numbers are no codes`, {
       expected: "dense weights",
-      found: `${model.quantOf(low)} in "${low}"`,
+      found: `${low.quant === "none" ? low.format : low.quant} in "${low.name}"`,
     });
+  if (model.config.actQuant !== "none") throw changes(what, "activations in full precision", model.config.actQuant);
   return model.config;
+}
+
+function changes(what: string, expected: string, found: string): TritlensError {
+  return new TritlensError("E_MODE", `${what} would change what this model computes`, { expected, found });
 }
 
 function readAll(model: Model): Values {
   return new Map(model.paramNames.map((name) => [name, model.readParam(name).data]));
 }
 
+/** Gives a tied model an unembedding of its own. */
+function untie(c: TransformerConfig, values: Values): void {
+  if (c.tiedEmbeddings) values.set("unembed.W_U", (values.get("embed.W_E") as Float32Array).slice());
+}
+
 function foldBlock(c: TransformerConfig, values: Values, at: string): void {
-  if (c.positions === "shortformer" && c.normalization !== "none" && values.has(`${at}ln1.w`))
-    throw new TritlensError("E_MODE", "foldLn would change what this model computes: positions are added behind the norm", {
-      expected: "positions standard, rotary or none",
-      found: c.positions,
-    });
+  // Positions that are added behind the norm must not be scaled by its gain.
+  if (c.positions === "shortformer" && values.has(`${at}ln1.w`)) throw changes("foldLn", "positions standard, rotary or none", c.positions);
   const attention = ["Q", "K", "V"].map((x): [string, string] => [`${at}attn.W_${x}`, `${at}attn.b_${x}`]);
   foldNorm(c.normalization, values, `${at}ln1.`, attention);
   if (c.attnOnly) return;
-  if (c.gatedMlp && values.get(`${at}ln2.b`)?.some((x) => x !== 0))
-    throw new TritlensError("E_MODE", "foldLn cannot fold a bias into a gated MLP: its gate has none", {
-      expected: `${at}ln2.b of zeros`,
-      found: "other numbers",
-    });
   const mlp: [string, string][] = [[`${at}mlp.W_in`, `${at}mlp.b_in`]];
-  if (c.gatedMlp) mlp.push([`${at}mlp.W_gate`, ""]);
+  if (c.gatedMlp) mlp.push([`${at}mlp.W_gate`, `${at}mlp.b_gate`]);
+  const late = c.gatedMlp && !c.gateBias && values.get(`${at}mlp.b_in`)?.some((x) => x !== 0);
+  if (late && values.has(`${at}ln2.b`)) throw changes("foldLn", "b_in before the product with the gate (gateBias)", "b_in after it");
   foldNorm(c.normalization, values, `${at}ln2.`, mlp);
 }
 
@@ -113,7 +117,7 @@ function foldNorm(kind: Normalization, values: Values, at: string, readers: read
   for (const [weight, bias] of readers) {
     const matrix = values.get(weight) as Float32Array;
     const cols = w?.length ?? 0;
-    if (b && bias !== "") values.set(bias, addProduct(values.get(bias), matrix, b));
+    if (b) values.set(bias, addProduct(values.get(bias), matrix, b));
     if (w) for (let i = 0; i < matrix.length; i++) matrix[i] = (matrix[i] as number) * (w[i % cols] as number);
     if (w && centred) centreRows(matrix, cols);
   }
@@ -154,7 +158,7 @@ function centre(data: Float32Array, from: number, step: number, n: number): void
 
 /** A model of the changed config with these values; parameters that the old one did not have (biases) start at 0. */
 function rebuild(model: Model, values: Values, change: Partial<TransformerConfig>): Model {
-  const config = { ...(model.config as TransformerConfig), ...change };
+  const config = { ...(model.config as TransformerConfig), stored: false, tiedEmbeddings: !values.has("unembed.W_U"), ...change };
   const built = Model.fromConfig(config, { core: model.core });
   for (const name of built.paramNames) {
     const data = values.get(name);
