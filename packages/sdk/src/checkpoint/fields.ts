@@ -32,11 +32,11 @@ export class Fields {
     return this.get(key) !== undefined;
   }
 
-  /** A whole number of at least `least`. @throws E_SPEC when it is missing without a fallback, or is something else. */
-  integer(key: string, fallback?: number, least = 1): number {
+  /** A whole number of at least 1 and at most `most`. @throws E_SPEC when it is missing without a fallback, or is something else. */
+  integer(key: string, fallback?: number, most = MOST): number {
     const value = this.#or(key, fallback);
-    if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= MOST) return value;
-    throw this.wrong(key, `a whole number from ${least} to 2^30`, value);
+    if (typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= most) return value;
+    throw this.wrong(key, `a whole number from 1 to ${most}`, value);
   }
 
   /** A finite number, positive unless `zero` is allowed. @throws E_SPEC. */

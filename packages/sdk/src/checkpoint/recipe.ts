@@ -1,6 +1,7 @@
 /** What an architecture's reader hands to the loader: a configuration, and where the values of each parameter stand in the files. */
 import { TritlensError } from "../core/errors.ts";
 import type { TransformerConfig } from "../models/index.ts";
+import type { Fields } from "./fields.ts";
 
 /** Names of architectures as users see them. */
 export const ARCHITECTURES = ["gpt2", "gpt_neox", "llama", "qwen2", "qwen3", "bitnet"] as const;
@@ -44,6 +45,19 @@ export interface Recipe {
   readonly weights: readonly WeightSource[];
   /** Tensors that may be in the file and are not read: buffers, a copy of tied embeddings. */
   readonly ignored: RegExp;
+}
+
+/** Widest head that is believed: its frequencies and row orders are worked out before any tensor is looked at. */
+const MOST_HEAD = 1 << 14;
+
+/** Number of blocks: no more than there are tensors, so that a wrong number cannot make the loader build a graph without end. @throws E_SPEC. */
+export function blockCount(f: Fields, key: string, tensors: { readonly size: number }, fallback?: number): number {
+  return f.integer(key, fallback, Math.max(1, tensors.size));
+}
+
+/** Width of a head. @throws E_SPEC. */
+export function headWidth(f: Fields, key: string, fallback: number): number {
+  return f.integer(key, fallback, MOST_HEAD);
 }
 
 /** Consecutive rows `from` .. of a tensor of `of` rows. */

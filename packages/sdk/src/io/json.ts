@@ -15,10 +15,11 @@ const MAX_ENTRIES = 1_000_000;
 /**
  * Parses a header that must be one JSON object.
  *
+ * @param loose - Keeps other numbers, true, false and null as their text (indices of checkpoints have them beside what is read).
  * @throws E_FORMAT with the position, what was expected and what was found.
  */
-export function parseHeader(text: string): Map<string, HeaderValue> {
-  const reader = new Reader(text);
+export function parseHeader(text: string, loose = false): Map<string, HeaderValue> {
+  const reader = new Reader(text, loose);
   const value = reader.object(1);
   reader.end();
   return value;
@@ -29,10 +30,12 @@ const PLAIN = /^[ !#-[\]-~]*$/;
 
 class Reader {
   readonly #text: string;
+  readonly #loose: boolean;
   #at = 0;
 
-  constructor(text: string) {
+  constructor(text: string, loose: boolean) {
     this.#text = text;
+    this.#loose = loose;
   }
 
   object(depth: number): Map<string, HeaderValue> {
@@ -88,9 +91,14 @@ class Reader {
   }
 
   /** Only whole numbers that a double holds exactly; -1, 1.0 and 1e3 are no sizes. */
-  #integer(): number {
+  #integer(): number | string {
     const match = /^(0|[1-9]\d*)(?![\d.eE])/.exec(this.#text.slice(this.#at, this.#at + 24));
     const n = match ? Number(match[0]) : Number.NaN;
+    const other = this.#loose && /^(?:-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null)/.exec(this.#text.slice(this.#at, this.#at + 64));
+    if (other && !Number.isSafeInteger(n)) {
+      this.#at += other[0].length;
+      return other[0];
+    }
     if (!match || !Number.isSafeInteger(n)) this.#fail("a string, list, object or whole number below 2^53");
     this.#at += (match as RegExpExecArray)[0].length;
     return n;

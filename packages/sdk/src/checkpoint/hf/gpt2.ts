@@ -1,12 +1,13 @@
 /** GPT-2 from config.json. Its matrices are Conv1D, [in, out], and queries, keys and values are one tensor. */
 import { transformerConfig } from "../../models/index.ts";
 import type { Fields } from "../fields.ts";
-import { type Recipe, slice, type WeightSource } from "../recipe.ts";
+import { blockCount, type Recipe, slice, type WeightSource } from "../recipe.ts";
 import { activation } from "./activation.ts";
+import type { RecipeOptions, TensorNames } from "./index.ts";
 import { contextOf } from "./llama.ts";
 
 /** Reads config.json. @throws E_SPEC. */
-export function gpt2Recipe(f: Fields, tensors: { has(name: string): boolean }, { nCtx, trainable }: { nCtx?: number | undefined; trainable: boolean }): Recipe {
+export function gpt2Recipe(f: Fields, tensors: TensorNames, { nCtx, trainable }: RecipeOptions): Recipe {
   const [dModel, nHeads] = [f.integer("n_embd", 768), f.integer("n_head", 12)];
   if (dModel % nHeads !== 0) throw f.wrong("n_head", `a divisor of n_embd ${dModel}`, nHeads);
   f.neutral("quantization_config");
@@ -15,7 +16,7 @@ export function gpt2Recipe(f: Fields, tensors: { has(name: string): boolean }, {
   const eps = f.positive("layer_norm_epsilon", 1e-5, true);
   const tied = f.flag("tie_word_embeddings", true);
   const config = transformerConfig({
-    nLayers: f.integer("n_layer", 12),
+    nLayers: blockCount(f, "n_layer", tensors, 12),
     dModel,
     nHeads,
     dHead,

@@ -24,8 +24,14 @@ export interface RecipeOptions {
   readonly trainable: boolean;
 }
 
+/** Which tensors there are. */
+export interface TensorNames {
+  readonly size: number;
+  has(name: string): boolean;
+}
+
 /** The recipe of a transformers checkpoint. @throws E_SPEC naming the key that decided. */
-export function hfRecipe(f: Fields, tensors: { has(name: string): boolean }, options: RecipeOptions): Recipe {
+export function hfRecipe(f: Fields, tensors: TensorNames, options: RecipeOptions): Recipe {
   const type = f.text("model_type", "");
   const classes = CLASSES.get(type);
   if (!classes) throw unsupported(f.where, "model_type", JSON.stringify(type));
@@ -34,6 +40,6 @@ export function hfRecipe(f: Fields, tensors: { has(name: string): boolean }, opt
   if (other !== undefined) throw unsupported(f.where, "architectures", other);
   refuseUnhandled(f);
   if (type === "gpt2") return gpt2Recipe(f, tensors, options);
-  if (type === "gpt_neox") return neoxRecipe(f, options);
-  return llamaRecipe(type as LlamaLike, f, options);
+  if (type === "gpt_neox") return neoxRecipe(f, tensors, options);
+  return llamaRecipe(type as LlamaLike, f, tensors, options);
 }

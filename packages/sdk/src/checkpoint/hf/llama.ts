@@ -1,8 +1,9 @@
 /** Llama, Qwen2, Qwen3 and BitNet b1.58 from config.json: one block with optional biases, QK norms, sub-norms and BitNet's matrices. */
 import { type TransformerConfig, transformerConfig } from "../../models/index.ts";
 import type { Fields } from "../fields.ts";
-import type { Architecture, Packing, Recipe, WeightSource } from "../recipe.ts";
+import { type Architecture, blockCount, headWidth, type Recipe, type WeightSource } from "../recipe.ts";
 import { activation } from "./activation.ts";
+import type { RecipeOptions, TensorNames } from "./index.ts";
 import { type BitNetQuantization, bitNetQuantization } from "./quantization.ts";
 import { hfRope } from "./rope.ts";
 
@@ -40,10 +41,12 @@ const MATRICES: readonly (readonly [ours: string, module: string])[] = [
 ];
 
 /** Reads config.json. `trainable` keeps BitNet's master weights as they are and quantises them in every run. @throws E_SPEC. */
-export function llamaRecipe(architecture: LlamaLike, f: Fields, { nCtx, trainable }: { nCtx?: number | undefined; trainable: boolean }): Recipe {
+export function llamaRecipe(architecture: LlamaLike, f: Fields, tensors: TensorNames, { nCtx, trainable }: RecipeOptions): Recipe {
   const family = FAMILIES[architecture];
   const quantization = bitNetQuantization(f);
+  const nLayers = blockCount(f, "num_hidden_layers", tensors);
   const config = transformerConfig({
+    nLayers,
     ...sizes(f, family, nCtx),
     ...biases(f, family),
     actFn: activation(f, "hidden_act", family.act),
@@ -55,7 +58,7 @@ export function llamaRecipe(architecture: LlamaLike, f: Fields, { nCtx, trainabl
     unembedBias: false,
     tiedEmbeddings: f.flag("tie_word_embeddings", false),
     stored: !trainable,
-    ...(quantization ? bitNet(f, quantization, trainable) : {}),
+    ...(quantization ? bitNet(f, quantization, nLayers, trainable) : {}),
   });
   return { architecture: architecture as Architecture, config, weights: weights(config, quantization), ignored: ignored(config) };
 }
@@ -63,13 +66,12 @@ export function llamaRecipe(architecture: LlamaLike, f: Fields, { nCtx, trainabl
 function sizes(f: Fields, family: Family, nCtx: number | undefined) {
   const [dModel, nHeads] = [f.integer("hidden_size"), f.integer("num_attention_heads")];
   if (!f.has("head_dim") && family.dHead === undefined && dModel % nHeads !== 0) throw f.wrong("num_attention_heads", `a divisor of hidden_size ${dModel}`, nHeads);
-  const dHead = f.integer("head_dim", family.dHead ?? dModel / nHeads);
+  const dHead = headWidth(f, "head_dim", family.dHead ?? dModel / nHeads);
   if (family.subNorm && dHead * nHeads !== dModel) throw f.wrong("head_dim", `hidden_size ${dModel} / ${nHeads} heads`, dHead);
   if (dHead % 2 !== 0) throw f.wrong("head_dim", "an even number (heads are rotated in pairs)", dHead);
   const nKeyValueHeads = f.integer("num_key_value_heads", nHeads);
   if (nHeads % nKeyValueHeads !== 0) throw f.wrong("num_key_value_heads", `a divisor of num_attention_heads ${nHeads}`, nKeyValueHeads);
   return {
-    nLayers: f.integer("num_hidden_layers"),
     dModel,
     nHeads,
     dHead,
@@ -94,11 +96,11 @@ function biases(f: Fields, family: Family): Pick<TransformerConfig, "attnBias" |
   return { attnBias, attnOutBias: attnBias && family.biases === "config", mlpBias, gateBias: mlpBias };
 }
 
-function bitNet(f: Fields, q: BitNetQuantization, trainable: boolean): Partial<TransformerConfig> {
+function bitNet(f: Fields, q: BitNetQuantization, nLayers: number, trainable: boolean): Partial<TransformerConfig> {
   if (trainable && q.packing !== "absmean") {
     throw f.wrong("quantization_config", "online master weights with the option trainable (packed weights have no latent values)", q.packing);
   }
-  const plainMatrices = modules(f.integer("num_hidden_layers"))
+  const plainMatrices = modules(nLayers)
     .filter(({ module }) => !q.converts(module))
     .map(({ param }) => param);
   return { actQuant: "int8", quantizer: trainable ? "ternary" : "none", linearNorm: q.norm, linearNormEps: q.normEps, plainMatrices };
@@ -117,7 +119,7 @@ function weights(c: TransformerConfig, q: BitNetQuantization | undefined): Weigh
   ];
   if (!c.tiedEmbeddings) out.push({ param: "unembed.W_U", tensor: "lm_head.weight" });
   for (const { param, module } of modules(c.nLayers)) {
-    const packing = q && c.stored && q.converts(module) ? { packing: q.packing satisfies Packing } : {};
+    const packing = q && c.stored && q.converts(module) ? { packing: q.packing } : {};
     out.push({ param, tensor: `${module}.weight`, ...packing });
     out.push({ param: param.replace("W_", "b_"), tensor: `${module}.bias` });
     out.push({ param: `${param.replace(/W_(\w+)$/, (_, l: string) => LAYER[l] ?? l)}.norm.w`, tensor: `${module}.rms_norm.weight` });

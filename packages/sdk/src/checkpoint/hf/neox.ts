@@ -1,20 +1,22 @@
 /** GPT-NeoX (Pythia) from config.json. Queries, keys and values are one tensor, interleaved head by head. */
 import { transformerConfig } from "../../models/index.ts";
 import type { Fields } from "../fields.ts";
-import type { Recipe, RowMap, WeightSource } from "../recipe.ts";
+import { blockCount, headWidth, type Recipe, type RowMap, type WeightSource } from "../recipe.ts";
 import { activation } from "./activation.ts";
+import type { RecipeOptions, TensorNames } from "./index.ts";
 import { contextOf } from "./llama.ts";
 import { hfRope } from "./rope.ts";
 
 /** Reads config.json. @throws E_SPEC. */
-export function neoxRecipe(f: Fields, { nCtx, trainable }: { nCtx?: number | undefined; trainable: boolean }): Recipe {
+export function neoxRecipe(f: Fields, tensors: TensorNames, { nCtx, trainable }: RecipeOptions): Recipe {
   const [dModel, nHeads] = [f.integer("hidden_size", 6144), f.integer("num_attention_heads", 64)];
   if (dModel % nHeads !== 0) throw f.wrong("num_attention_heads", `a divisor of hidden_size ${dModel}`, nHeads);
   f.neutral("quantization_config");
-  const dHead = dModel / nHeads;
+  const dHead = headWidth(f, "head_dim", dModel / nHeads);
+  if (dHead * nHeads !== dModel) throw f.wrong("head_dim", `hidden_size ${dModel} / ${nHeads} heads`, dHead);
   const tied = f.flag("tie_word_embeddings", false);
   const config = transformerConfig({
-    nLayers: f.integer("num_hidden_layers", 44),
+    nLayers: blockCount(f, "num_hidden_layers", tensors, 44),
     dModel,
     nHeads,
     dHead,
