@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { loadCore } from "../core/index.ts";
-import { METHODS, type QuantizedMatrix, type QuantizeOptions, quantizeMatrix, roundToHalf } from "./quantize.ts";
+import { METHODS, type QuantizedMatrix, type QuantizeOptions, quantizeMatrix } from "./quantize.ts";
 import { sortedMagnitudes } from "./sort.ts";
 
 /** Few distinct values, so that ties and zeros happen. */
@@ -162,19 +162,5 @@ describe("quantisers after training", () => {
     w.fill(0, 100, 120);
     expect(sortedMagnitudes(w, 10, 4900)).toEqual(w.slice(10, 4910).map(Math.abs).sort());
     expect(sortedMagnitudes(w, 10, 50)).toEqual(w.slice(10, 60).map(Math.abs).sort());
-  });
-
-  it("rounds to 16-bit floats, ties to even", () => {
-    for (const [x, half] of [
-      [1, 1],
-      [0.1, 0.0999755859375],
-      [1 + 2 ** -11, 1],
-      [1 + 3 * 2 ** -11, 1 + 2 ** -9],
-      [-65504, -65504],
-      [2 ** -24, 2 ** -24],
-      [2 ** -26, 0],
-      [0, 0],
-    ])
-      expect(roundToHalf(x as number)).toBeCloseTo(half as number, 30);
   });
 });

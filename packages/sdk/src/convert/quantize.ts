@@ -1,6 +1,8 @@
 /** Quantising a finished matrix: which methods there are, and how a matrix is cut into segments that share a scale. */
 import { requireAttached, TritlensError, unknownName } from "../core/errors.ts";
+import { decodeFloats } from "../io/index.ts";
 import { requireLength } from "../tensor/index.ts";
+import { encodeFloats } from "./numbers.ts";
 import { leastSquaresBinary, sign } from "./quantize-binary.ts";
 import { absmean, leastSquares, twn, twnExact } from "./quantize-ternary.ts";
 
@@ -95,13 +97,12 @@ export function quantizeMatrix(w: Float32Array, rows: number, cols: number, opti
   const segments = w.length / length;
   const out = { codes: new Int8Array(w.length), scales: new Float32Array(segments), shifts: new Float32Array(plan.shift ? segments : 0), group };
   const quantize = quantizerOf(plan);
-  const kept = plan.halfScales ? roundToHalf : Math.fround;
   for (let s = 0; s < segments; s++) {
     const [scale, shift] = quantize(w, s * length, length, out.codes);
-    out.scales[s] = kept(scale);
-    if (plan.shift) out.shifts[s] = kept(shift);
+    out.scales[s] = scale;
+    if (plan.shift) out.shifts[s] = shift;
   }
-  return out;
+  return plan.halfScales ? { ...out, scales: toHalf(out.scales), shifts: toHalf(out.shifts) } : out;
 }
 
 function quantizerOf({ format, method, shift }: QuantizePlan): SegmentQuantizer {
@@ -127,14 +128,7 @@ function requireFinite(w: Float32Array): void {
   throw new TritlensError("E_NONFINITE", `weight ${at} is not finite`, { expected: "finite weights", found: String(w[at]) });
 }
 
-/** The nearest 16-bit float (ties to even), as f32. Numbers below its normal range keep fewer bits; those above its largest number stay as they are. */
-export function roundToHalf(x: number): number {
-  const size = Math.abs(x);
-  if (size === 0 || size > 65504) return Math.fround(x);
-  const exponent = Math.max(Math.floor(Math.log2(size)), -14);
-  const step = 2 ** (exponent - 10);
-  const q = size / step;
-  const down = Math.floor(q);
-  const up = q - down > 0.5 || (q - down === 0.5 && down % 2 === 1);
-  return Math.sign(x) * (down + (up ? 1 : 0)) * step;
+/** Values rounded to 16-bit floats. */
+export function toHalf(values: Float32Array): Float32Array {
+  return decodeFloats("F16", encodeFloats("F16", values));
 }

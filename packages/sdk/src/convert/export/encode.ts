@@ -1,7 +1,8 @@
 /** Tensors as bytes: floats, and GGUF's blocks. */
-import { TritlensError } from "../../core/errors.ts";
+
 import type { Core } from "../../core/core.ts";
-import { type DenseType, encodeFloats } from "./numbers.ts";
+import { TritlensError } from "../../core/errors.ts";
+import { type DenseType, encodeFloats } from "../numbers.ts";
 import type { RowReader, TargetTensor } from "./rows.ts";
 
 /** Blocks that this library writes: elements and bytes. */

@@ -6,7 +6,18 @@ import type { TransformerConfig } from "../../models/index.ts";
 import { linearFactor } from "./config-match.ts";
 
 /** llama.cpp's numbers of file types, by the type most matrices have. */
-const FILE_TYPE: Readonly<Record<string, number>> = { F32: 0, F16: 1, Q4_0: 2, Q8_0: 7, Q4_K: 15, Q6_K: 18, BF16: 32, TQ1_0: 36, TQ2_0: 37, Q1_0: 40 };
+const FILE_TYPE: Readonly<Record<string, number>> = {
+  F32: 0,
+  F16: 1,
+  Q4_0: 2,
+  Q8_0: 7,
+  Q4_K: 15,
+  Q6_K: 18,
+  BF16: 32,
+  TQ1_0: 36,
+  TQ2_0: 37,
+  Q1_0: 40,
+};
 
 /** The architecture's name in GGUF. BitNet with squared ReLU is `bitnet-b1.58` of Microsoft's fork: `bitnet` of llama.cpp computes SiLU. */
 export function ggufArchitecture(c: TransformerConfig, architecture: Architecture): string {
@@ -15,7 +26,11 @@ export function ggufArchitecture(c: TransformerConfig, architecture: Architectur
 }
 
 /** Everything but the tokenizer. */
-export function ggufMetadata(c: TransformerConfig, architecture: Architecture, { name, mostly }: { name: string; mostly: string }): Map<string, GgufValue> {
+export function ggufMetadata(
+  c: TransformerConfig,
+  architecture: Architecture,
+  { name, mostly }: { name: string; mostly: string },
+): Map<string, GgufValue> {
   const at = ggufArchitecture(c, architecture);
   const out = new Map<string, GgufValue>();
   const text = (key: string, value: string): void => void out.set(key, { type: "STRING", value });

@@ -1,8 +1,8 @@
 /** Tensors of a file, put together from rows of a model's parameters: the way back from a loader's recipe. */
 import type { Recipe, WeightSource } from "../../checkpoint/recipe.ts";
-import { TritlensError } from "../../core/errors.ts";
 import type { Model } from "../../hooks/index.ts";
 import { type KeptParam, keptParams } from "../../hooks/stored.ts";
+import { transformerSpec } from "../../models/index.ts";
 
 /** A tensor to be written. */
 export interface TargetTensor {
@@ -17,23 +17,29 @@ export interface TargetTensor {
   readonly rows?: { readonly part: Uint8Array; readonly row: Int32Array };
 }
 
-/**
- * The tensors that a recipe names, from the parameters that a model has.
- *
- * @throws E_NAME when a parameter has no place in the file.
- */
+/** Index of a parameter that the file needs and the model does not have: a gain of ones or a bias of zeros. */
+const CONSTANT = -1;
+
+/** The tensors that a recipe names, from a model whose configuration is the recipe's but for neutral gains and biases. Biases of zeros without a place are left out. */
 export function targetTensors(recipe: Recipe, model: Model): TargetTensor[] {
-  const params = new Map(keptParams(model).map((p) => [p.name, p]));
+  const have = new Map(keptParams(model).map((p) => [p.name, p]));
+  const params = new Map(transformerSpec(recipe.config).params.map((p) => [p.name, have.get(p.name) ?? constant(p.name, p.shape)]));
   const byTensor = new Map<string, WeightSource[]>();
   for (const w of recipe.weights) if (params.has(w.param)) byTensor.set(w.tensor, [...(byTensor.get(w.tensor) ?? []), w]);
-  const placed = new Set([...byTensor.values()].flat().map((w) => w.param));
-  const lost = [...params.keys()].find((name) => !placed.has(name));
-  if (lost !== undefined)
-    throw new TritlensError("E_NAME", `parameter "${lost}" has no place in a file of architecture ${recipe.architecture}`, {
-      expected: "parameters of that architecture",
-      found: lost,
-    });
   return [...byTensor].map(([name, sources]) => tensorOf(name, sources, params));
+}
+
+function constant(name: string, shape: readonly number[]): KeptParam {
+  return {
+    name,
+    shape: [...shape],
+    index: CONSTANT,
+    format: "f32",
+    quant: "none",
+    stored: false,
+    offset: 0,
+    length: shape.reduce((x, y) => x * y, 1),
+  };
 }
 
 function tensorOf(name: string, sources: readonly WeightSource[], params: ReadonlyMap<string, KeptParam>): TargetTensor {
@@ -41,7 +47,14 @@ function tensorOf(name: string, sources: readonly WeightSource[], params: Readon
   const [first, part] = [sources[0] as WeightSource, parts[0] as KeptParam];
   const shape = [first.rows?.of ?? (part.shape[0] as number), ...part.shape.slice(1)];
   const transposed = first.transposed === true && shape.length === 2;
-  return { name, shape, transposed, packing: first.packing, parts, ...(sources.some((s) => s.rows) ? { rows: places(shape[0] as number, sources, parts) } : {}) };
+  return {
+    name,
+    shape,
+    transposed,
+    packing: first.packing,
+    parts,
+    ...(sources.some((s) => s.rows) ? { rows: places(shape[0] as number, sources, parts) } : {}),
+  };
 }
 
 function places(count: number, sources: readonly WeightSource[], parts: readonly KeptParam[]): NonNullable<TargetTensor["rows"]> {
@@ -82,6 +95,10 @@ export class RowReader {
   }
 
   #copy(p: KeptParam, first: number, count: number, cols: number, out: Float32Array): void {
+    if (p.index === CONSTANT) {
+      out.fill(p.name.endsWith(".w") ? 1 : 0);
+      return;
+    }
     if (p.stored) {
       this.#model.core.readStoredRows(this.#model.program, p.index, first, count, out);
       return;
