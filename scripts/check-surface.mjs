@@ -36,7 +36,8 @@ function coreMethods() {
 }
 
 /** Handles are plain numbers below, and so are small unions of numbers. */
-const plain = (parameter) => parameter.replace(/(Program|Run|Trainer|Packed)Handle/, "number").replace(/: 0 \| 1( \| 2)?$/, ": number");
+const plain = (parameter) =>
+  parameter.replace(/(Program|Run|Trainer|Packed|Session)Handle( \| 0)?/, "number").replace(/: 0 \| 1( \| 2)?$/, ": number");
 const typesOf = (parameters) => parameters.map((parameter) => plain(parameter).split(": ").at(-1)).join(", ");
 
 /** Differences between two surfaces, as sentences. */

@@ -6,6 +6,7 @@
 
 mod arrays;
 mod guard;
+pub mod inference;
 pub mod lanes;
 pub mod packed;
 pub mod stored;

@@ -12,8 +12,8 @@ thread_local! {
 }
 
 /// Opens a run together with its arena; a refused allocation leaves nothing open.
-pub(crate) fn open(program: u32, batch: u32, seq: u32, grad: bool) -> Result<u32> {
-    let run = surface::open_run(program, batch, seq, grad)?;
+pub(crate) fn open(open: impl FnOnce() -> Result<u32>) -> Result<u32> {
+    let run = open()?;
     match surface::arena_len(run).and_then(zeros) {
         Ok(arena) => ARENAS.with_borrow_mut(|arenas| arenas.insert(run, arena)),
         Err(error) => {

@@ -11,6 +11,7 @@ compile_error!("`lean` leaves the kernels for training out: build with --no-defa
 mod arenas;
 #[cfg(feature = "train")]
 pub mod gradients;
+pub mod inference;
 pub mod packed;
 mod panics;
 pub mod stored;
@@ -117,7 +118,7 @@ pub fn param_codes(program: u32, param: u32, out: &mut [i8]) -> Result<f64> {
 /// Opens a run over `batch` x `seq` tokens.
 #[wasm_bindgen(js_name = openRun)]
 pub fn open_run(program: u32, batch: u32, seq: u32, grad: bool) -> Result<u32> {
-    arenas::open(program, batch, seq, grad).map_err(to_js)
+    arenas::open(|| surface::open_run(program, batch, seq, grad)).map_err(to_js)
 }
 
 /// Places of a run's activations, as JSON.

@@ -23,6 +23,8 @@ pub mod codes {
     pub const DETACHED: &str = "E_DETACHED";
     /// The handle was closed or never existed.
     pub const CLOSED: &str = "E_CLOSED";
+    /// What is asked for does not exist for an object of this kind.
+    pub const MODE: &str = "E_MODE";
     /// A number is NaN or infinite where it may not be.
     pub const NONFINITE: &str = "E_NONFINITE";
     /// An allocation was refused.

@@ -1,8 +1,8 @@
-//! Packed formats by name: our own rows, and the layouts of Hugging Face, GGUF and bitnet.cpp. The layouts themselves are the kernels crate's.
+//! Formats of matrices by name: our own packed rows, the layouts of Hugging Face, GGUF and bitnet.cpp, floats. The layouts themselves are the kernels crate's.
 
 use tritlens_kernels::layouts::{
-    BlockFormat, I2sVariant, dequantize_blocks as dequantize, hf_pack, hf_unpack, i2s_bytes,
-    i2s_pack, i2s_unpack, pack_block_codes, quantize_blocks as quantize, unpack_block_codes,
+    Elements, I2sVariant, dequantize, hf_pack, hf_unpack, i2s_bytes, i2s_pack, i2s_unpack,
+    pack_block_codes, quantize, unpack_block_codes,
 };
 use tritlens_kernels::{self as k, Format, PackError};
 
@@ -15,13 +15,13 @@ enum Named {
     Own(Format),
     /// `hf`: four rows a byte.
     Hf,
-    /// `tq1_0`, `tq2_0`, `q8_0`, `q4_0`, `q1_0`, `q2_0`: blocks with an fp16 scale.
-    Block(BlockFormat),
+    /// `tq1_0`, `tq2_0`, `q8_0`, `q4_0`, `q1_0`, `q2_0`: blocks of codes with an fp16 scale. `f32`, `f16`, `bf16`, `q4_k`, `q6_k`: numbers without codes.
+    Elements(Elements),
     /// `i2_s` (x86 order) and `i2_s_neon`.
     I2s(I2sVariant),
 }
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 17] = [
     "binary",
     "ternary2",
     "ternary5",
@@ -32,9 +32,18 @@ const NAMES: [&str; 12] = [
     "q4_0",
     "q1_0",
     "q2_0",
+    "f32",
+    "f16",
+    "bf16",
+    "q4_k",
+    "q6_k",
     "i2_s",
     "i2_s_neon",
 ];
+
+/// Of [`NAMES`]: what holds numbers, and what can be multiplied with as it is.
+const NUMBERS: std::ops::Range<usize> = 4..15;
+const OWN: std::ops::Range<usize> = 0..3;
 
 /// Rows, columns and number of activation rows of a packed product.
 #[derive(Debug, Clone, Copy)]
@@ -49,8 +58,8 @@ pub struct Shape {
 
 fn named(name: &str) -> Result<Named> {
     let own = Format::ALL.into_iter().find(|f| f.name() == name).map(Named::Own);
-    let block = BlockFormat::ALL.into_iter().find(|f| f.name() == name).map(Named::Block);
-    own.or(block)
+    let elements = Elements::ALL.into_iter().find(|e| e.name() == name).map(Named::Elements);
+    own.or(elements)
         .or(match name {
             "hf" => Some(Named::Hf),
             "i2_s" => Some(Named::I2s(I2sVariant::X86)),
@@ -89,7 +98,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 fn bad_bytes(e: &PackError) -> CoreError {
     let code = match e {
-        PackError::Code { .. } | PackError::Byte { .. } => codes::FORMAT,
+        PackError::Code { .. } | PackError::Byte { .. } | PackError::ReadOnly(_) => codes::FORMAT,
         PackError::Length { .. } | PackError::Columns { .. } => codes::SHAPE,
     };
     CoreError::new(code, e.to_string())
@@ -102,7 +111,7 @@ fn count(rows: usize, cols: usize) -> Result<usize> {
     })
 }
 
-fn check_cols(format: BlockFormat, cols: usize) -> Result<()> {
+fn check_cols(format: Elements, cols: usize) -> Result<()> {
     format.bytes(cols).map(|_| ()).map_err(|e| bad_bytes(&e))
 }
 
@@ -117,9 +126,9 @@ pub fn packed_bytes(format: &str, rows: usize, cols: usize) -> Result<usize> {
         Named::Hf if rows.is_multiple_of(4) => Ok(values / 4),
         Named::Hf => Err(CoreError::new(codes::SHAPE, "rows do not fill the layout hf")
             .expected("a multiple of 4", rows)),
-        Named::Block(f) => {
-            check_cols(f, cols)?;
-            f.bytes(values).map_err(|e| bad_bytes(&e))
+        Named::Elements(e) => {
+            check_cols(e, cols)?;
+            count(values / e.block_values(), e.block_bytes())
         }
         Named::I2s(v) => i2s_bytes(v, values).map_err(|e| bad_bytes(&e)),
     }
@@ -142,7 +151,8 @@ pub fn pack(
     match named(format)? {
         Named::Own(f) => k::pack(f, codes, rows, cols, out),
         Named::Hf => hf_pack(codes, rows, cols, out),
-        Named::Block(f) => pack_block_codes(f, codes, scale, out),
+        Named::Elements(Elements::Block(f)) => pack_block_codes(f, codes, scale, out),
+        Named::Elements(_) => return Err(no_codes(format)),
         Named::I2s(v) => i2s_pack(v, codes, scale, out),
     }
     .map_err(|e| bad_bytes(&e))
@@ -158,20 +168,26 @@ pub fn unpack(format: &str, packed: &[u8], rows: usize, cols: usize, out: &mut [
     match named(format)? {
         Named::Own(f) => k::unpack(f, packed, rows, cols, out),
         Named::Hf => hf_unpack(packed, rows, cols, out),
-        Named::Block(f) => {
+        Named::Elements(Elements::Block(f)) => {
             let mut scales = zeros(out.len() / f.block_values())?;
             unpack_block_codes(f, packed, out, &mut scales)
         }
+        Named::Elements(_) => return Err(no_codes(format)),
         Named::I2s(v) => i2s_unpack(v, packed, out).map(|_| ()),
     }
     .map_err(|e| bad_bytes(&e))
 }
 
-fn block(format: &str, cols: usize) -> Result<BlockFormat> {
+fn no_codes(format: &str) -> CoreError {
+    CoreError::new(codes::FORMAT, format!("{format} holds numbers without codes"))
+}
+
+/// The elements of rows of `cols`.
+fn elements(format: &str, cols: usize) -> Result<Elements> {
     match named(format)? {
-        Named::Block(f) if cols > 0 => check_cols(f, cols).map(|()| f),
-        Named::Block(_) => Err(CoreError::new(codes::SHAPE, "a row has no columns")),
-        _ => Err(unknown(format, &NAMES[4..10])),
+        Named::Elements(e) if cols > 0 => check_cols(e, cols).map(|()| e),
+        Named::Elements(_) => Err(CoreError::new(codes::SHAPE, "a row has no columns")),
+        _ => Err(unknown(format, &NAMES[NUMBERS])),
     }
 }
 
@@ -183,22 +199,22 @@ fn check_rows(values: usize, cols: usize) -> Result<()> {
         .expected(format!("a multiple of {cols}"), values))
 }
 
-/// Quantises rows of `cols` floats into GGUF blocks.
+/// Quantises rows of `cols` floats into GGUF blocks, or rounds them to `f16` or `bf16`.
 ///
 /// # Errors
-/// `E_NAME`, `E_SHAPE`.
+/// `E_NAME`, `E_SHAPE`, and `E_FORMAT` for `q4_k` and `q6_k`, which can only be read.
 pub fn quantize_blocks(format: &str, values: &[f32], cols: usize, out: &mut [u8]) -> Result<()> {
-    let f = block(format, cols)?;
+    let f = elements(format, cols)?;
     check_rows(values.len(), cols)?;
     quantize(f, values, out).map_err(|e| bad_bytes(&e))
 }
 
-/// The values of GGUF blocks.
+/// The values of GGUF blocks, `f16` and `bf16`.
 ///
 /// # Errors
 /// `E_NAME`, `E_SHAPE`.
 pub fn dequantize_blocks(format: &str, packed: &[u8], cols: usize, out: &mut [f32]) -> Result<()> {
-    let f = block(format, cols)?;
+    let f = elements(format, cols)?;
     check_rows(out.len(), cols)?;
     dequantize(f, packed, out).map_err(|e| bad_bytes(&e))
 }
@@ -206,7 +222,7 @@ pub fn dequantize_blocks(format: &str, packed: &[u8], cols: usize, out: &mut [f3
 /// The product's own format, with every length checked and every byte a code.
 fn operands(format: &str, packed: &[u8], s: Shape, x: usize, y: usize) -> Result<Format> {
     let Named::Own(f) = named(format)? else {
-        return Err(unknown(format, &NAMES[..3]));
+        return Err(unknown(format, &NAMES[OWN]));
     };
     check_len("packed", packed_bytes(format, s.rows, s.cols)?, packed.len())?;
     check_len("x", count(s.m, s.cols)?, x)?;
@@ -245,12 +261,17 @@ pub fn matmul_i8(format: &str, packed: &[u8], s: Shape, x: &[i8], y: &mut [i32])
 mod tests {
     use super::*;
 
+    fn has_codes(name: &str) -> bool {
+        let mut room = vec![0; packed_bytes(name, 4, 256).unwrap()];
+        pack(name, &[1; 1024], 4, 256, 1.0, &mut room).is_ok()
+    }
+
     #[test]
     fn every_format_round_trips_and_refuses_wrong_sizes() {
         let (rows, cols) = (8, 256);
         let trits: Vec<i8> = (0..rows * cols).map(|i| (i * 7 % 3) as i8 - 1).collect();
         let signs: Vec<i8> = trits.iter().map(|&t| if t < 0 { -1 } else { 1 }).collect();
-        for name in NAMES {
+        for name in NAMES.into_iter().filter(|&name| has_codes(name)) {
             let codes = if name == "binary" || name == "q1_0" { &signs } else { &trits };
             let mut bytes = vec![0; packed_bytes(name, rows, cols).unwrap()];
             pack(name, codes, rows, cols, 0.5, &mut bytes).unwrap();
@@ -260,6 +281,8 @@ mod tests {
             let short = unpack(name, &bytes[1..], rows, cols, &mut back).unwrap_err();
             assert_eq!(short.code, codes::SHAPE, "{name}");
         }
+        let without: Vec<&str> = NAMES.into_iter().filter(|&name| !has_codes(name)).collect();
+        assert_eq!(without, ["f32", "f16", "bf16", "q4_k", "q6_k"]);
         assert_eq!(named("ternary3").unwrap_err().nearest.as_deref(), Some("ternary2"));
     }
 }

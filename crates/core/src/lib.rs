@@ -8,6 +8,7 @@ mod arrays;
 pub mod edit;
 pub mod error;
 pub mod formats;
+pub mod infer;
 pub mod ops;
 pub mod optim;
 pub mod packed;

@@ -5,6 +5,7 @@
 
 mod lanes;
 mod packed;
+mod runs;
 mod stored;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use serde_json::json;
 
 use crate::error::{CoreError, Result, check_len, codes};
+use crate::infer::InferenceRun;
 use crate::par;
 use crate::program::Program;
 use crate::program::Run;
@@ -22,11 +24,28 @@ use crate::train::{LANES, Trainer};
 pub use crate::arrays::*;
 pub use lanes::*;
 pub use packed::*;
+pub use runs::*;
 pub use stored::*;
 
 struct OpenRun {
     program: Arc<Mutex<Program>>,
-    run: Run,
+    run: AnyRun,
+}
+
+/// A run that keeps everything and has gradients, or one that keeps what somebody listens to.
+enum AnyRun {
+    Full(Box<Run>),
+    Lean(Box<InferenceRun>),
+}
+
+impl AnyRun {
+    fn full(&mut self) -> Result<&mut Run> {
+        match self {
+            Self::Full(run) => Ok(run),
+            Self::Lean(_) => Err(CoreError::new(codes::SHAPE, "an inference run has no gradients")
+                .expected("a run opened by openRun", "one opened by openInference")),
+        }
+    }
 }
 
 struct OpenTrainer {
@@ -82,7 +101,7 @@ fn with_program<T>(handle: u32, f: impl FnOnce(&mut Program) -> Result<T>) -> Re
     f(&mut *lock(&program, "program")?)
 }
 
-fn with_run<T>(handle: u32, f: impl FnOnce(&mut Program, &mut Run) -> Result<T>) -> Result<T> {
+fn with_run<T>(handle: u32, f: impl FnOnce(&mut Program, &mut AnyRun) -> Result<T>) -> Result<T> {
     let open = find(&RUNS, handle, "run")?;
     let mut open = lock(&open, "run")?;
     let OpenRun { program, run } = &mut *open;
@@ -209,81 +228,6 @@ pub fn param_codes(program: u32, index: u32, out: &mut [i8]) -> Result<f64> {
 fn copy<T: Copy>(name: &str, from: &[T], to: &mut [T]) -> Result<()> {
     check_len(&format!("room for {name}"), from.len(), to.len())?;
     to.copy_from_slice(from);
-    Ok(())
-}
-
-/// Opens a run.
-pub fn open_run(program: u32, batch: u32, seq: u32, grad: bool) -> Result<u32> {
-    let shared = find(&PROGRAMS, program, "program")?;
-    let run = Run::open(&*lock(&shared, "program")?, batch as usize, seq as usize, grad)?;
-    Ok(insert(&RUNS, Mutex::new(OpenRun { program: shared, run })))
-}
-
-/// Layout of a run: JSON.
-pub fn describe_run(run: u32) -> Result<String> {
-    with_run(run, |_, r| {
-        serde_json::to_string(r.info())
-            .map_err(|e| CoreError::new(codes::SPEC, format!("cannot describe the run: {e}")))
-    })
-}
-
-/// Elements of a run's arena.
-pub fn arena_len(run: u32) -> Result<usize> {
-    with_run(run, |_, r| Ok(r.info().arena_length))
-}
-
-/// Sets the tokens and rewinds.
-pub fn set_tokens(run: u32, tokens: &[i32]) -> Result<()> {
-    with_run(run, |p, r| r.set_tokens(p, tokens))
-}
-
-/// Sets where to pause.
-pub fn set_pause(run: u32, forward: &[u8], backward: &[u8]) -> Result<()> {
-    with_run(run, |_, r| r.set_pause(forward, backward))
-}
-
-/// Replaces the edits.
-pub fn set_edits(run: u32, ints: &[i32], floats: &[f32]) -> Result<()> {
-    with_run(run, |_, r| r.set_edits(ints, floats))
-}
-
-/// Runs forward to the next paused site or the end (-1).
-pub fn step(run: u32, arena: &mut [f32]) -> Result<i32> {
-    with_run(run, |p, r| {
-        p.params.refresh();
-        r.step(p, arena)
-    })
-}
-
-/// Mean cross-entropy; seeds the gradient.
-pub fn loss(run: u32, arena: &mut [f32], targets: &[i32]) -> Result<f64> {
-    with_run(run, |p, r| r.loss(p, arena, targets))
-}
-
-/// Seeds the gradient of the output.
-pub fn seed_grad(run: u32, arena: &mut [f32], grad: &[f32]) -> Result<()> {
-    with_run(run, |_, r| r.seed_grad(arena, grad))
-}
-
-/// Runs backward to the next paused site or the end (-1).
-pub fn step_back(run: u32, arena: &mut [f32]) -> Result<i32> {
-    with_run(run, |p, r| {
-        p.params.refresh();
-        r.step_back(p, arena)
-    })
-}
-
-/// Reads the gradient of a latent parameter.
-pub fn read_param_grad(run: u32, index: u32, out: &mut [f32]) -> Result<()> {
-    with_run(run, |p, r| {
-        let place = &p.params.places()[param(p, index)?];
-        copy(&format!("gradient of {}", place.name), &r.param_grad()?[place.range()], out)
-    })
-}
-
-/// Closes a run. Closing twice is allowed.
-pub fn close_run(run: u32) -> Result<()> {
-    close(&RUNS, run);
     Ok(())
 }
 

@@ -23,11 +23,11 @@ fn every_field_arrives() {
     assert_eq!(quants, ["none", "ternary", "none"]);
     assert!(matches!(
         spec.nodes[1],
-        NodeSpec::NormScale { input: [0], center: false, eps: 1e-5, floor: 0.0 }
+        NodeSpec::NormScale { input: [0], center: false, eps: 1e-5, floor: 0.0, heads: 1 }
     ));
     assert!(matches!(
         spec.nodes[2],
-        NodeSpec::NormApply { input: [0, 1], center: true, w: Some(2), b: None }
+        NodeSpec::NormApply { input: [0, 1], center: true, w: Some(2), b: None, heads: 1 }
     ));
     assert!(matches!(
         spec.nodes[3],
@@ -50,7 +50,15 @@ fn attention_arrives() {
     let rotary = &spec.nodes[1];
     assert!(matches!(
         rotary,
-        NodeSpec::Rotary { input: [0], heads: 2, dim: 4, base: 10_000.0, adjacent: true }
+        NodeSpec::Rotary {
+            input: [0],
+            heads: 2,
+            dim: 4,
+            base: 10_000.0,
+            adjacent: true,
+            scale: 1.0,
+            ..
+        }
     ));
     let scores = &spec.nodes[2];
     assert!(matches!(

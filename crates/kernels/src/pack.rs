@@ -91,6 +91,8 @@ pub enum PackError {
         /// Columns that came.
         found: usize,
     },
+    /// A format that can only be read, by its name.
+    ReadOnly(&'static str),
 }
 
 impl fmt::Display for PackError {
@@ -108,6 +110,7 @@ impl fmt::Display for PackError {
             PackError::Columns { multiple, found } => {
                 write!(f, "{found} columns, this layout needs a multiple of {multiple}")
             }
+            PackError::ReadOnly(name) => write!(f, "{name} can be read, not written"),
         }
     }
 }

@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+export * from "./checkpoint/index.ts";
 export * from "./compare/index.ts";
 export * from "./convert/index.ts";
 export * from "./core/index.ts";

@@ -17,19 +17,25 @@ pub enum Activations {
     Int8,
 }
 
-/// Buffers that are kept between calls.
+/// Buffers of a product that are kept between calls. Any layer may use any scratch; two threads need two.
 #[derive(Default)]
-pub(super) struct Scratch {
+pub struct PackedScratch {
     codes: Vec<i8>,
     scales: Vec<f32>,
-    part: Vec<i8>,
-    part_f32: Vec<f32>,
+    parts: Parts,
+}
+
+/// A group's columns, and sums of one group.
+#[derive(Default)]
+struct Parts {
+    codes: Vec<i8>,
+    floats: Vec<f32>,
     sums: Vec<i32>,
     sums_f32: Vec<f32>,
 }
 
 /// A buffer of `len` elements; grows only.
-fn room<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) -> Result<&mut [T]> {
+pub(crate) fn room<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) -> Result<&mut [T]> {
     if buffer.len() < len {
         buffer.try_reserve_exact(len - buffer.len()).map_err(|_| {
             CoreError::new(codes::MEMORY, format!("cannot allocate {len} elements"))
@@ -47,32 +53,87 @@ impl PackedLinear {
     /// # Errors
     /// `E_SHAPE` for wrong lengths, `E_MEMORY` when buffers do not fit.
     pub fn forward(&mut self, x: &[f32], m: usize, how: Activations, y: &mut [f32]) -> Result<()> {
+        if how == Activations::Int8 {
+            self.prepare_quads()?;
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let result = self.forward_with(x, m, how, y, &mut scratch);
+        self.scratch = scratch;
+        result
+    }
+
+    /// [`PackedLinear::forward`] with the caller's scratch, so that threads can share a layer.
+    ///
+    /// # Errors
+    /// As [`PackedLinear::forward`].
+    pub fn forward_with(
+        &self,
+        x: &[f32],
+        m: usize,
+        how: Activations,
+        y: &mut [f32],
+        scratch: &mut PackedScratch,
+    ) -> Result<()> {
         check_len("x", size(m, self.shape.cols)?, x.len())?;
         check_len("y", size(m, self.shape.rows)?, y.len())?;
         if m == 0 {
             return Ok(());
         }
-        if how == Activations::Int8 {
-            self.prepare_quads()?;
+        if how == Activations::F32 {
+            return self.forward_f32(x, m, &mut scratch.parts, y);
         }
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let result = match how {
-            Activations::Int8 => self.forward_int8(x, m, &mut scratch, y),
-            Activations::F32 => self.forward_f32(x, m, &mut scratch, y),
-        };
-        self.scratch = scratch;
-        result
+        let codes = room(&mut scratch.codes, x.len())?;
+        let scales = room(&mut scratch.scales, m)?;
+        quantize_activations(x, self.shape.cols, codes, scales);
+        self.forward_int8(codes, scales, m, &mut scratch.parts, y)
     }
 
-    fn forward_int8(&self, x: &[f32], m: usize, s: &mut Scratch, y: &mut [f32]) -> Result<()> {
+    /// `y [m, rows]` = `(codes [m, cols] * scales [m]) W^T`: int8 activations that were quantised before ([`quantize_activations`]), for layers that share
+    /// them. A scale of NaN gives a row of NaN.
+    ///
+    /// # Errors
+    /// `E_SHAPE` for wrong lengths, `E_MEMORY` when buffers do not fit.
+    pub fn forward_codes(
+        &self,
+        codes: &[i8],
+        scales: &[f32],
+        m: usize,
+        y: &mut [f32],
+        scratch: &mut PackedScratch,
+    ) -> Result<()> {
+        check_len("codes", size(m, self.shape.cols)?, codes.len())?;
+        check_len("scales", m, scales.len())?;
+        check_len("y", size(m, self.shape.rows)?, y.len())?;
+        self.forward_int8(codes, scales, m, &mut scratch.parts, y)
+    }
+
+    /// `sums [m, rows]` = `codes [m, cols] . Wcodes^T` in integers, exact below 2^24 columns, of a layer with one group.
+    ///
+    /// # Errors
+    /// `E_SHAPE` for wrong lengths or a layer with groups, whose codes have no common sum.
+    pub fn accumulators(&self, codes: &[i8], m: usize, sums: &mut [i32]) -> Result<()> {
+        check_len("codes", size(m, self.shape.cols)?, codes.len())?;
+        check_len("sums", size(m, self.shape.rows)?, sums.len())?;
+        if self.shape.groups() > 1 {
+            return Err(CoreError::new(codes::SHAPE, "sums of codes need one group")
+                .expected(format!("groups of {}", self.shape.cols), self.shape.group));
+        }
+        self.integer_products(0, codes, m, sums);
+        Ok(())
+    }
+
+    fn forward_int8(
+        &self,
+        codes: &[i8],
+        scales: &[f32],
+        m: usize,
+        s: &mut Parts,
+        y: &mut [f32],
+    ) -> Result<()> {
         let (cols, group, rows) = (self.shape.cols, self.shape.group, self.shape.rows);
-        let codes = room(&mut s.codes, m * cols)?;
-        let scales = room(&mut s.scales, m)?;
-        k::quantize_act_rows(x, cols, codes, scales);
-        refuse_nonfinite(x, cols, scales);
         let sums = room(&mut s.sums, m * rows)?;
         for g in 0..self.shape.groups() {
-            let part = columns(codes, cols, g * group, group, m, &mut s.part)?;
+            let part = columns(codes, cols, g * group, group, m, &mut s.codes)?;
             self.integer_products(g, part, m, sums);
             for i in 0..m {
                 let total = self.has_shifts().then(|| row_sum(&part[i * group..][..group]));
@@ -108,14 +169,14 @@ impl PackedLinear {
         }
     }
 
-    fn forward_f32(&self, x: &[f32], m: usize, s: &mut Scratch, y: &mut [f32]) -> Result<()> {
+    fn forward_f32(&self, x: &[f32], m: usize, s: &mut Parts, y: &mut [f32]) -> Result<()> {
         let (cols, group, rows) = (self.shape.cols, self.shape.group, self.shape.rows);
         let sums = room(&mut s.sums_f32, m * rows)?;
         let exact = |w: PackedRows<'_>, x: &[f32], m: usize, y: &mut [f32]| {
             k::packed_rows_f32(w, 1.0, x, m, y);
         };
         for g in 0..self.shape.groups() {
-            let part = columns(x, cols, g * group, group, m, &mut s.part_f32)?;
+            let part = columns(x, cols, g * group, group, m, &mut s.floats)?;
             product(self.group(g), part, m, sums, exact);
             for i in 0..m {
                 let total = self.has_shifts().then(|| k::sum(&part[i * group..][..group]) as f32);
@@ -155,21 +216,25 @@ impl PackedLinear {
     }
 }
 
-fn size(m: usize, cols: usize) -> Result<usize> {
-    m.checked_mul(cols).ok_or_else(|| {
-        CoreError::new(codes::SHAPE, "too many rows")
-            .expected("a product that fits the machine", format!("{m} x {cols}"))
-    })
-}
-
-/// A scale of NaN for every row that int8 codes cannot stand for.
-fn refuse_nonfinite(x: &[f32], cols: usize, scales: &mut [f32]) {
+/// int8 codes `[m, cols]` and scales `[m]` of rows of x, as `kernels::quantize_act_rows`; rows with NaN or infinity, which no codes can stand for, get a scale of NaN.
+///
+/// # Panics
+/// When lengths do not fit.
+pub fn quantize_activations(x: &[f32], cols: usize, codes: &mut [i8], scales: &mut [f32]) {
+    k::quantize_act_rows(x, cols, codes, scales);
     for (x, scale) in x.chunks_exact(cols).zip(scales) {
         // A sum of squares in f64 is finite exactly when all elements are.
         if !k::sum_sq(x).is_finite() {
             *scale = f32::NAN;
         }
     }
+}
+
+pub(crate) fn size(m: usize, cols: usize) -> Result<usize> {
+    m.checked_mul(cols).ok_or_else(|| {
+        CoreError::new(codes::SHAPE, "too many rows")
+            .expected("a product that fits the machine", format!("{m} x {cols}"))
+    })
 }
 
 /// Columns `first..first + count` of all rows, copied unless they are all there is.

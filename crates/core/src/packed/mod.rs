@@ -11,12 +11,14 @@
 mod backward;
 mod forward;
 mod layouts;
+mod widen;
 
 use tritlens_kernels::{self as k, AlignedBytes, Format, PackedRows};
 
 use crate::error::{CoreError, Result, check_len, codes};
 
-pub use forward::Activations;
+pub use forward::{Activations, PackedScratch, quantize_activations};
+pub(crate) use forward::{room, size};
 pub use layouts::LAYOUTS;
 
 /// What a packed layer is made of.
@@ -87,7 +89,7 @@ pub struct PackedLinear {
     transposed: Option<AlignedBytes>,
     /// The codes as WebAssembly's products want them, made at the first one.
     quads: Option<Quads>,
-    scratch: forward::Scratch,
+    scratch: PackedScratch,
 }
 
 impl PackedLinear {
@@ -118,7 +120,7 @@ impl PackedLinear {
             }
         }
         check_codes(format, shape, &bytes)?;
-        let scratch = forward::Scratch::default();
+        let scratch = PackedScratch::default();
         Ok(Self { format, shape, bytes, scales, shifts, transposed: None, quads: None, scratch })
     }
 

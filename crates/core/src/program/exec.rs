@@ -8,7 +8,8 @@ use crate::program::compile::Program;
 use crate::program::params::Params;
 use crate::program::plan::{Plan, Space};
 use crate::program::scratch::Scratch;
-use crate::program::spec::{ActQuant, NodeSpec};
+use crate::program::spec::NodeSpec;
+use crate::program::weights::quantised;
 use tritlens_kernels::{self as kernels, NormRows};
 
 /// The tokens a tile works on.
@@ -371,18 +372,6 @@ impl<'a> Exec<'a> {
             }
             _ => {}
         }
-    }
-}
-
-pub(super) fn quantised<'s>(
-    x: &'s [f32],
-    cols: usize,
-    q: ActQuant,
-    scratch: &'s mut Scratch,
-) -> &'s [f32] {
-    match q {
-        ActQuant::None => x,
-        ActQuant::Int8 => scratch.quantise(x, cols),
     }
 }
 

@@ -98,6 +98,13 @@ impl Params {
         &self.places
     }
 
+    /// Bytes of all parameters with what is kept beside them.
+    pub fn bytes(&self) -> usize {
+        let floats = self.latent.len() + self.effective.len() + self.transposed.len();
+        let stored: usize = self.stored.iter().flatten().map(|m| m.info().bytes).sum();
+        floats * size_of::<f32>() + self.codes.len() + stored
+    }
+
     /// The flat latent vector.
     pub fn latent(&self) -> &[f32] {
         &self.latent

@@ -2,7 +2,7 @@
 
 use crate::error::{Result, zeros};
 use crate::ops::{self, linear};
-use crate::program::exec::{Exec, quantised};
+use crate::program::exec::Exec;
 use crate::program::scratch::Scratch;
 use crate::program::spec::{ActQuant, NodeSpec};
 use tritlens_kernels as kernels;
@@ -15,6 +15,19 @@ pub(crate) fn quantise_rows(x: &[f32], cols: usize, codes: &mut [i8], scales: &m
         if !kernels::sum_sq(x).is_finite() {
             *scale = f32::NAN;
         }
+    }
+}
+
+/// x, or what its int8 codes stand for.
+pub(super) fn quantised<'s>(
+    x: &'s [f32],
+    cols: usize,
+    q: ActQuant,
+    scratch: &'s mut Scratch,
+) -> &'s [f32] {
+    match q {
+        ActQuant::None => x,
+        ActQuant::Int8 => scratch.quantise(x, cols),
     }
 }
 

@@ -7,7 +7,9 @@ pub fn f16_to_f32(bits: u16) -> f32 {
     let magnitude = match exponent {
         // Subnormal: fraction * 2^-24, exact in f32.
         0 => (fraction as f32 * 2f32.powi(-24)).to_bits(),
-        31 => 0x7f80_0000 | fraction << 13,
+        // Infinite, or NaN: a quiet one, as every processor's conversion gives.
+        31 if fraction == 0 => 0x7f80_0000,
+        31 => 0x7fc0_0000 | fraction << 13,
         _ => (exponent + 112) << 23 | fraction << 13,
     };
     f32::from_bits(sign | magnitude)

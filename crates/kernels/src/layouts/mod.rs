@@ -3,11 +3,14 @@
 //! Nothing here is computed with. A file is read into codes and scales, and `pack.rs` lays them out for the kernels.
 
 mod blocks;
+mod elements;
 mod fp16;
 mod hf;
 mod i2s;
+pub(crate) mod kquants;
 mod quantise;
 
+pub use elements::{Elements, bf16_to_f32, dequantize, f32_to_bf16, quantize};
 pub use fp16::{f16_to_f32, f32_to_f16};
 pub use hf::{hf_pack, hf_unpack};
 pub use i2s::{I2S_TAIL, I2sVariant, i2s_bytes, i2s_pack, i2s_unpack};

@@ -33,14 +33,14 @@ export class Fields {
   }
 
   /** A whole number of at least 1 and at most `most`. @throws E_SPEC when it is missing without a fallback, or is something else. */
-  integer(key: string, fallback?: number, most = MOST): number {
+  integer(key: string, fallback?: number, most: number = MOST): number {
     const value = this.#or(key, fallback);
     if (typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= most) return value;
     throw this.wrong(key, `a whole number from 1 to ${most}`, value);
   }
 
   /** A finite number, positive unless `zero` is allowed. @throws E_SPEC. */
-  positive(key: string, fallback?: number, zero = false): number {
+  positive(key: string, fallback?: number, zero: boolean = false): number {
     const value = this.#or(key, fallback);
     if (typeof value === "number" && Number.isFinite(value) && (zero ? value >= 0 : value > 0)) return value;
     throw this.wrong(key, zero ? "a finite number of at least 0" : "a positive finite number", value);

@@ -69,7 +69,7 @@ async function moveTransposed(tensor: FileTensor, rows: RowMap | undefined, out:
 
 function turn(band: Uint8Array, inputs: number, count: number, size: number): Uint8Array {
   const Elements = size === 4 ? Uint32Array : Uint16Array;
-  const from = new Elements(band.buffer);
+  const from = new Elements(band.buffer as ArrayBuffer);
   const to = new Elements(from.length);
   for (let i = 0; i < inputs; i++) for (let o = 0; o < count; o++) to[o * inputs + i] = from[i * count + o] as number;
   return new Uint8Array(to.buffer);

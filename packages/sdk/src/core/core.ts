@@ -97,6 +97,18 @@ export interface RunInfo {
   output: SitePlace;
 }
 
+/** What `planInference` tells, in bytes. */
+export interface InferencePlan {
+  /** Activations of the run. */
+  arena: number;
+  /** Buffers of products and tables of angles. */
+  scratch: number;
+  /** Keys and values of the session. */
+  cache: number;
+  /** Parameters as they are in memory now. */
+  weights: number;
+}
+
 /** What `describeTrainer` tells: the names of the numbers written per step by `trainSteps`. */
 export interface TrainerInfo {
   /** `loss`, `lr`, and `flips.NAME` for every quantised parameter. */
@@ -114,6 +126,11 @@ export type ProgramHandle = number & {
 export type RunHandle = number & {
   /** Brand; exists in types only. */
   readonly __run: unique symbol;
+};
+/** An open session: keys and values of the positions that were run. A plain number, branded so that handles cannot be mixed up. */
+export type SessionHandle = number & {
+  /** Brand; exists in types only. */
+  readonly __session: unique symbol;
 };
 /** An open trainer. A plain number, branded so that handles cannot be mixed up. */
 export type TrainerHandle = number & {
@@ -209,7 +226,28 @@ export interface Core {
 
   /** Opens a run over `batch` x `seq` tokens. With `grad`, room for gradients is kept and `stepBack` works. */
   openRun(program: ProgramHandle, batch: number, seq: number, grad: boolean): RunHandle;
-  /** Where the activations of a run lie in its arena. */
+  /**
+   * Opens a session with room for the keys and values of `capacity` positions of `batch` sequences. E_SPEC when attention is not causal, E_RANGE for sizes outside of
+   * the context, E_MEMORY.
+   */
+  openSession(program: ProgramHandle, batch: number, capacity: number): SessionHandle;
+  /** Positions that a session holds. */
+  sessionLength(session: SessionHandle): number;
+  /** Goes back to the first `length` positions. */
+  rewindSession(session: SessionHandle, length: number): void;
+  /** Forgets a session. */
+  closeSession(session: SessionHandle): void;
+  /**
+   * Opens a forward run over `seq` new positions whose activations share memory. Only sites with a non-zero byte in `listen` can be looked at (paused at, edited), and only while
+   * the run stands there; `session` 0 is none. With `lastOnly` the output is [batch, class] of the last position. Once `step` is DONE the session is longer by `seq`;
+   * `setTokens` goes on from there.
+   */
+  openInference(program: ProgramHandle, session: SessionHandle | 0, batch: number, seq: number, listen: Uint8Array, lastOnly: boolean): RunHandle;
+  /** Bytes that such a run and its session would take. */
+  planInference(program: ProgramHandle, batch: number, seq: number, capacity: number, listen: Uint8Array, lastOnly: boolean): InferencePlan;
+  /** Where a site of any run lies now: [offset, length, offset of the gradient or -1, number of axes, extents...]; site -1 is the output. `out` has 8 numbers. */
+  sitePlace(run: RunHandle, site: number, out: Float64Array): void;
+  /** Where the activations of a run lie in its arena (a run of `openRun`). */
   describeRun(run: RunHandle): RunInfo;
   /** A view of the run's arena, valid until the next call into the core. */
   arena(run: RunHandle): Float32Array;

@@ -1,5 +1,5 @@
 /** The Node addon as a {@link Core}. The arena of a run is a Float32Array that JavaScript owns and passes to every step. */
-import type { Core, CoreInfo, PackedInfo, ProgramInfo, RunHandle, RunInfo, StoredInfo, TrainerHandle, TrainerInfo } from "./core.ts";
+import type { Core, CoreInfo, InferencePlan, PackedInfo, ProgramInfo, RunHandle, RunInfo, StoredInfo, TrainerHandle, TrainerInfo } from "./core.ts";
 import { fromWire, requireAttached, TritlensError } from "./errors.ts";
 import { type Functions, makeGuard, sharedCalls } from "./shared.ts";
 
@@ -11,6 +11,8 @@ export interface NativeBinding extends Functions {
   describeTrainer(trainer: number): string;
   describePacked(layer: number): string;
   describeStored(program: number, param: number): string;
+  planInference(program: number, batch: number, seq: number, capacity: number, listen: Uint8Array, lastOnly: boolean): string;
+  openInference(program: number, session: number, batch: number, seq: number, listen: Uint8Array, lastOnly: boolean): number;
   openRun(program: number, batch: number, seq: number, grad: boolean): number;
   arenaLen(run: number): number;
   step(run: number, arena: Float32Array): number;
@@ -43,6 +45,14 @@ export function nativeCore(binding: NativeBinding): Core {
     if (found.byteLength === 0) requireAttached("the run's activations", found);
     return found;
   };
+  const withArena = (run: RunHandle): RunHandle => {
+    const length = guard(() => binding.arenaLen(run));
+    arenas.set(
+      run,
+      allocate(length, () => binding.closeRun(run)),
+    );
+    return run;
+  };
   return {
     backend: "native",
     ...sharedCalls(binding, guard),
@@ -52,17 +62,9 @@ export function nativeCore(binding: NativeBinding): Core {
     describePacked: (layer) => guard(() => JSON.parse(binding.describePacked(layer)) as PackedInfo),
     describeStored: (program, param) => guard(() => JSON.parse(binding.describeStored(program, param)) as StoredInfo),
     describeTrainer: (trainer) => guard(() => JSON.parse(binding.describeTrainer(trainer)) as TrainerInfo),
-    openRun(program, batch, seq, grad) {
-      const run = guard(() => binding.openRun(program, batch, seq, grad)) as RunHandle;
-      arenas.set(
-        run,
-        allocate(
-          guard(() => binding.arenaLen(run)),
-          () => binding.closeRun(run),
-        ),
-      );
-      return run;
-    },
+    planInference: (...args) => guard(() => JSON.parse(binding.planInference(...args)) as InferencePlan),
+    openRun: (...args) => withArena(guard(() => binding.openRun(...args)) as RunHandle),
+    openInference: (...args) => withArena(guard(() => binding.openInference(...args)) as RunHandle),
     arena,
     // The one call that is made at every hook: no closure.
     step(run) {

@@ -2,7 +2,7 @@
  * The WebAssembly build as a {@link Core}. Arenas live in its memory; views are made anew when the memory grew. A panic ends the instance
  * (panic = abort): the call throws E_PANIC with its message, every later one E_DEAD.
  */
-import type { Core, CoreInfo, PackedInfo, ProgramInfo, RunHandle, RunInfo, StoredInfo, TrainerInfo } from "./core.ts";
+import type { Core, CoreInfo, InferencePlan, PackedInfo, ProgramInfo, RunHandle, RunInfo, StoredInfo, TrainerInfo } from "./core.ts";
 import { fromWire, TritlensError } from "./errors.ts";
 import { type Functions, type Guard, makeGuard, missing, sharedCalls } from "./shared.ts";
 
@@ -14,6 +14,8 @@ export interface WasmBinding extends Functions {
   describeTrainer(trainer: number): string;
   describePacked(layer: number): string;
   describeStored(program: number, param: number): string;
+  planInference(program: number, batch: number, seq: number, capacity: number, listen: Uint8Array, lastOnly: boolean): string;
+  openInference(program: number, session: number, batch: number, seq: number, listen: Uint8Array, lastOnly: boolean): number;
   openRun(program: number, batch: number, seq: number, grad: boolean): number;
   arenaLen(run: number): number;
   arenaPtr(run: number): number;
@@ -54,6 +56,8 @@ export function wasmCore(binding: WasmBinding, memory: WebAssembly.Memory): Core
     describePacked: (layer) => guard(() => JSON.parse(binding.describePacked(layer)) as PackedInfo),
     describeStored: (program, param) => guard(() => JSON.parse(binding.describeStored(program, param)) as StoredInfo),
     describeTrainer: (trainer) => guard(() => JSON.parse(binding.describeTrainer(trainer)) as TrainerInfo),
+    planInference: (...args) => guard(() => JSON.parse(binding.planInference(...args)) as InferencePlan),
+    openInference: (...args) => guard(() => binding.openInference(...args)) as RunHandle,
     openRun: (program, batch, seq, grad) => guard(() => binding.openRun(program, batch, seq, grad)) as RunHandle,
     arena,
     step: (run) => guard(() => binding.step(run)),

@@ -56,7 +56,7 @@ function changes(plan: RunPlan): boolean {
  * @returns The residual stream at `plan.stop`, or undefined when the run went to its end.
  */
 export function* forward(run: Run, plan: RunPlan, cache: Map<string, Tensor>): Steps<Tensor | undefined> {
-  const live = changes(plan);
+  const live = !run.retains || changes(plan);
   const pause = new Set([...plan.forward.keys(), ...(live ? plan.keep : []), ...(plan.stop ? [plan.stop.site] : [])]);
   run.setPause(pause, plan.backward.size > 0 || plan.edits.length > 0 ? [...plan.backward.keys(), ...plan.keepGrad] : []);
   run.setEdits(plan.edits);

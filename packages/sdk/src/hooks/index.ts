@@ -2,20 +2,22 @@
 export { ActivationCache } from "./cache.ts";
 export type { AsyncHookFn, HookFn, HookPoint, HookResult } from "./drive.ts";
 export type { AblationEdit, Box, Edit, EditPlace, EditValue, ProjectEdit, ScaleEdit, SiteEdit, ValueEdit } from "./edit.ts";
-export {
-  type AsyncRunOptions,
-  type CachedRun,
-  type CacheOptions,
-  type GradientLoss,
-  type Loss,
-  Model,
-  type ModelOptions,
-  type RunOptions,
-  type TargetLoss,
-} from "./model.ts";
+export { Model } from "./model.ts";
+export type {
+  AsyncRunOptions,
+  CachedRun,
+  CacheOptions,
+  GradientLoss,
+  Loss,
+  ModelOptions,
+  RunOptions,
+  SpecOptions,
+  TargetLoss,
+} from "./options.ts";
 export type { AsyncGradHook, AsyncHook, GradHook, Hook } from "./plan.ts";
 export { centerUnembed, centerWritingWeights, foldLn } from "./process.ts";
 export { Run, RunLayouts, type Side } from "./run.ts";
 export { type NameFilter, selectSites } from "./select.ts";
+export { type AsyncSessionRunOptions, Session, type SessionOptions, type SessionRun, type SessionRunOptions } from "./session.ts";
 export { type FlatTokens, type TokenRows, type Tokens, toTokenRows } from "./tokens.ts";
 export type { WeightCodes, WeightOptions } from "./weights.ts";

@@ -1,5 +1,5 @@
 /** One open run of the core, with views of its activations. */
-import { type Core, DONE, type ProgramHandle, type RunHandle, type RunInfo, type SitePlace } from "../core/core.ts";
+import { type Core, DONE, type ProgramHandle, type RunHandle, type RunInfo, type SessionHandle, type SitePlace } from "../core/core.ts";
 import { TritlensError } from "../core/errors.ts";
 import { Tensor } from "../tensor/index.ts";
 import { encodeEdits, type SiteEdit } from "./edit.ts";
@@ -32,69 +32,87 @@ export type Side = "value" | "grad";
  * inside of a hook is E_BUSY, because the machine stands still there.
  */
 export class Run {
+  /** The core's name for this run. */
+  readonly handle: RunHandle;
+  /** Whether activations stay where they are until the run is closed; else one can be looked at only while the run stands at its site. */
+  readonly retains: boolean;
   readonly #core: Core;
-  readonly #handle: RunHandle;
   readonly #axes: readonly (readonly string[])[];
-  readonly #info: RunInfo;
+  readonly #info: RunInfo | undefined;
   #generation = 0;
   #busy = false;
   #open = true;
 
-  /** @param axes - Names of the axes of every site (see `axesOf`). @param layouts - Of this program's runs. */
-  constructor(
+  private constructor(core: Core, handle: RunHandle, axes: readonly (readonly string[])[], info: RunInfo | undefined) {
+    this.#core = core;
+    this.#axes = axes;
+    this.handle = handle;
+    this.#info = info;
+    this.retains = info !== undefined;
+  }
+
+  /** A run that keeps every activation. @param axes - Names of the axes of every site (see `axesOf`). @param layouts - Of this program's runs. */
+  static full(
     core: Core,
     program: ProgramHandle,
     axes: readonly (readonly string[])[],
     rows: { batch: number; pos: number },
     grad: boolean,
     layouts: RunLayouts = new RunLayouts(),
-  ) {
-    this.#core = core;
-    this.#axes = axes;
-    this.#handle = core.openRun(program, rows.batch, rows.pos, grad);
-    this.#info = layouts.of(core, this.#handle, rows.batch, rows.pos, grad);
+  ): Run {
+    const handle = core.openRun(program, rows.batch, rows.pos, grad);
+    return new Run(core, handle, axes, layouts.of(core, handle, rows.batch, rows.pos, grad));
+  }
+
+  /** A forward run whose activations share memory: only the sites in `listen` can be looked at. */
+  static inference(
+    core: Core,
+    program: ProgramHandle,
+    axes: readonly (readonly string[])[],
+    rows: { batch: number; pos: number },
+    listen: Iterable<number>,
+    { session, lastOnly }: { session: SessionHandle | 0; lastOnly: boolean },
+  ): Run {
+    const mask = maskOf(listen, axes.length);
+    return new Run(core, core.openInference(program, session, rows.batch, rows.pos, mask, lastOnly), axes, undefined);
   }
 
   /** Elements of the arena. */
   get arenaLength(): number {
-    return this.#info.arenaLength;
+    return this.#info?.arenaLength ?? this.#core.arena(this.handle).length;
   }
 
   /** Sets the tokens and rewinds the run. */
   setTokens(rows: TokenRows): void {
     this.#check();
-    this.#core.setTokens(this.#handle, rows.data);
+    this.#core.setTokens(this.handle, rows.data);
   }
 
   /** Chooses the sites to pause at, forward and backward. */
   setPause(forward: Iterable<number>, backward: Iterable<number>): void {
-    const mask = (on: Iterable<number>): Uint8Array => {
-      const bytes = new Uint8Array(this.#axes.length);
-      for (const site of on) bytes[site] = 1;
-      return bytes;
-    };
-    this.#core.setPause(this.#handle, mask(forward), mask(backward));
+    const sites = this.#axes.length;
+    this.#core.setPause(this.handle, maskOf(forward, sites), maskOf(backward, sites));
   }
 
   /** Replaces the run's data edits. */
   setEdits(edits: readonly SiteEdit[]): void {
     const placed = edits.map((e) => ({ ...e, shape: this.#place(e.site).shape, axes: this.#axes[e.site] as readonly string[] }));
     const { ints, floats } = encodeEdits(placed);
-    this.#core.setEdits(this.#handle, ints, floats);
+    this.#core.setEdits(this.handle, ints, floats);
   }
 
   /** Forward to the next paused site; its index, or -1 at the end. @throws E_BUSY inside of this run's own hook. */
   step(): number {
     this.#check();
     this.#generation++;
-    return this.#core.step(this.#handle);
+    return this.#core.step(this.handle);
   }
 
   /** Backward to the next paused site; its index, or -1 at the end. @throws E_BUSY inside of this run's own hook. */
   stepBack(): number {
     this.#check();
     this.#generation++;
-    return this.#core.stepBack(this.#handle);
+    return this.#core.stepBack(this.handle);
   }
 
   /** Forward to the end without looking at pauses; for runs without hooks. */
@@ -105,19 +123,19 @@ export class Run {
   /** Mean cross-entropy; seeds the gradient. */
   loss(targets: Int32Array): number {
     this.#check();
-    return this.#core.loss(this.#handle, targets);
+    return this.#core.loss(this.handle, targets);
   }
 
   /** Seeds the gradient of the output. */
   seedGrad(grad: Float32Array): void {
     this.#check();
-    this.#core.seedGrad(this.#handle, grad);
+    this.#core.seedGrad(this.handle, grad);
   }
 
   /** Gradient of a parameter (the core's layout), by index. */
   paramGrad(param: number, length: number): Float32Array {
     const out = new Float32Array(length);
-    this.#core.readParamGrad(this.#handle, param, out);
+    this.#core.readParamGrad(this.handle, param, out);
     return out;
   }
 
@@ -134,7 +152,7 @@ export class Run {
 
   /** A copy of the program's output. */
   output(): Tensor {
-    const { offset, length, shape } = this.#info.output;
+    const { offset, length, shape } = this.#info?.output ?? this.#placed(-1);
     const axes = shape.length === 2 ? ["batch", "class"] : ["batch", "pos", "class"];
     return new Tensor(this.#source(offset, length), shape, axes).copy();
   }
@@ -154,7 +172,7 @@ export class Run {
     if (!this.#open) return;
     this.#open = false;
     this.#generation++;
-    this.#core.closeRun(this.#handle);
+    this.#core.closeRun(this.handle);
   }
 
   #check(): void {
@@ -167,7 +185,15 @@ export class Run {
   }
 
   #place(site: number): SitePlace {
-    return this.#info.sites[site] as SitePlace;
+    return (this.#info?.sites[site] as SitePlace | undefined) ?? this.#placed(site);
+  }
+
+  /** Where a site lies now: places of an inference run change with the positions before it. */
+  #placed(site: number): SitePlace {
+    const out = new Float64Array(8);
+    this.#core.sitePlace(this.handle, site, out);
+    const [offset, length, gradOffset, axes] = out as unknown as [number, number, number, number];
+    return { offset, length, gradOffset, shape: Array.from(out.subarray(4, 4 + axes)) };
   }
 
   /** The data behind a view: fetched when first read, made anew when WASM memory grew, refused when the run moved on. */
@@ -176,7 +202,7 @@ export class Run {
     let data: Float32Array | undefined;
     return () => {
       if (born !== this.#generation) throw staleView();
-      if (data === undefined || (data.byteLength === 0 && length > 0)) data = this.#core.arena(this.#handle).subarray(offset, offset + length);
+      if (data === undefined || (data.byteLength === 0 && length > 0)) data = this.#core.arena(this.handle).subarray(offset, offset + length);
       return data;
     };
   }
@@ -187,4 +213,11 @@ function staleView(): TritlensError {
     expected: "tensor.copy() inside of the hook",
     found: "the view itself",
   });
+}
+
+/** One byte a site. */
+function maskOf(on: Iterable<number>, sites: number): Uint8Array {
+  const bytes = new Uint8Array(sites);
+  for (const site of on) bytes[site] = 1;
+  return bytes;
 }

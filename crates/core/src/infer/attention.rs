@@ -1,0 +1,223 @@
+//! Attention over kept and new positions: scores, softmax and mix as nodes of their own where somebody listens, else block by block without keeping scores.
+//! Both do the same operations in the same order, so listening changes no bit.
+//!
+//! A masked key inside a block has weight 0 exactly; where many queries are asked at once, zero times an infinite value is NaN.
+
+use tritlens_kernels::{self as kernels, View, gemm, softmax_rows};
+
+use crate::error::{Result, zeros};
+use crate::infer::session::Cache;
+use crate::par;
+
+/// Query rows of a block.
+const ROWS: usize = 64;
+/// Multiplications below which a thread is not worth waking.
+const WORTH_SPLITTING: usize = 1 << 18;
+
+/// Sizes of one attention.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) batch: usize,
+    /// Queries an example: the last ones of the rows that q has.
+    pub(super) queries: usize,
+    /// Rows an example of q.
+    pub(super) rows: usize,
+    /// Position of the first query.
+    pub(super) first: usize,
+    pub(super) keys: usize,
+    pub(super) heads: usize,
+    pub(super) kv_heads: usize,
+    /// Head size D.
+    pub(super) head: usize,
+    pub(super) scale: f32,
+    pub(super) causal: bool,
+}
+
+/// Where keys (or values) lie.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Vectors<'a> {
+    data: &'a [f32],
+    /// From one position to the next.
+    stride: usize,
+    /// From one head to the next, and from one example to the next.
+    head_stride: usize,
+    batch_stride: usize,
+}
+
+impl<'a> Vectors<'a> {
+    /// Rows of a run without a session: `[batch, seq, kv heads, head]`.
+    pub(super) fn rows(data: &'a [f32], s: Shape) -> Self {
+        let width = s.kv_heads * s.head;
+        Self { data, stride: width, head_stride: s.head, batch_stride: s.keys * width }
+    }
+
+    /// Kept ones.
+    pub(super) fn kept(cache: &'a Cache, capacity: usize) -> Self {
+        let head_stride = capacity * cache.head;
+        let batch_stride = cache.kv_heads * head_stride;
+        Self { data: &cache.data, stride: cache.head, head_stride, batch_stride }
+    }
+
+    /// Those that serve query head `h` of example `b`.
+    fn of(self, s: Shape, b: usize, h: usize) -> View<'a> {
+        let group = h / (s.heads / s.kv_heads);
+        let at = b * self.batch_stride + group * self.head_stride;
+        View { data: &self.data[at..], row_stride: self.stride, col_stride: 1 }
+    }
+}
+
+/// Queries `first..first + rows` of one head of one example.
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    b: usize,
+    h: usize,
+    first: usize,
+    rows: usize,
+}
+
+impl Shape {
+    fn visible(self, b: Block) -> usize {
+        if self.causal { self.first + b.first + b.rows } else { self.keys }
+    }
+
+    /// Blocks of one example: (first query, queries).
+    fn blocks(self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.queries).step_by(ROWS).map(move |first| (first, ROWS.min(self.queries - first)))
+    }
+
+    fn width(self) -> usize {
+        self.heads * self.head
+    }
+
+    fn query(self, q: &[f32], b: Block) -> View<'_> {
+        let row = (b.b + 1) * self.rows - self.queries + b.first;
+        let at = row * self.width() + b.h * self.head;
+        View { data: &q[at..], row_stride: self.width(), col_stride: 1 }
+    }
+
+    /// Scores of a block into rows of `stride`; keys that a query does not see are -inf.
+    fn scores_of(self, b: Block, q: &[f32], k: Vectors<'_>, out: &mut [f32], stride: usize) {
+        let (query, key, visible) = (self.query(q, b), k.of(self, b.b, b.h), self.visible(b));
+        if b.rows == 1 {
+            let query = &query.data[..self.head];
+            for (t, o) in out.iter_mut().enumerate().take(visible) {
+                *o = kernels::dot(query, &key.data[t * key.row_stride..][..self.head]) * self.scale;
+            }
+        } else {
+            let shape = (b.rows, visible, self.head);
+            gemm(shape, self.scale, query, key.t(), 0.0, out, (stride, 1));
+        }
+        for (r, row) in out.chunks_mut(stride).take(b.rows).enumerate() {
+            let seen = if self.causal { self.first + b.first + r + 1 } else { self.keys };
+            let end = row.len();
+            row[seen.min(end)..].fill(f32::NEG_INFINITY);
+        }
+    }
+
+    /// Mixes values of a block by a pattern with rows of `stride` into rows of `z` `[rows, H D]`, which begins with the head's columns of the first query.
+    fn mix_of(self, b: Block, pattern: &[f32], stride: usize, v: Vectors<'_>, z: &mut [f32]) {
+        let (value, visible) = (v.of(self, b.b, b.h), self.visible(b));
+        if b.rows == 1 {
+            let z = &mut z[..self.head];
+            z.fill(0.0);
+            for (t, &p) in pattern.iter().enumerate().take(visible) {
+                // A masked key has weight 0 exactly; skipping it keeps an infinite value elsewhere from becoming NaN here.
+                if p != 0.0 {
+                    kernels::axpy(p, &value.data[t * value.row_stride..][..self.head], z);
+                }
+            }
+        } else {
+            let pattern = View::rows(pattern, stride);
+            gemm((b.rows, self.head, visible), 1.0, pattern, value, 0.0, z, (self.width(), 1));
+        }
+    }
+
+    /// s `[B, H, Q, keys]`.
+    pub(super) fn scores(self, q: &[f32], k: Vectors<'_>, s: &mut [f32]) {
+        let per_head = self.queries * self.keys;
+        par::for_each_piece(s, per_head, |at, s| {
+            let (b, h) = (at / per_head / self.heads, at / per_head % self.heads);
+            for (first, rows) in self.blocks() {
+                let s = &mut s[first * self.keys..][..rows * self.keys];
+                self.scores_of(Block { b, h, first, rows }, q, k, s, self.keys);
+            }
+        });
+    }
+
+    /// z `[B, Q, H D]` from a pattern `[B, H, Q, keys]`.
+    pub(super) fn mix(self, pattern: &[f32], v: Vectors<'_>, z: &mut [f32]) {
+        self.each_block(z, |b, (first, rows), z| {
+            for h in 0..self.heads {
+                let at = ((b * self.heads + h) * self.queries + first) * self.keys;
+                let pattern = &pattern[at..][..rows * self.keys];
+                let block = Block { b, h, first, rows };
+                self.mix_of(block, pattern, self.keys, v, &mut z[h * self.head..]);
+            }
+        });
+    }
+
+    /// z `[B, Q, H D]` from queries, without keeping scores.
+    ///
+    /// # Errors
+    /// `E_MEMORY` when a block of scores does not fit.
+    pub(super) fn attend(
+        self,
+        q: &[f32],
+        k: Vectors<'_>,
+        v: Vectors<'_>,
+        z: &mut [f32],
+    ) -> Result<()> {
+        if self.queries == 1 {
+            return self.attend_one(q, k, v, z);
+        }
+        // Tried once, so that the blocks' own rooms can hardly fail; one that does shows as NaN.
+        zeros::<f32>(2 * ROWS.min(self.queries) * self.keys)?;
+        self.each_block(z, |b, (first, rows), z| {
+            let stride = self.visible(Block { b, h: 0, first, rows });
+            let Ok(mut room) = zeros(2 * rows * stride) else { return z.fill(f32::NAN) };
+            let (scores, pattern) = room.split_at_mut(rows * stride);
+            for h in 0..self.heads {
+                let block = Block { b, h, first, rows };
+                self.scores_of(block, q, k, scores, stride);
+                softmax_rows(scores, stride, pattern);
+                self.mix_of(block, pattern, stride, v, &mut z[h * self.head..]);
+            }
+        });
+        Ok(())
+    }
+
+    /// One query an example: heads in parallel.
+    fn attend_one(self, q: &[f32], k: Vectors<'_>, v: Vectors<'_>, z: &mut [f32]) -> Result<()> {
+        let heads = self.batch * self.heads;
+        let threads = par::threads() as usize;
+        let work = heads * self.keys * self.head;
+        let count = if work < WORTH_SPLITTING { heads } else { heads.div_ceil(threads) };
+        let mut rooms: Vec<Vec<f32>> = Vec::new();
+        for _ in 0..heads.div_ceil(count) {
+            rooms.push(zeros(2 * self.keys)?);
+        }
+        let parts = z.chunks_mut(count * self.head).zip(&mut rooms).enumerate().collect();
+        par::spread(parts, |(i, (z, room)): (usize, (&mut [f32], &mut Vec<f32>))| {
+            let (scores, pattern) = room.split_at_mut(self.keys);
+            for (j, z) in z.chunks_exact_mut(self.head).enumerate() {
+                let (b, h) = ((i * count + j) / self.heads, (i * count + j) % self.heads);
+                let block = Block { b, h, first: 0, rows: 1 };
+                self.scores_of(block, q, k, scores, self.keys);
+                softmax_rows(scores, self.keys, pattern);
+                self.mix_of(block, pattern, self.keys, v, z);
+            }
+        });
+        Ok(())
+    }
+
+    /// Calls `f` with (example, block, its rows of z), in parallel.
+    fn each_block(self, z: &mut [f32], f: impl Fn(usize, (usize, usize), &mut [f32]) + Sync) {
+        let mut parts = Vec::new();
+        for (b, z) in z.chunks_exact_mut(self.queries * self.width()).enumerate() {
+            parts.extend(
+                self.blocks().zip(z.chunks_mut(ROWS * self.width())).map(|(k, z)| (b, k, z)),
+            );
+        }
+        par::spread(parts, |(b, block, z): (usize, (usize, usize), &mut [f32])| f(b, block, z));
+    }
+}

@@ -1,0 +1,108 @@
+//! A matrix that stays as the file has it.
+
+use tritlens_kernels::layouts::{Elements, dequantize};
+use tritlens_kernels::{AlignedBytes, dot};
+
+use super::tiles::{self, Tile};
+use crate::error::{CoreError, Result, check_len, codes};
+use crate::formats;
+use crate::par;
+
+/// Rows of W that one thread takes for one row of x.
+const ROWS: usize = 64;
+
+/// Numbers as in a file, row after row.
+pub(super) struct Dense {
+    elements: Elements,
+    rows: usize,
+    cols: usize,
+    bytes: AlignedBytes,
+}
+
+impl Dense {
+    /// `bytes` are those of `rows` rows of `cols` values.
+    pub(super) fn new(elements: Elements, rows: usize, cols: usize, bytes: AlignedBytes) -> Self {
+        Self { elements, rows, cols, bytes }
+    }
+
+    pub(super) fn elements(&self) -> Elements {
+        self.elements
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(super) fn cols(&self) -> usize {
+        self.cols
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Rows `first..first + count` in f32, which exist, into room that fits.
+    pub(super) fn widen(&self, first: usize, count: usize, out: &mut [f32]) {
+        let width = self.bytes.len() / self.rows;
+        let result = dequantize(self.elements, &self.bytes[first * width..][..count * width], out);
+        debug_assert!(result.is_ok(), "the room fits");
+    }
+
+    /// `y [m, rows]` = `x [m, cols]` W^T; lengths as checked by the caller.
+    pub(super) fn forward(
+        &self,
+        x: &[f32],
+        m: usize,
+        y: &mut [f32],
+        scratch: &mut Vec<Tile>,
+    ) -> Result<()> {
+        match m {
+            0 => Ok(()),
+            1 => {
+                self.forward_one(x, y);
+                Ok(())
+            }
+            _ => {
+                let widen = |first: usize, count: usize, out: &mut [f32]| {
+                    self.widen(first, count, out);
+                };
+                tiles::forward((self.rows, self.cols), x, m, y, scratch, None, widen)
+            }
+        }
+    }
+
+    fn forward_one(&self, x: &[f32], y: &mut [f32]) {
+        par::for_each_piece(y, ROWS, |first, y| {
+            let mut row = vec![0.0; self.cols];
+            for (i, y) in y.iter_mut().enumerate() {
+                self.widen(first + i, 1, &mut row);
+                *y = dot(&row, x);
+            }
+        });
+    }
+
+    /// The same bytes, or the same numbers in f32.
+    pub(super) fn export(&self, layout: &str, out: &mut [u8]) -> Result<()> {
+        let expected = formats::packed_bytes(layout, self.rows, self.cols)?;
+        check_len("room for the layout", expected, out.len())?;
+        if layout == self.elements.name() {
+            out.copy_from_slice(&self.bytes);
+            return Ok(());
+        }
+        if layout != Elements::F32.name() {
+            return Err(CoreError::new(
+                codes::FORMAT,
+                format!("numbers would be lost in the layout {layout}"),
+            )
+            .expected(format!("{} or f32", self.elements.name()), layout));
+        }
+        let mut row = crate::error::zeros(self.cols)?;
+        for (i, out) in out.chunks_exact_mut(4 * self.cols).enumerate() {
+            self.widen(i, 1, &mut row);
+            for (out, value) in out.chunks_exact_mut(4).zip(&row) {
+                out.copy_from_slice(&value.to_le_bytes());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,165 @@
+/** Runs a compiled program: opens runs, drives them through hooks, cuts large batches into parts. What {@link Model} and {@link Session} share. */
+import type { Core, ProgramHandle, SessionHandle } from "../core/core.ts";
+import type { Spec } from "../spec/index.ts";
+import type { Tensor } from "../tensor/index.ts";
+import { axesOf } from "./axes.ts";
+import { Collector, examplesPerPart, parts, runPart } from "./chunks.ts";
+import { backward, driveSync, forward, type RunPlan, type Steps } from "./drive.ts";
+import { applyLoss } from "./loss.ts";
+import type { AsyncRunOptions, CacheOptions } from "./options.ts";
+import { Run, RunLayouts } from "./run.ts";
+import type { TokenRows } from "./tokens.ts";
+import type { Weights } from "./weights.ts";
+
+/** What a run gives beside its cache. */
+export interface Outcome {
+  readonly logits: Tensor;
+  readonly loss?: number;
+  readonly paramGrads?: Map<string, Tensor>;
+}
+
+/** How an inference run continues. */
+export interface Continuation {
+  /** What was run before; 0 for nothing. */
+  readonly session: SessionHandle | 0;
+  /** Logits of the last position only. */
+  readonly lastOnly: boolean;
+}
+
+const ALONE: Continuation = { session: 0, lastOnly: false };
+
+/** Sites that a plan looks at. */
+function heard(plan: RunPlan): Set<number> {
+  return new Set([...plan.forward.keys(), ...plan.edits.map((e) => e.site), ...plan.keep, ...(plan.stop ? [plan.stop.site] : [])]);
+}
+
+/** Runs one program. */
+export class Runner {
+  readonly core: Core;
+  readonly names: readonly string[];
+  readonly layers: number;
+  /** Open runs. */
+  active = 0;
+  readonly #program: () => ProgramHandle;
+  readonly #axes: readonly (readonly string[])[];
+  readonly #chunkable: boolean;
+  /** Matrices of a checkpoint make models for which keeping every activation would not do: runs without gradients share memory. */
+  readonly #lean: boolean;
+  readonly #layouts: RunLayouts = new RunLayouts();
+  readonly #elements: Map<number, number> = new Map();
+
+  /** @param program - Gives the handle, or throws E_CLOSED after the model was disposed. */
+  constructor(core: Core, program: () => ProgramHandle, spec: Spec) {
+    this.core = core;
+    this.#program = program;
+    this.names = spec.sites.map((s) => s.name);
+    this.layers = this.names.filter((n) => /^blocks\.\d+\.hook_resid_post$/.test(n)).length;
+    this.#axes = spec.sites.map(axesOf);
+    this.#chunkable = spec.sites.every((s) => s.shape[0] === "batch");
+    this.#lean = spec.params.some((p) => p.stored);
+  }
+
+  get program(): ProgramHandle {
+    return this.#program();
+  }
+
+  /** A run that shares memory and listens to these sites. */
+  inference(rows: { batch: number; pos: number }, listen: Iterable<number>, how: Continuation = ALONE): Run {
+    return Run.inference(this.core, this.#program(), this.#axes, rows, listen, how);
+  }
+
+  /** Runs with hooks; fills the cache. */
+  *run(rows: TokenRows, plan: RunPlan, options: CacheOptions | AsyncRunOptions, cache: Map<string, Tensor>, weights: Weights): Steps<Outcome> {
+    const wanted = "paramGrads" in options ? options.paramGrads : undefined;
+    const backwards = plan.backward.size > 0 || plan.keepGrad.size > 0 || Boolean(wanted);
+    const lossOf = options.loss;
+    const open = this.#lean && !backwards ? () => this.inference(rows, heard(plan)) : () => this.#full(rows, backwards);
+    return yield* this.using(open, function* (run): Steps<Outcome> {
+      run.setTokens(rows);
+      const residual = yield* forward(run, plan, cache);
+      if (residual) return { logits: residual };
+      const logits = run.output();
+      const loss = lossOf === undefined ? undefined : applyLoss(run, lossOf, logits, backwards);
+      const value = loss === undefined ? {} : { loss };
+      if (!backwards) return { logits, ...value };
+      yield* backward(run, plan, cache);
+      return { logits, ...value, ...(wanted ? { paramGrads: paramGradients(run, weights, wanted) } : {}) };
+    });
+  }
+
+  /** One step of a session: logits, and what the plan keeps. */
+  *continue(run: Run, rows: TokenRows, plan: RunPlan, cache: Map<string, Tensor>): Steps<Tensor> {
+    this.active++;
+    try {
+      run.setTokens(rows);
+      yield* forward(run, plan, cache);
+      return run.output();
+    } finally {
+      this.active--;
+    }
+  }
+
+  /** The sites that a plan looks at. */
+  heard(plan: RunPlan): Set<number> {
+    return heard(plan);
+  }
+
+  /** Runs without hooks, in parts that fit into memory. */
+  runInParts(rows: TokenRows, keep: readonly number[]): { logits: Tensor; cache: Map<string, Tensor> } {
+    const into = new Collector(rows.batch);
+    const size = this.#chunkable ? Math.min(rows.batch, examplesPerPart(this.#elementsPerExample(rows.pos))) : rows.batch;
+    const all = [...parts(rows, size)];
+    const { names } = this;
+    // Parts of equal size share a run; only the last one may be smaller.
+    for (const batch of new Set(all.map((part) => part.batch))) {
+      const same = all.filter((part) => part.batch === batch);
+      const sizes = { batch, pos: rows.pos };
+      const open = this.#lean ? () => this.inference(sizes, keep) : () => this.#full(sizes, false);
+      driveSync(
+        this.using(open, function* (run): Steps<void> {
+          for (const part of same) yield* runPart(run, part, keep, names, into);
+        }),
+      );
+    }
+    const logits = into.tensors.get("") as Tensor;
+    into.tensors.delete("");
+    return { logits, cache: into.tensors };
+  }
+
+  /** Opens a run, gives it to `body` and closes it, whatever happens. */
+  *using<T>(open: () => Run, body: (run: Run) => Steps<T>): Steps<T> {
+    const run = open();
+    this.active++;
+    try {
+      return yield* body(run);
+    } finally {
+      this.active--;
+      run.close();
+    }
+  }
+
+  #full(rows: { batch: number; pos: number }, grad: boolean): Run {
+    return Run.full(this.core, this.#program(), this.#axes, rows, grad, this.#layouts);
+  }
+
+  #elementsPerExample(pos: number): number {
+    const known = this.#elements.get(pos);
+    if (known !== undefined) return known;
+    const probe = this.#lean ? this.inference({ batch: 1, pos }, []) : this.#full({ batch: 1, pos }, false);
+    const length = this.#lean ? this.core.arena(probe.handle).length : probe.arenaLength;
+    this.#elements.set(pos, length);
+    probe.close();
+    return length;
+  }
+}
+
+function paramGradients(run: Run, weights: Weights, wanted: boolean | readonly string[]): Map<string, Tensor> {
+  const names = typeof wanted === "boolean" ? weights.names() : wanted;
+  return new Map(
+    names.map((name) => {
+      const i = weights.index(name);
+      const info = weights.infos[i] as { name: string; length: number };
+      return [weights.publicName(info.name), weights.shaped(i, run.paramGrad(i, info.length))];
+    }),
+  );
+}
