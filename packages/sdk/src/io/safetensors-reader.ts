@@ -9,6 +9,7 @@ import type { ByteSource, SourceOptions } from "./source/source.ts";
 
 /** Where a tensor lies. Its elements are row-major and little-endian, and need not be aligned. */
 export interface StoredTensorInfo {
+  /** Any text. */
   readonly name: string;
   /** Element type. */
   readonly dtype: StoredDType;
@@ -18,6 +19,7 @@ export interface StoredTensorInfo {
   readonly source: ByteSource;
   /** Position of its first byte in the file. */
   readonly offset: number;
+  /** Bytes of all elements. */
   readonly byteLength: number;
 }
 

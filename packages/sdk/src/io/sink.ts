@@ -5,6 +5,7 @@ import type { LoadProgress } from "./source/source.ts";
 
 /** Takes the bytes of one file in order. */
 export interface ByteSink {
+  /** The next bytes of the file. They may be overwritten afterwards, so a sink that keeps them copies. */
   write(bytes: Uint8Array): Promise<void>;
   /** All bytes are there. */
   commit(): Promise<void>;

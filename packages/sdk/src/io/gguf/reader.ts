@@ -13,14 +13,17 @@ import type { GgufMetadata } from "./values.ts";
 
 /** Where a tensor of a GGUF file lies. */
 export interface GgufTensorInfo {
+  /** At most 64 bytes of UTF-8. */
   readonly name: string;
   /** ggml's name of its type: `F32`, `TQ2_0`, ... */
   readonly type: string;
   /** Extents, outermost first (the file has them innermost first): a matrix is [rows, cols]. */
   readonly shape: readonly number[];
+  /** The file. */
   readonly source: ByteSource;
   /** Position of its first byte in the file. */
   readonly offset: number;
+  /** Bytes of all of its blocks. */
   readonly byteLength: number;
 }
 
@@ -34,6 +37,7 @@ export interface Gguf {
   readonly tensors: ReadonlyMap<string, GgufTensorInfo>;
   /** Tensors begin at multiples of it. */
   readonly alignment: number;
+  /** The file. */
   readonly source: ByteSource;
   /** Closes the file. Safe to call twice. */
   close(): Promise<void>;

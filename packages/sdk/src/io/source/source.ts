@@ -20,6 +20,7 @@ export interface ByteSource {
 
 /** What loading reports, in transformers.js's shape. `progress` is a percentage; `progress_total` sums over all files of a model. */
 export interface LoadProgress {
+  /** What happened: a file was opened, bytes came, a file is read, the model can be used. */
   readonly status: "initiate" | "progress" | "progress_total" | "done" | "ready";
   /** Name of the file. */
   readonly file: string;
