@@ -20,7 +20,8 @@ function isUnused(key: keyof TransformerConfig, c: TransformerConfig): boolean {
   return false;
 }
 
-function same(a: unknown, b: unknown): boolean {
+/** Equal, or numbers that a file cannot tell apart. */
+export function same(a: unknown, b: unknown): boolean {
   if (typeof a === "number" && typeof b === "number") return a === b || Math.abs(a - b) <= CLOSE * Math.max(Math.abs(a), Math.abs(b));
   if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((x, i) => same(x, b[i]));
   return a === b;
@@ -34,17 +35,4 @@ export function shortest(x: number): number {
     if (Math.fround(short) === x) return short;
   }
   return x;
-}
-
-/** rotaryFreqs as one divisor of the base's own frequencies, where they are: linear scaling. */
-export function linearFactor(c: TransformerConfig): number | undefined {
-  if (c.rotaryFreqs === null || c.rotaryScale !== 1) return undefined;
-  const ratios = ropeDivisors(c);
-  const factor = ratios[0] as number;
-  return ratios.every((r) => same(r, factor)) ? shortest(Math.fround(factor)) : undefined;
-}
-
-/** What the base's frequencies are divided by to give the model's. */
-export function ropeDivisors(c: TransformerConfig): number[] {
-  return (c.rotaryFreqs ?? []).map((f, i) => c.rotaryBase ** ((-2 * i) / c.rotaryDim) / f);
 }

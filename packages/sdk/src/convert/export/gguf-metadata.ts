@@ -3,7 +3,7 @@ import { ACTIVATION_KEY } from "../../checkpoint/gguf/index.ts";
 import type { Architecture } from "../../checkpoint/recipe.ts";
 import type { GgufValue } from "../../io/index.ts";
 import type { TransformerConfig } from "../../models/index.ts";
-import { linearFactor } from "./config-match.ts";
+import { extraAttention, ropeScaling } from "./rope-scaling.ts";
 
 /** llama.cpp's numbers of file types, by the type most matrices have. */
 const FILE_TYPE: Readonly<Record<string, number>> = {
@@ -69,8 +69,23 @@ function rope(
 ): void {
   count("rope.dimension_count", c.rotaryDim);
   real("rope.freq_base", c.rotaryBase);
-  const factor = linearFactor(c);
-  if (factor === undefined) return;
-  text("rope.scaling.type", "linear");
-  real("rope.scaling.factor", factor);
+  const scaling = ropeScaling(c);
+  if (scaling?.kind === "linear") {
+    text("rope.scaling.type", "linear");
+    real("rope.scaling.factor", scaling.factor);
+  } else if (scaling?.kind === "yarn") {
+    text("rope.scaling.type", "yarn");
+    real("rope.scaling.factor", scaling.factor);
+    count("rope.scaling.original_context_length", scaling.context);
+    const extra = extraAttention(scaling);
+    if (Math.abs(extra - 1) > 1e-6) real("rope.scaling.yarn_attn_factor", extra);
+  }
+}
+
+/** Divisors of the frequencies for the tensor `rope_freqs.weight`: llama.cpp's way to say Llama 3.1's scaling, and any other. */
+export function ropeDivisors(c: TransformerConfig): Float32Array | undefined {
+  if (c.positions !== "rotary" || c.rotaryFreqs === null) return undefined;
+  const kind = ropeScaling(c)?.kind;
+  if (kind !== "llama3" && kind !== "divisors") return undefined;
+  return Float32Array.from(c.rotaryFreqs, (f, i) => c.rotaryBase ** ((-2 * i) / c.rotaryDim) / f);
 }

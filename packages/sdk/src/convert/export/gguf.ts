@@ -6,9 +6,8 @@ import type { Model } from "../../hooks/index.ts";
 import type { GgufItem, GgufValue } from "../../io/index.ts";
 import type { TransformerConfig } from "../../models/index.ts";
 import { fitArchitecture } from "./architecture.ts";
-import { linearFactor, ropeDivisors } from "./config-match.ts";
 import { encodeTensor } from "./encode.ts";
-import { ggufArchitecture, ggufMetadata } from "./gguf-metadata.ts";
+import { ggufArchitecture, ggufMetadata, ropeDivisors } from "./gguf-metadata.ts";
 import { rawTensor, typeOf } from "./gguf-types.ts";
 import type { SaveOptions } from "./options.ts";
 import { RowReader, type TargetTensor, targetTensors } from "./rows.ts";
@@ -39,10 +38,7 @@ const CODES = new Set(["TQ1_0", "TQ2_0", "Q1_0", "Q2_0"]);
 export async function planGguf(model: Model, options: SaveOptions): Promise<GgufPlan> {
   const { config } = saveGoal(model, "gguf");
   const describe = (architecture: Architecture, mostly: string) => metadataOf(config, architecture, options.name ?? "model", mostly);
-  const freqs =
-    config.rotaryFreqs !== null && config.rotaryScale === 1 && linearFactor(config) === undefined
-      ? Float32Array.from(ropeDivisors(config))
-      : undefined;
+  const freqs = ropeDivisors(config);
   const fit = await fitArchitecture(model, config, options.architecture, (a) => readBack(describe(a, "F32"), config, freqs));
   const notes: string[] = [];
   const reader = new RowReader(model, false);
@@ -77,6 +73,8 @@ function readBack(metadata: ReadonlyMap<string, GgufValue>, c: TransformerConfig
   there("blk.0.ffn_down.bias", c.mlpBias);
   there("blk.0.ffn_gate.bias", c.gateBias);
   if (freqs) there("rope_freqs.weight", true, [freqs.length]);
+  // No more blocks are believed than there are tensors.
+  for (let i = 0; i < c.nLayers; i++) there(`blk.${i}.attn_norm.weight`, true);
   return ggufRecipe(fields, tensors, async () => freqs ?? new Float32Array(0), { trainable: false });
 }
 

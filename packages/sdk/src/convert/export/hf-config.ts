@@ -1,7 +1,8 @@
 /** config.json of transformers for a configuration. */
 import type { Architecture } from "../../checkpoint/recipe.ts";
 import type { TransformerConfig } from "../../models/index.ts";
-import { linearFactor, shortest } from "./config-match.ts";
+import { shortest } from "./config-match.ts";
+import { ropeScaling } from "./rope-scaling.ts";
 
 /** A JSON object. */
 export type Json = Record<string, unknown>;
@@ -81,7 +82,19 @@ function sizes(c: TransformerConfig): Json {
 }
 
 function rope(c: TransformerConfig, more: Json): Json {
-  const factor = linearFactor(c);
-  const scaling = factor === undefined ? { rope_type: "default" } : { rope_type: "linear", factor };
-  return { rope_parameters: { rope_theta: c.rotaryBase, ...scaling, ...more } };
+  return { rope_parameters: { rope_theta: c.rotaryBase, ...scaling(c), ...more } };
+}
+
+function scaling(c: TransformerConfig): Json {
+  const s = ropeScaling(c);
+  switch (s?.kind) {
+    case "linear":
+      return { rope_type: "linear", factor: s.factor };
+    case "llama3":
+      return { rope_type: "llama3", factor: s.factor, low_freq_factor: s.low, high_freq_factor: s.high, original_max_position_embeddings: s.context };
+    case "yarn":
+      return { rope_type: "yarn", factor: s.factor, original_max_position_embeddings: s.context, attention_factor: s.attention };
+    default:
+      return { rope_type: "default" };
+  }
 }

@@ -56,7 +56,7 @@ function modulesOf(recipe: Recipe, c: TransformerConfig): string[] {
 
 function readBack(json: Json, trainable: boolean): Recipe {
   // All tensors are there: what is written has the names that transformers writes today.
-  return hfRecipe(new Fields(new Map(Object.entries(json)), "config.json"), { has: () => true, size: 0 }, { trainable });
+  return hfRecipe(new Fields(new Map(Object.entries(json)), "config.json"), { has: () => true, size: Number.MAX_SAFE_INTEGER }, { trainable });
 }
 
 function items(model: Model, reader: RowReader, t: TargetTensor, { format, dtype, lossy = false }: SaveOptions): SafetensorsItem[] {
