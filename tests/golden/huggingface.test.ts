@@ -1,7 +1,6 @@
 /** Checkpoints of transformers, loaded as they are: logits, every hidden state, greedy continuation. */
 import { existsSync, readdirSync } from "node:fs";
-import { type ActivationCache, loadCore, Model, type StoredTensor, type Tensor, toTensor } from "tritlens";
-import { loadPretrained } from "tritlens";
+import { type ActivationCache, loadCore, loadPretrained, type Model, type StoredTensor, type Tensor, toTensor } from "tritlens";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose, get, ORACLES, oracle } from "./support.ts";
 
