@@ -1,6 +1,6 @@
 /** Checkpoints of transformers, loaded as they are: logits, every hidden state, greedy continuation. */
 import { existsSync, readdirSync } from "node:fs";
-import { type ActivationCache, loadCore, loadPretrained, type Model, type StoredTensor, type Tensor, toTensor } from "tritlens";
+import { type ActivationCache, loadCore, Model, type StoredTensor, type Tensor, toTensor } from "tritlens";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose, get, ORACLES, oracle } from "./support.ts";
 
@@ -21,7 +21,7 @@ describe.each(BACKENDS)("%s", (backend) => {
   it.each(CASES)("%s", async (name) => {
     const core = await loadCore({ backend });
     const expected = oracle(`huggingface/${name}/expected.safetensors`);
-    using model = await loadPretrained(`${FOLDER}/${name}`, { core });
+    using model = await Model.fromPretrained(`${FOLDER}/${name}`, { core });
     const tokens = rows(expected, "tokens");
     const { logits, cache } = model.runWithCache(tokens, { names: /hook_resid_pre$|ln_final\.hook_normalized$/ });
     expectClose("logits", logits, get(expected, "logits"), TOL);

@@ -26,7 +26,8 @@ def expect(name, model, vocab, n):
     tokens = torch.randint(0, vocab, (2, n), generator=g)
     with torch.no_grad():
         o = model(tokens, output_hidden_states=True)
-    greedy = model.generate(tokens[:1, :4], max_new_tokens=12, do_sample=False, pad_token_id=0, eos_token_id=None)
+    # Without a mask, tokens equal to pad_token_id would be masked.
+    greedy = model.generate(tokens[:1, :4], attention_mask=torch.ones(1, 4), max_new_tokens=12, do_sample=False, pad_token_id=0, eos_token_id=None)
     t = {"tokens": tokens.int(), "logits": o.logits, "greedy": greedy.int()}
     for i, h in enumerate(o.hidden_states):
         t[f"hidden.{i}"] = h

@@ -79,7 +79,11 @@ export class Fields {
   neutral(key: string, ...neutral: readonly unknown[]): void {
     const value = this.get(key);
     if (value === undefined || neutral.includes(value)) return;
-    throw this.wrong(key, neutral.length > 0 ? `${neutral.map(String).join(" or ")} (anything else is not supported)` : "no such key (not supported)", value);
+    throw this.wrong(
+      key,
+      neutral.length > 0 ? `${neutral.map(String).join(" or ")} (anything else is not supported)` : "no such key (not supported)",
+      value,
+    );
   }
 
   /** The error for a wrong value. */

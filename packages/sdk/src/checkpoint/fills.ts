@@ -80,7 +80,8 @@ function fillOf(index: number, param: ParamSpec, source: WeightSource, files: Ch
     requireType(tensor, FLOATS.keys(), matrix ? "the option trainable" : "vectors");
     return { ...common, how: "floats", format: "f32" };
   }
-  if (source.packing !== undefined && FLOATS.has(tensor.type)) return { ...common, how: source.packing === "absmean" ? "absmean" : "ternary", format: "ternary2" };
+  if (source.packing !== undefined && FLOATS.has(tensor.type))
+    return { ...common, how: source.packing === "absmean" ? "absmean" : "ternary", format: "ternary2" };
   requireType(tensor, source.packing === undefined ? [...FLOATS.keys(), ...gguf(files, BLOCKS.keys())] : gguf(files, TERNARY), "this matrix");
   return { ...common, how: "bytes", format: storedFormat(tensor, source.rows, options) };
 }
@@ -103,7 +104,11 @@ function storedFormat(tensor: FileTensor, rows: RowMap | undefined, { i2sLayout 
 function find(files: CheckpointFiles, name: string): FileTensor {
   const tensor = files.tensors.get(name);
   if (tensor) return tensor;
-  throw new TritlensError("E_NAME", `${files.name} lacks tensor "${name}"`, { expected: name, found: `${files.tensors.size} other tensors`, ...near(name, files.tensors.keys(), files.tensors.size) });
+  throw new TritlensError("E_NAME", `${files.name} lacks tensor "${name}"`, {
+    expected: name,
+    found: `${files.tensors.size} other tensors`,
+    ...near(name, files.tensors.keys(), files.tensors.size),
+  });
 }
 
 /** Near names only where looking for them is quick. */
@@ -149,7 +154,10 @@ function sizesOf(name: string): string {
 function requireType(tensor: FileTensor, types: Iterable<string>, what: string): void {
   const list = [...types];
   if (list.includes(tensor.type)) return;
-  throw new TritlensError("E_FORMAT", `tensor "${tensor.name}" has an element type that ${what} cannot have`, { expected: list.join(", "), found: tensor.type });
+  throw new TritlensError("E_FORMAT", `tensor "${tensor.name}" has an element type that ${what} cannot have`, {
+    expected: list.join(", "),
+    found: tensor.type,
+  });
 }
 
 /** `weight_scale` of a packed matrix: one float. */

@@ -2,13 +2,13 @@
 import type { Core } from "../core/core.ts";
 import { TritlensError } from "../core/errors.ts";
 import { loadCore } from "../core/load.ts";
-import { Model } from "../hooks/index.ts";
+import { type CheckpointInfo, Model } from "../hooks/index.ts";
 import type { SourceOptions } from "../io/index.ts";
 import { transformerSpec } from "../models/index.ts";
 import type { Spec } from "../spec/index.ts";
 import { fillParam } from "./fill.ts";
 import { type Fill, matchWeights } from "./fills.ts";
-import { type CheckpointInfo, describeCheckpoint } from "./info.ts";
+import { describeCheckpoint } from "./info.ts";
 import { type CheckpointInput, type OpenCheckpoint, openCheckpoint } from "./open.ts";
 import { Progress, type WatchOptions } from "./progress.ts";
 

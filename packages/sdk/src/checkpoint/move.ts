@@ -1,7 +1,7 @@
 /** Moves the bytes of a tensor in pieces of a few MB: straight through, row block by row block, or transposed. */
 import type { FileTensor } from "./files.ts";
-import { FLOAT_BYTES } from "./floats.ts";
 import type { Fill } from "./fills.ts";
+import { FLOAT_BYTES } from "./floats.ts";
 import type { RowMap } from "./recipe.ts";
 
 /** Largest piece. */
@@ -62,7 +62,8 @@ async function moveTransposed(tensor: FileTensor, rows: RowMap | undefined, out:
     const count = Math.min(width, out - at);
     const band = new Uint8Array(inputs * count * size);
     if (count === columns) await read(tensor, 0, band);
-    else for (let i = 0; i < inputs; i++) await read(tensor, (i * columns + first + at) * size, band.subarray(i * count * size, (i + 1) * count * size));
+    else
+      for (let i = 0; i < inputs; i++) await read(tensor, (i * columns + first + at) * size, band.subarray(i * count * size, (i + 1) * count * size));
     take(at * inputs * size, turn(band, inputs, count, size));
   }
 }

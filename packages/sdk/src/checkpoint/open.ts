@@ -49,7 +49,10 @@ export async function openCheckpoint(input: CheckpointInput, recipe: RecipeOptio
   if (format === "gguf") return openGgufFile(source, recipe);
   await source.close();
   if (typeof named !== "string" && !(named instanceof URL)) {
-    throw new TritlensError("E_SPEC", "a safetensors file does not say which model it holds", { expected: `a list of files with ${CONFIG}, or its folder`, found: "the weights alone" });
+    throw new TritlensError("E_SPEC", "a safetensors file does not say which model it holds", {
+      expected: `a list of files with ${CONFIG}, or its folder`,
+      found: "the weights alone",
+    });
   }
   return openTransformers(filesBeside(named, options), named, recipe, options);
 }
@@ -69,7 +72,11 @@ async function openFiles(folder: FileSet, input: CheckpointInput, recipe: Recipe
 
 async function openTransformers(files: FileSet, input: CheckpointInput, recipe: RecipeOptions, options: SourceOptions): Promise<OpenCheckpoint> {
   const config = await files.open(CONFIG);
-  if (!config) throw new TritlensError("E_SPEC", `there is no ${CONFIG} in ${files.name}`, { expected: `${CONFIG} of transformers beside the weights`, found: "nothing" });
+  if (!config)
+    throw new TritlensError("E_SPEC", `there is no ${CONFIG} in ${files.name}`, {
+      expected: `${CONFIG} of transformers beside the weights`,
+      found: "nothing",
+    });
   const fields = await readFields(config);
   const opened = await openSafetensors(weightFiles(files, input), options);
   const tensors = new Map<string, FileTensor>([...opened.tensors].map(([name, { dtype, ...t }]) => [name, { ...t, type: dtype }]));

@@ -1,5 +1,6 @@
 /** Running models: caches, hooks, edits and weights. */
 export { ActivationCache } from "./cache.ts";
+export type { CheckpointInfo, CheckpointWeight } from "./checkpoint.ts";
 export type { AsyncHookFn, HookFn, HookPoint, HookResult } from "./drive.ts";
 export type { AblationEdit, Box, Edit, EditPlace, EditValue, ProjectEdit, ScaleEdit, SiteEdit, ValueEdit } from "./edit.ts";
 export { Model } from "./model.ts";
@@ -20,4 +21,5 @@ export { Run, RunLayouts, type Side } from "./run.ts";
 export { type NameFilter, selectSites } from "./select.ts";
 export { type AsyncSessionRunOptions, Session, type SessionOptions, type SessionRun, type SessionRunOptions } from "./session.ts";
 export { type FlatTokens, type TokenRows, type Tokens, toTokenRows } from "./tokens.ts";
-export type { WeightCodes, WeightOptions } from "./weights.ts";
+export { WeightViews } from "./views.ts";
+export type { PackedWeight, WeightCodes, WeightOptions } from "./weights.ts";

@@ -3,6 +3,7 @@ import type { Core } from "../core/core.ts";
 import type { TransformerConfig } from "../models/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { ActivationCache } from "./cache.ts";
+import type { CheckpointInfo } from "./checkpoint.ts";
 import type { AsyncGradHook, AsyncHook, GradHook, Hook } from "./plan.ts";
 import type { NameFilter } from "./select.ts";
 
@@ -18,6 +19,8 @@ export interface ModelOptions {
 export interface SpecOptions extends ModelOptions {
   /** The configuration the Spec was made from. */
   readonly config?: TransformerConfig;
+  /** What {@link Model.checkpoint} is to say. */
+  readonly checkpoint?: CheckpointInfo;
 }
 
 /** Mean cross-entropy against targets. */

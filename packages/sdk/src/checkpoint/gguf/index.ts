@@ -63,9 +63,20 @@ export async function ggufRecipe(
   refuseUnhandledGguf(f, name);
   const size = sizes(f, name, tensors, options.nCtx);
   const rope = family.positions === "rotary" ? await ggufRope(f, name, family, size.dHead, tensors, readVector) : {};
-  const config = transformerConfig({ ...size, ...rope, ...shapeOf(f, name, family, tensors), stored: !options.trainable, ...quantised(f, family, tensors, options) });
+  const config = transformerConfig({
+    ...size,
+    ...rope,
+    ...shapeOf(f, name, family, tensors),
+    stored: !options.trainable,
+    ...quantised(f, family, tensors, options),
+  });
   const positions = f.integer(`${name}.context_length`);
-  return { architecture: family.architecture, config, weights: ggufWeights(config, family, positions, tensors), ignored: /^rope_freqs\.weight$|\.attn_rot_embd\.weight$/ };
+  return {
+    architecture: family.architecture,
+    config,
+    weights: ggufWeights(config, family, positions, tensors),
+    ignored: /^rope_freqs\.weight$|\.attn_rot_embd\.weight$/,
+  };
 }
 
 function sizes(f: Fields, at: string, tensors: { readonly size: number }, nCtx: number | undefined) {
@@ -118,7 +129,12 @@ function vocabulary(f: Fields, at: string, tensors: ReadonlyMap<string, GgufTens
 }
 
 /** BitNet's matrices want int8 activations; so do I2_S ones, whose only kernels quantise them, and files that say so. */
-function quantised(f: Fields, family: GgufFamily, tensors: ReadonlyMap<string, GgufTensor>, { trainable }: RecipeOptions): Partial<TransformerConfig> {
+function quantised(
+  f: Fields,
+  family: GgufFamily,
+  tensors: ReadonlyMap<string, GgufTensor>,
+  { trainable }: RecipeOptions,
+): Partial<TransformerConfig> {
   const said = f.get(ACTIVATION_KEY);
   if (said !== undefined && said !== "int8") throw f.wrong(ACTIVATION_KEY, "int8", said);
   const int8 = family.bitnet || said === "int8" || tensors.get("blk.0.attn_q.weight")?.type === "I2_S";

@@ -54,5 +54,10 @@ const NORMS: readonly (readonly [ours: string, theirs: string])[] = [
 /** llama.cpp rotates adjacent rows of a head, so its converter moves row j + t dHead/2 of a head to 2j + t; this moves it back. */
 function adjacentPairs(rows: number, dHead: number): RowMap {
   const half = dHead / 2;
-  return { of: rows, block: dHead, at: (head) => head * dHead, order: Array.from({ length: dHead }, (_, r) => 2 * (r % half) + Math.floor(r / half)) };
+  return {
+    of: rows,
+    block: dHead,
+    at: (head) => head * dHead,
+    order: Array.from({ length: dHead }, (_, r) => 2 * (r % half) + Math.floor(r / half)),
+  };
 }

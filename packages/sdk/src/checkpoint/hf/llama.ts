@@ -65,7 +65,8 @@ export function llamaRecipe(architecture: LlamaLike, f: Fields, tensors: TensorN
 
 function sizes(f: Fields, family: Family, nCtx: number | undefined) {
   const [dModel, nHeads] = [f.integer("hidden_size"), f.integer("num_attention_heads")];
-  if (!f.has("head_dim") && family.dHead === undefined && dModel % nHeads !== 0) throw f.wrong("num_attention_heads", `a divisor of hidden_size ${dModel}`, nHeads);
+  if (!f.has("head_dim") && family.dHead === undefined && dModel % nHeads !== 0)
+    throw f.wrong("num_attention_heads", `a divisor of hidden_size ${dModel}`, nHeads);
   const dHead = headWidth(f, "head_dim", family.dHead ?? dModel / nHeads);
   if (family.subNorm && dHead * nHeads !== dModel) throw f.wrong("head_dim", `hidden_size ${dModel} / ${nHeads} heads`, dHead);
   if (dHead % 2 !== 0) throw f.wrong("head_dim", "an even number (heads are rotated in pairs)", dHead);

@@ -22,7 +22,8 @@ export function hfRope(f: Fields, { dHead, base, share, baseKey = "rope_theta" }
     const where = given?.has("partial_rotary_factor") ? given : f;
     const part = where === f ? f.positive(share.key, share.fallback) : where.positive("partial_rotary_factor");
     dim = Math.trunc(dHead * part);
-    if (dim < 2 || dim % 2 !== 0 || dim > dHead) throw where.wrong(where === f ? share.key : "partial_rotary_factor", `an even part of ${dHead} entries`, part);
+    if (dim < 2 || dim % 2 !== 0 || dim > dHead)
+      throw where.wrong(where === f ? share.key : "partial_rotary_factor", `an even part of ${dHead} entries`, part);
   } else {
     from("partial_rotary_factor").neutral("partial_rotary_factor", 1);
   }
