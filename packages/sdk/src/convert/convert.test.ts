@@ -1,7 +1,10 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { loadCore } from "../core/index.ts";
 import { Model } from "../hooks/index.ts";
+import { keptParams } from "../hooks/stored.ts";
+import { memorySink } from "../io/index.ts";
 import { type ConvertOptions, convertModel } from "./convert.ts";
+import { saveModel } from "./export/save.ts";
 
 const config = {
   nLayers: 2,
@@ -78,6 +81,29 @@ describe("convertModel", () => {
     const { model: packed } = await convertModel(model, { format: "ternary", activations: "int8", layers: [0] });
     expect(packed.siteNames).toContain("blocks.0.attn.q.hook_in_codes");
     expect(packed.siteNames).not.toContain("blocks.1.attn.q.hook_in_codes");
+  });
+
+  it("remembers the checkpoint, with the sizes that matrices have now", async () => {
+    const sinks = new Map<string, ReturnType<typeof memorySink>>();
+    const plain = { ...config, attnBias: false, mlpBias: false, unembedBias: false };
+    const target = (file: string) => sinks.set(file, memorySink()).get(file) as ReturnType<typeof memorySink>;
+    await saveModel(Model.fromConfig(plain, { seed: 1 }), target, { format: "safetensors" });
+    const files = [...sinks].map(([name, sink]) => Object.assign(new Blob([sink.bytes]), { name }));
+    using loaded = await Model.fromPretrained(files);
+    for (const granularity of ["tensor", "row", "group"] as const) {
+      const { model: packed } = await convertModel(loaded, {
+        format: "ternary",
+        granularity,
+        groupSize: 8,
+        shift: granularity !== "tensor",
+        tokens: null,
+      });
+      expect(packed.checkpoint?.source).toBe(loaded.checkpoint?.source);
+      for (const p of keptParams(packed).filter((q) => q.stored)) {
+        const found = packed.checkpoint?.weights.find((w) => w.param === p.name);
+        expect(found).toMatchObject({ format: p.format, bytes: packed.core.describeStored(packed.program, p.index).bytes });
+      }
+    }
   });
 
   it("says how far it is, and stops", async () => {

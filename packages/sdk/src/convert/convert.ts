@@ -3,10 +3,10 @@ import { LogitDifferences } from "../compare/differences.ts";
 import { TritlensError } from "../core/errors.ts";
 import { Model, type NameFilter, selectSites, type Tokens } from "../hooks/index.ts";
 import { type KeptParam, keptParams } from "../hooks/stored.ts";
-import { type TransformerConfig, transformerConfig } from "../models/index.ts";
+import { type TransformerConfig, transformerConfig, transformerSpec } from "../models/index.ts";
 import { copyParam } from "./copy.ts";
 import { type LayerReport, layerReport } from "./layer-report.ts";
-import { type QuantizedMatrix, type QuantizeOptions, quantizeMatrix, quantizePlan } from "./quantize.ts";
+import { type QuantizedMatrix, type QuantizeOptions, type QuantizePlan, quantizeMatrix, quantizePlan } from "./quantize.ts";
 import { ConvertReport } from "./report.ts";
 
 /** Progress in the shape of transformers.js: weights looked at so far. */
@@ -68,7 +68,7 @@ export async function convertModel(model: Model, options: ConvertOptions): Promi
   const chosen = new Set(choose(matrices, options));
   const low = (p: KeptParam): boolean => chosen.has(p.name) || p.quant !== "none" || isPacked(p);
   const kept = matrices.filter((p) => !low(p)).map((p) => p.name);
-  const result = Model.fromConfig(packedConfig(config, activations, kept), { core: model.core });
+  const result = emptyModel(model, packedConfig(config, activations, kept), params, low, plan);
   try {
     const started = performance.now();
     const layers = await fill(model, result, params, low, options);
@@ -136,6 +136,36 @@ function packedConfig(config: TransformerConfig, activations: "f32" | "int8", ke
     quantSites: int8,
     plainMatrices: int8 || config.linearNorm ? kept : [],
   });
+}
+
+/** A model to fill, which remembers the checkpoint that the first one came from. */
+function emptyModel(
+  model: Model,
+  config: TransformerConfig,
+  params: readonly KeptParam[],
+  low: (p: KeptParam) => boolean,
+  plan: QuantizePlan,
+): Model {
+  const { core, checkpoint } = model;
+  const spec = transformerSpec(config);
+  if (!checkpoint) return Model.fromSpec(spec, { core, config });
+  const becomes = new Map(params.filter((p) => low(p) && !isPacked(p)).map((p) => [p.name, packedSize(model, p, plan)]));
+  const weights = checkpoint.weights.map((w) => ({ ...w, ...becomes.get(w.param) }));
+  const bytes = weights.reduce((n, w) => n + w.bytes, 0);
+  return Model.fromSpec(spec, {
+    core,
+    config,
+    checkpoint: { ...checkpoint, weights, bytes, bitsPerWeight: (checkpoint.bitsPerWeight * bytes) / checkpoint.bytes },
+  });
+}
+
+/** Format and bytes of a matrix once it is packed: its codes, as `describeStored` counts. */
+function packedSize({ core }: Model, p: KeptParam, plan: QuantizePlan): { format: string; bytes: number } {
+  const [rows, cols] = p.shape as [number, number];
+  const trained = p.quant !== "none";
+  const format = (trained ? p.quant.endsWith("ternary") : plan.format === "ternary") ? "ternary2" : "binary";
+  const groups = !trained && plan.granularity === "group" ? cols / plan.groupSize : 1;
+  return { format, bytes: core.storedBytes(format, rows * groups, cols / groups) };
 }
 
 /** Fills every parameter of the new model; quantises those that `low` names. */

@@ -25,7 +25,7 @@ export interface LayerReport {
   readonly bitsPerWeight: number;
 }
 
-/** Compares a matrix with what became of it. */
+/** Compares a matrix with what became of it; `bytes` are those of its codes. */
 export function layerReport(
   about: { readonly name: string; readonly rows: number; readonly cols: number; readonly method: LayerReport["method"]; readonly bytes: number },
   w: Float32Array,
@@ -53,7 +53,7 @@ export function layerReport(
     zeros: zeros / w.length,
     scales: range(scales),
     ...(shifts.length > 0 ? { shifts: range(shifts) } : {}),
-    bitsPerWeight: (8 * bytes) / w.length,
+    bitsPerWeight: (8 * (bytes + scales.byteLength + shifts.byteLength)) / w.length,
   };
 }
 

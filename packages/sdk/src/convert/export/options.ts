@@ -38,6 +38,11 @@ export interface SaveOptions {
   readonly ggufType?: GgufMatrixType;
   /** Allows what is not read back as it was: scales rounded to 16 bits, dense weights pressed into ternary blocks. Default false: such a model is refused. */
   readonly lossy?: boolean;
+  /**
+   * Path or URL of the checkpoint whose tokenizer goes with the model; the one it was loaded from when left out, none with null. Kept as it is: files from a folder to a
+   * folder, entries from a GGUF to a GGUF; byte-level BPE from a folder to a GGUF.
+   */
+  readonly tokenizerFrom?: string | null;
   /** `general.name` in a GGUF; default `model`. */
   readonly name?: string;
   /** Progress in bytes. */

@@ -227,6 +227,37 @@ describe("writing", () => {
     await gguf.close();
   });
 
+  it("keeps the tokenizer of the checkpoint the model came from", async () => {
+    const folder = fresh();
+    await saveModel(dense, folder, { format: "safetensors" });
+    writeFileSync(join(folder, "tokenizer.json"), "{}");
+    using model = await loadPretrained(folder, { core });
+    const { model: packed } = await convertModel(model, { format: "ternary", activations: "int8", tokens: null });
+    const again = fresh();
+    expect((await saveModel(packed, again, { format: "hf-bitnet" })).files).toEqual(["model.safetensors", "tokenizer.json", "config.json"]);
+    expect(readFileSync(join(again, "tokenizer.json"), "utf8")).toBe("{}");
+    expect((await saveModel(packed, fresh(), { format: "hf-bitnet", tokenizerFrom: null })).files).toEqual(["model.safetensors", "config.json"]);
+    await expect(saveModel(packed, fresh(), { format: "hf-bitnet", tokenizerFrom: fresh() })).rejects.toThrow(/E_IO/);
+    // A GGUF's tokenizer is its metadata.
+    const [first, second] = [fresh(), fresh()];
+    const gguf = await import("../../io/index.ts");
+    await saveModel(model, first, { format: "gguf", tokenizerFrom: null });
+    const opened = await openGguf(first);
+    const { metadata, tensors } = opened;
+    const items = [...tensors.values()].map((t) => ({ ...t, data: async () => await tensorBytes(first, t.name) }));
+    const tokens = { type: "ARRAY", of: "STRING", value: gguf.GgufStrings.from(["a", "b"]) } as const;
+    await gguf.writeGguf(second, { metadata: new Map([...metadata, ["tokenizer.ggml.tokens", tokens]]), tensors: items });
+    await opened.close();
+    using named = await loadPretrained(second, { core });
+    const third = fresh();
+    await saveModel(named, third, { format: "gguf" });
+    const back = await openGguf(third);
+    expect([...((back.metadata.get("tokenizer.ggml.tokens") as typeof tokens).value as Iterable<string>)]).toEqual(["a", "b"]);
+    await back.close();
+    rmSync(second);
+    expect((await saveModel(named, third, { format: "gguf" })).notes).toEqual([expect.stringMatching(/no tokenizer: .* could not be opened/)]);
+  });
+
   it("leaves nothing behind when it is stopped or the disk is full, and the old file as it was", async () => {
     const folder = join(fresh(), "deep");
     const stop = new AbortController();

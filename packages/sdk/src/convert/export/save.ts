@@ -4,6 +4,7 @@ import { ARCHITECTURES } from "../../checkpoint/recipe.ts";
 import { TritlensError, unknownName } from "../../core/errors.ts";
 import type { Model } from "../../hooks/index.ts";
 import { type ByteSink, type WriteTarget, writeGguf, writeSafetensors } from "../../io/index.ts";
+import { type Companions, findCompanions } from "./companions.ts";
 import { planGguf } from "./gguf.ts";
 import { planHf } from "./hf.ts";
 import { DTYPES, GGUF_TYPES, SAVE_FORMATS, type Saved, type SaveOptions, type SaveTarget } from "./options.ts";
@@ -39,13 +40,22 @@ function check({ format, dtype, ggufType, architecture }: SaveOptions): void {
 
 async function saveGguf(model: Model, target: SaveTarget, options: SaveOptions): Promise<Saved> {
   const plan = await planGguf(model, options);
+  const tokenizer = await findCompanions(model, options);
+  const metadata = new Map([...plan.metadata, ...(tokenizer.kind === "gguf" ? tokenizer.metadata : [])]);
   const file = typeof target === "string" ? target : "model.gguf";
-  const bytes = await writeGguf(typeof target === "string" ? target : target(file), plan, writeOptions(options));
-  return { architecture: plan.architecture, files: [file], bytes, tensors: plan.tensors.map(plain), notes: plan.notes };
+  const bytes = await writeGguf(typeof target === "string" ? target : target(file), { metadata, tensors: plan.tensors }, writeOptions(options));
+  return {
+    architecture: plan.architecture,
+    files: [file],
+    bytes,
+    tensors: plan.tensors.map(plain),
+    notes: [...plan.notes, ...noteOf(tokenizer, "gguf")],
+  };
 }
 
 async function saveHf(model: Model, target: SaveTarget, options: SaveOptions): Promise<Saved> {
   const plan = await planHf(model, options);
+  const tokenizer = await findCompanions(model, options);
   const [weights, config] = ["model.safetensors", "config.json"];
   const text = new TextEncoder().encode(`${JSON.stringify(plan.config, null, 2)}\n`);
   const undo = typeof target === "string" ? await platform.makeFolder(target) : async () => undefined;
@@ -53,13 +63,27 @@ async function saveHf(model: Model, target: SaveTarget, options: SaveOptions): P
   try {
     const metadata = new Map([["format", "pt"]]);
     const bytes = await writeSafetensors(at(weights), { tensors: plan.tensors, metadata }, writeOptions(options));
+    const more = tokenizer.kind === "files" ? [...tokenizer.files] : [];
+    for (const [file, content] of more) await writeWhole(at(file), content);
     await writeWhole(at(config), text);
     const tensors = plan.tensors.map(({ name, dtype, shape }) => ({ name, type: dtype, shape }));
-    return { architecture: plan.architecture, files: [weights, config], bytes, tensors, notes: [] };
+    return {
+      architecture: plan.architecture,
+      files: [weights, ...more.map(([file]) => file), config],
+      bytes,
+      tensors,
+      notes: noteOf(tokenizer, "files"),
+    };
   } catch (error) {
     await undo();
     throw error;
   }
+}
+
+/** Says when a tokenizer was left out. */
+function noteOf(tokenizer: Companions, wanted: Companions["kind"]): string[] {
+  if (tokenizer.kind === "none") return tokenizer.note === undefined ? [] : [tokenizer.note];
+  return tokenizer.kind === wanted ? [] : ["the tokenizer was left out: it is in another format"];
 }
 
 async function writeWhole(target: WriteTarget, bytes: Uint8Array): Promise<void> {
