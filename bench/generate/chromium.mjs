@@ -35,5 +35,5 @@ export async function startChromium(folders = {}) {
     await server.close();
     rmSync(profile, { recursive: true, force: true });
   }
-  return { open, close, version };
+  return { open, close, version, url: server.url };
 }
