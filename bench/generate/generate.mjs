@@ -22,7 +22,7 @@ function products({ layers, hidden, ffn, heads, kvHeads, headDim, vocab }) {
 /** Tokens a second that the machine allows: reading every weight once a token, and multiplications. */
 function bounds(limits, threads, bytes) {
   const read = limits.at("read memory", threads);
-  const loops = ["int8 dpbusd zmm", "int8 dpbusd ymm", "int8 maddubs i16 ymm"].map((name) => limits.at(name, threads));
+  const loops = ["i8 dpbusd zmm", "i8 dpbusd ymm", "i8 maddubs i16 ymm"].map((name) => limits.at(name, threads));
   const multiply = loops.find(Boolean);
   return [
     read && { name: `${read.name} (${rounded(read.value)} GB/s)`, value: (read.value * 1e9) / bytes },
