@@ -27,6 +27,8 @@ pub mod layouts;
 mod math;
 mod norm;
 mod pack;
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod pages;
 pub mod quads;
 mod scalar;
 mod table;
