@@ -324,3 +324,16 @@ impl Stored {
         }
     }
 }
+
+impl std::fmt::Debug for Stored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let info = self.info();
+        write!(f, "{} [{}, {}]", info.format, info.rows, info.cols)
+    }
+}
+
+impl std::fmt::Debug for StoredScratch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoredScratch")
+    }
+}
