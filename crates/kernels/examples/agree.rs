@@ -11,12 +11,13 @@ mod host;
 #[path = "../tests/quads.rs"]
 mod quads;
 
-const TESTS: [(&str, fn()); 31] = [
+const TESTS: [(&str, fn()); 8] = [
     ("the_expected_tables_run", agree::the_expected_tables_run),
     ("elementwise", agree::elementwise),
     ("smooth_activations", agree::smooth_activations),
     ("norms", agree::norms),
     ("reductions", agree::reductions),
+    ("halves", agree::halves),
     ("mixed_rows", agree::mixed_rows),
     ("every_alignment", agree::every_alignment),
     ("softmax", agree::softmax),

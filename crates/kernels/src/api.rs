@@ -107,6 +107,24 @@ api! {
     /// When the lengths differ.
     fn dot(a: &[f32], b: &[f32]) -> f32 { length("b", b.len(), a.len()); }
 
+    /// Sum of `w[i] x[i]` as [`dot`], with `w` in IEEE half precision (two bytes a number, little-endian).
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    fn dot_f16(w: &[u8], x: &[f32]) -> f32 { length("w", w.len(), 2 * x.len()); }
+
+    /// Sum of `w[i] x[i]` as [`dot`], with `w` in bfloat16 (two bytes a number, little-endian).
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    fn dot_bf16(w: &[u8], x: &[f32]) -> f32 { length("w", w.len(), 2 * x.len()); }
+
+    /// `y = w`, with `w` in IEEE half precision (two bytes a number, little-endian); exact.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    fn widen_f16(w: &[u8], y: &mut [f32]) { length("w", w.len(), 2 * y.len()); }
+
     /// `y += sum over j of weights[j] table[rows[j]]`, in the order of j, over as many columns of the table as `y` has elements.
     ///
     /// # Panics

@@ -7,6 +7,8 @@
 //! int8 ([`Bytes`]), population counts ([`Bits`]). A table names one type for each. Bytes, whose sums are integers and therefore the same in any order, come in
 //! blocks of 32, as many as suit the registers.
 
+use crate::layouts::{bf16_to_f32, f16_to_f32};
+
 /// Vectors of one instruction set.
 ///
 /// # Safety
@@ -85,6 +87,34 @@ pub(crate) trait Lanes {
 
     /// Rows whose weighted gradients are taken together (2 or 4): as many as have their sums in registers.
     const MIX_ROWS: usize = 4;
+
+    /// Reads 16 numbers of IEEE half precision. Without an instruction for it, the compiler makes vectors of the loop.
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u8) -> Self::F {
+        let mut wide = [0.0; 16];
+        // SAFETY: 32 bytes lie behind the pointer; the caller has the instruction set.
+        unsafe {
+            let halves = from.cast::<[u16; 16]>().read_unaligned();
+            for (wide, half) in wide.iter_mut().zip(halves) {
+                *wide = f16_to_f32(u16::from_le(half));
+            }
+            Self::load(wide.as_ptr())
+        }
+    }
+
+    /// Reads 16 numbers of bfloat16.
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const u8) -> Self::F {
+        let mut wide = [0.0; 16];
+        // SAFETY: as in `load_f16`.
+        unsafe {
+            let halves = from.cast::<[u16; 16]>().read_unaligned();
+            for (wide, half) in wide.iter_mut().zip(halves) {
+                *wide = bf16_to_f32(u16::from_le(half));
+            }
+            Self::load(wide.as_ptr())
+        }
+    }
 
     /// How many of 64 bytes differ.
     unsafe fn diff(a: *const i8, b: *const i8) -> u32;

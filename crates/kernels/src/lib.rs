@@ -35,10 +35,10 @@ mod table;
 
 pub use aligned::AlignedBytes;
 pub use api::{
-    adamw, add, axpy, binary_matmul_bits, count_diff, cross_entropy_rows, dot, max_abs, mix_rows,
-    mix_rows_back, packed_matmul_f32, packed_matmul_i8, packed_rows_f32, packed_rows_i8,
-    quantize_act_rows, quantize_binary, quantize_ternary, relu, relu_back, scale_add,
-    scale_in_place, softmax_back_rows, softmax_rows, sum, sum_abs, sum_sq,
+    adamw, add, axpy, binary_matmul_bits, count_diff, cross_entropy_rows, dot, dot_bf16, dot_f16,
+    max_abs, mix_rows, mix_rows_back, packed_matmul_f32, packed_matmul_i8, packed_rows_f32,
+    packed_rows_i8, quantize_act_rows, quantize_binary, quantize_ternary, relu, relu_back,
+    scale_add, scale_in_place, softmax_back_rows, softmax_rows, sum, sum_abs, sum_sq, widen_f16,
 };
 pub use api_layers::{
     gelu, gelu_back, gelu_new, gelu_new_back, norm_apply, norm_apply_back_s, norm_apply_back_w,

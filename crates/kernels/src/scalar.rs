@@ -6,6 +6,7 @@
 //! * No `f32::max` or `min`, whose result on NaN and signed zero depends on the target; a comparison and a choice instead.
 //! * No transcendental but those of [`crate::math`].
 
+use crate::layouts::{bf16_to_f32, f16_to_f32};
 use crate::math::{exp_f32, exp_f64, log_f64};
 use crate::pack::{BLOCK, Format, decode, place, row_bytes};
 use crate::table::{AdamHyper, Columns, PackedRows};
@@ -75,6 +76,28 @@ pub(crate) fn scale_in_place(a: f32, x: &mut [f32]) {
 /// Sum of `a_i b_i` in f32 lanes.
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     lane_sum_f32(a.len(), |i| a[i] * b[i])
+}
+
+/// The two bytes of number `i`.
+fn half(w: &[u8], i: usize) -> u16 {
+    u16::from_le_bytes([w[2 * i], w[2 * i + 1]])
+}
+
+/// Sum of `w_i x_i` in f32 lanes, w in half precision
+pub(crate) fn dot_f16(w: &[u8], x: &[f32]) -> f32 {
+    lane_sum_f32(x.len(), |i| f16_to_f32(half(w, i)) * x[i])
+}
+
+/// Sum of `w_i x_i` in f32 lanes, w in bfloat16
+pub(crate) fn dot_bf16(w: &[u8], x: &[f32]) -> f32 {
+    lane_sum_f32(x.len(), |i| bf16_to_f32(half(w, i)) * x[i])
+}
+
+/// y = w, in half precision
+pub(crate) fn widen_f16(w: &[u8], y: &mut [f32]) {
+    for (i, y) in y.iter_mut().enumerate() {
+        *y = f16_to_f32(half(w, i));
+    }
 }
 
 /// y += sum over j of `w_j` `table[row_j]`, j in order

@@ -147,6 +147,22 @@ pub(crate) fn reductions() {
     });
 }
 
+/// Numbers of two bytes, NaN and subnormal ones included.
+#[cfg_attr(test, test)]
+pub(crate) fn halves() {
+    for_all("halves", |table, data, len, random| {
+        let (w, x) = (data.floats(random, len.div_ceil(2)), data.floats(random, len));
+        let w: Vec<u8> = w.iter().flat_map(|w| w.to_bits().to_le_bytes()).take(2 * len).collect();
+        let mut y = vec![f32::NAN; len];
+        table.widen_f16(&w, &mut y);
+        Bits::default().f32(&y).f32(&[
+            table.dot_f16(&w, &x),
+            table.dot_bf16(&w, &x),
+            table.dot(&y, &x),
+        ])
+    });
+}
+
 /// Rows that repeat included: their additions must happen in order.
 #[cfg_attr(test, test)]
 pub(crate) fn mixed_rows() {

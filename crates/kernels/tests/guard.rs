@@ -14,12 +14,15 @@ use tritlens_kernels::{
 type Call = fn(&Kernels, Side, usize);
 
 /// Every kernel of a table.
-const CALLS: [(&str, Call); 36] = [
+const CALLS: [(&str, Call); 39] = [
     ("add", |t, at, n| t.add(&at.floats(n), &mut at.floats(n))),
     ("axpy", |t, at, n| t.axpy(0.5, &at.floats(n), &mut at.floats(n))),
     ("scale_add", |t, at, n| t.scale_add(0.5, &at.floats(n), &mut at.floats(n))),
     ("scale_in_place", |t, at, n| t.scale_in_place(0.5, &mut at.floats(n))),
     ("dot", |t, at, n| ignore(t.dot(&at.floats(n), &at.floats(n)))),
+    ("dot_f16", |t, at, n| ignore(t.dot_f16(&at.slice(&vec![0u8; 2 * n]), &at.floats(n)))),
+    ("dot_bf16", |t, at, n| ignore(t.dot_bf16(&at.slice(&vec![0u8; 2 * n]), &at.floats(n)))),
+    ("widen_f16", |t, at, n| t.widen_f16(&at.slice(&vec![0u8; 2 * n]), &mut at.floats(n))),
     ("mix_rows", |t, at, n| {
         let data = at.floats(TABLE_ROWS * (n + 3));
         let (weights, rows) = (at.floats(ROWS.len()), at.slice(&ROWS));

@@ -1,7 +1,7 @@
 //! A matrix that stays as the file has it.
 
 use tritlens_kernels::layouts::{Elements, dequantize};
-use tritlens_kernels::{AlignedBytes, dot};
+use tritlens_kernels::{AlignedBytes, dot, dot_bf16, dot_f16};
 
 use super::tiles::{self, Tile};
 use crate::error::{CoreError, Result, check_len, codes};
@@ -72,6 +72,22 @@ impl Dense {
     }
 
     fn forward_one(&self, x: &[f32], y: &mut [f32]) {
+        match self.elements {
+            Elements::F16 => self.rows_of_halves(x, y, dot_f16),
+            Elements::Bf16 => self.rows_of_halves(x, y, dot_bf16),
+            _ => self.widened_rows(x, y),
+        }
+    }
+
+    /// Without a row in f32 between: the sums are the same.
+    fn rows_of_halves(&self, x: &[f32], y: &mut [f32], dot: impl Fn(&[u8], &[f32]) -> f32 + Sync) {
+        par::for_each_piece(y, ROWS, |first, y| {
+            let rows = self.bytes[2 * first * self.cols..].chunks_exact(2 * self.cols);
+            y.iter_mut().zip(rows).for_each(|(y, row)| *y = dot(row, x));
+        });
+    }
+
+    fn widened_rows(&self, x: &[f32], y: &mut [f32]) {
         par::for_each_piece(y, ROWS, |first, y| {
             let mut row = vec![0.0; self.cols];
             for (i, y) in y.iter_mut().enumerate() {

@@ -116,7 +116,7 @@ macro_rules! table {
         /// This instruction set's kernels.
         pub(crate) static TABLE: $crate::table::Kernels = {
             use $crate::generic::{
-                bits as b, elementwise as e, mix, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
+                bits as b, elementwise as e, halves as h, mix, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
             };
             use $crate::generic::{activation as act, norm};
             use $crate::table::{AdamHyper, Columns, Kernels, NormRows, PackedRows};
@@ -128,6 +128,9 @@ macro_rules! table {
                 scale_add: wrap!($features, e::scale_add::<L>, (a: f32, x: &[f32], y: &mut [f32])),
                 scale_in_place: wrap!($features, e::scale_in_place::<L>, (a: f32, x: &mut [f32])),
                 dot: wrap!($features, r::dot::<L>, (a: &[f32], b: &[f32]) -> f32),
+                dot_f16: wrap!($features, h::dot::<L, h::F16>, (w: &[u8], x: &[f32]) -> f32),
+                dot_bf16: wrap!($features, h::dot::<L, h::Bf16>, (w: &[u8], x: &[f32]) -> f32),
+                widen_f16: wrap!($features, h::widen_f16::<L>, (w: &[u8], y: &mut [f32])),
                 mix_rows: wrap!(
                     $features, mix::mix_rows::<L>,
                     (weights: &[f32], rows: &[u32], table: Columns<'_>, y: &mut [f32])

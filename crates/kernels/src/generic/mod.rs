@@ -12,6 +12,7 @@ pub(crate) mod bits;
 pub(crate) mod digits;
 pub(crate) mod elementwise;
 pub(crate) mod exp;
+pub(crate) mod halves;
 pub(crate) mod mix;
 pub(crate) mod norm;
 pub(crate) mod packed_f32;

@@ -1,7 +1,7 @@
 //! Numbers as they lie in a checkpoint: floats of three widths, and GGUF's blocks.
 
 use super::kquants::{self, Q4_K_BYTES, Q6_K_BYTES};
-use super::{BlockFormat, dequantize_blocks, f16_to_f32, f32_to_f16, quantize_blocks};
+use super::{BlockFormat, dequantize_blocks, f32_to_f16, quantize_blocks};
 use crate::pack::PackError;
 
 /// How the numbers of a matrix lie in bytes, row after row, little-endian.
@@ -114,7 +114,7 @@ pub fn dequantize(elements: Elements, bytes: &[u8], values: &mut [f32]) -> Resul
     check(elements, values.len(), bytes.len())?;
     match elements {
         Elements::F32 => each(bytes, values, f32::from_le_bytes),
-        Elements::F16 => each(bytes, values, |b| f16_to_f32(u16::from_le_bytes(b))),
+        Elements::F16 => crate::widen_f16(bytes, values),
         Elements::Bf16 => each(bytes, values, |b| bf16_to_f32(u16::from_le_bytes(b))),
         Elements::Block(format) => dequantize_blocks(format, bytes, values)?,
         Elements::Q4K => blocks(elements, bytes, values, kquants::q4_k),

@@ -2,17 +2,17 @@
 
 /// The value of half-precision bits; exact.
 pub fn f16_to_f32(bits: u16) -> f32 {
-    let sign = u32::from(bits >> 15) << 31;
-    let (exponent, fraction) = (u32::from(bits >> 10) & 31, u32::from(bits) & 1023);
-    let magnitude = match exponent {
-        // Subnormal: fraction * 2^-24, exact in f32.
-        0 => (fraction as f32 * 2f32.powi(-24)).to_bits(),
-        // Infinite, or NaN: a quiet one, as every processor's conversion gives.
-        31 if fraction == 0 => 0x7f80_0000,
-        31 => 0x7fc0_0000 | fraction << 13,
-        _ => (exponent + 112) << 23 | fraction << 13,
-    };
-    f32::from_bits(sign | magnitude)
+    const LEAST: u32 = 113 << 23;
+    let sign = u32::from(bits & 0x8000) << 16;
+    let rest = u32::from(bits & 0x7fff) << 13;
+    // All cases are computed and one is chosen, which the compiler makes vectors of.
+    let normal = rest + (112 << 23);
+    // Subnormal: as the fraction of the least normal number, less that number; exact.
+    let subnormal = (f32::from_bits(rest + LEAST) - f32::from_bits(LEAST)).to_bits();
+    // Infinite, or NaN: a quiet one, as every processor's conversion gives.
+    let special = rest | 0x7f80_0000 | u32::from(rest > 31 << 23) << 22;
+    let finite = if rest < 1 << 23 { subnormal } else { normal };
+    f32::from_bits(sign | if rest >= 31 << 23 { special } else { finite })
 }
 
 /// The nearest half-precision bits, ties to even; too large becomes infinite, NaN stays NaN.

@@ -91,6 +91,12 @@ impl Lanes for Avx512 {
             super::fold8(eight)
         }
 
+        fn load_f16(from: *const u8) -> Self::F { [_mm512_cvtph_ps(_mm256_loadu_si256(from.cast()))] }
+        fn load_bf16(from: *const u8) -> Self::F {
+            let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+            [_mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))]
+        }
+
         fn isplat(x: i32) -> Self::I { [_mm512_set1_epi32(x)] }
         fn ishl(a: Self::I, by: u32) -> Self::I { [_mm512_sll_epi32(a[0], _mm_cvtsi32_si128(by as i32))] }
         fn ishr(a: Self::I, by: u32) -> Self::I { [_mm512_srl_epi32(a[0], _mm_cvtsi32_si128(by as i32))] }
