@@ -11,7 +11,7 @@ mod host;
 #[path = "../tests/quads.rs"]
 mod quads;
 
-const TESTS: [(&str, fn()); 8] = [
+const TESTS: [(&str, fn()); 32] = [
     ("the_expected_tables_run", agree::the_expected_tables_run),
     ("elementwise", agree::elementwise),
     ("smooth_activations", agree::smooth_activations),
