@@ -103,6 +103,7 @@ export const PROJECTS = [
   "conformance[native,ISA=scalar]",
   "conformance[wasm]",
   "golden",
+  "large",
   "browser",
   "packaging",
   "types",
