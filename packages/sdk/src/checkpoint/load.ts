@@ -10,6 +10,7 @@ import { type Fill, matchWeights } from "./fills.ts";
 import { describeCheckpoint } from "./info.ts";
 import { type CheckpointInput, type OpenCheckpoint, openCheckpoint } from "./open.ts";
 import { Progress, type WatchOptions } from "./progress.ts";
+import { tokenizerOf } from "./tokenizer.ts";
 
 /** Options of {@link Model.fromPretrained}. */
 export interface PretrainedOptions extends WatchOptions, Pick<SourceOptions, "fetch" | "cache"> {
@@ -24,6 +25,8 @@ export interface PretrainedOptions extends WatchOptions, Pick<SourceOptions, "fe
   readonly trainable?: boolean;
   /** Layout of I2_S matrices: `x86` (default; BitNet's x86 code and both of its Python converters) or `neon`. The file does not say it. */
   readonly i2sLayout?: "x86" | "neon";
+  /** `false` leaves the tokenizer alone: for token ids only, or where its kind is not supported (E_NAME). */
+  readonly tokenizer?: boolean;
   /** Longest context, at most the model's own (the default). It bounds what a session may hold; a shorter one takes no memory away but learned positions. */
   readonly nCtx?: number;
 }
@@ -87,9 +90,11 @@ export async function loadPretrained(input: CheckpointInput, options: Pretrained
   let model: Model | undefined;
   try {
     requireBudget("the weights", info.bytes, options.budgetBytes);
+    const tokenizer = options.tokenizer === false ? undefined : await tokenizerOf(checkpoint);
     const progress = new Progress(checkpoint.name, fills, options);
     progress.begin();
     model = Model.fromSpec(spec, { core, config: checkpoint.recipe.config, checkpoint: info });
+    model.tokenizer = tokenizer;
     for (const fill of fills) await fillParam({ core, program: model.program }, fill, progress.read);
     progress.ready();
     return model;

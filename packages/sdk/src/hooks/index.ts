@@ -3,6 +3,7 @@ export { ActivationCache } from "./cache.ts";
 export type { CheckpointInfo, CheckpointWeight } from "./checkpoint.ts";
 export type { AsyncHookFn, HookFn, HookPoint, HookResult } from "./drive.ts";
 export type { AblationEdit, Box, Edit, EditPlace, EditValue, ProjectEdit, ScaleEdit, SiteEdit, ValueEdit } from "./edit.ts";
+export type { Generation } from "./generation.ts";
 export { type MemoryOptions, type MemoryPlan, planMemory, requireBudget } from "./memory.ts";
 export { Model } from "./model.ts";
 export type {
@@ -17,6 +18,7 @@ export type {
   TargetLoss,
 } from "./options.ts";
 export type { AsyncGradHook, AsyncHook, GradHook, Hook } from "./plan.ts";
+export { centerUnembed, centerWritingWeights, foldLn } from "./process.ts";
 export { Run, RunLayouts, type Side } from "./run.ts";
 export { type NameFilter, selectSites } from "./select.ts";
 export { type AsyncSessionRunOptions, Session, type SessionOptions, type SessionRun, type SessionRunOptions } from "./session.ts";

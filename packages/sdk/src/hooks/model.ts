@@ -4,12 +4,15 @@ import type { CheckpointInput, PretrainedOptions } from "../checkpoint/index.ts"
 import type { Core, ProgramHandle } from "../core/core.ts";
 import { TritlensError } from "../core/errors.ts";
 import { defaultCore } from "../core/load.ts";
+import type { GenerateOptions } from "../generate/options.ts";
 import { type TransformerConfig, type TransformerOptions, transformerConfig, transformerSpec } from "../models/index.ts";
 import type { Spec } from "../spec/index.ts";
 import type { Tensor } from "../tensor/index.ts";
+import type { ChatMessage, ChatOptions, Tokenizer } from "../tokenizer/index.ts";
 import { ActivationCache } from "./cache.ts";
 import type { CheckpointInfo } from "./checkpoint.ts";
 import { driveAsync, driveSync } from "./drive.ts";
+import { type Generation, lazyGeneration } from "./generation.ts";
 import { requireLoss } from "./loss.ts";
 import { type MemoryOptions, type MemoryPlan, planMemory, requireBudget } from "./memory.ts";
 import type { AsyncRunOptions, CachedRun, CacheOptions, ModelOptions, RunOptions, SpecOptions } from "./options.ts";
@@ -55,6 +58,8 @@ export class Model extends WeightViews {
   readonly siteNames: readonly string[];
   /** Number of blocks. */
   readonly layers: number;
+  /** Text to tokens and back: the checkpoint's, when it has one. Assign one to a model of your own. */
+  tokenizer: Tokenizer | undefined;
   readonly #program: ProgramHandle;
   readonly #weights: Weights;
   readonly #runner: Runner;
@@ -163,6 +168,16 @@ export class Model extends WeightViews {
    */
   openSession(options: SessionOptions = {}): Session {
     return new Session(this.#runner, this.spec, options);
+  }
+
+  /** Generates from a prompt: text or token ids. See `generate`, which this is. */
+  generate(prompt: string | Tokens, options: GenerateOptions = {}): Generation {
+    return lazyGeneration(async () => (await import("../generate/index.ts")).generate(this, prompt, options));
+  }
+
+  /** Generates the answer of a conversation with the checkpoint's chat template. See `chat`, which this is. */
+  chat(messages: readonly ChatMessage[], options: GenerateOptions & ChatOptions = {}): Generation {
+    return lazyGeneration(async () => (await import("../generate/index.ts")).chat(this, messages, options));
   }
 
   /** Frees the model. Safe to call twice; anything else afterwards throws E_CLOSED. @throws E_BUSY from inside of a hook of this model. */
