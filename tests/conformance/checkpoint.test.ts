@@ -1,10 +1,29 @@
 /** Loading checkpoints: what is refused and how, progress, aborts, budgets, the sites of quantisers, weights as users see them. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type Core, inspect, type LoadProgress, Model, openSource, parseSafetensors, plan, serializeSafetensors, Tensor, toTensor } from "tritlens";
+import {
+  type CheckpointInput,
+  type Core,
+  type GgufItem,
+  type GgufValue,
+  inspect,
+  type LoadProgress,
+  Model,
+  memorySink,
+  openSource,
+  parseSafetensors,
+  plan,
+  type StoredTensor,
+  serializeSafetensors,
+  Tensor,
+  toTensor,
+  writeGguf,
+} from "tritlens";
 import { beforeAll, describe, expect, it } from "vitest";
 import { countZeros } from "../../packages/sdk/src/checkpoint/zeros.ts";
+import { type GgufParts, ggufParts } from "../support/gguf-of-folder.ts";
 import { HOSTILE_CONFIGS } from "../support/hostile-checkpoints.ts";
+import { serve } from "../support/serve-folder.ts";
 import { coreUnderTest } from "./support.ts";
 
 const folder = (name: string): string => fileURLToPath(new URL(`../golden/huggingface/${name}`, import.meta.url));
@@ -38,7 +57,7 @@ function withTensors(name: string, change: Record<string, Tensor | Tensor<Uint8A
   return serializeSafetensors(tensors);
 }
 
-async function refusal(input: readonly File[]): Promise<{ code: string; message: string; ms: number }> {
+async function refusal(input: CheckpointInput): Promise<{ code: string; message: string; ms: number }> {
   const begun = performance.now();
   try {
     (await Model.fromPretrained(input, { core })).dispose();
@@ -87,6 +106,118 @@ describe("tensors that do not fit", () => {
     expect(await refusal([new File([file("llama", "model.safetensors") as Uint8Array<ArrayBuffer>], "model.safetensors")])).toMatchObject({
       code: "E_SPEC",
     });
+  });
+});
+
+describe("metadata of a GGUF file that cannot be right", () => {
+  const u32 = (value: number): GgufValue => ({ type: "UINT32", value });
+  const cases: readonly (readonly [string, (file: GgufParts) => void, string, RegExp])[] = [
+    [
+      "another architecture",
+      (g) => g.metadata.set("general.architecture", { type: "STRING", value: "qwen35" }),
+      "E_SPEC",
+      /general\.architecture.*gpt2.*qwen35/,
+    ],
+    ["no architecture", (g) => g.metadata.delete("general.architecture"), "E_SPEC", /general\.architecture/],
+    ["an architecture that is a number", (g) => g.metadata.set("general.architecture", u32(1)), "E_SPEC", /general\.architecture/],
+    ["no blocks", (g) => g.metadata.set("llama.block_count", u32(0)), "E_SPEC", /block_count/],
+    ["2^31 blocks", (g) => g.metadata.set("llama.block_count", u32(2 ** 31)), "E_SPEC", /block_count/],
+    ["2^64 - 1 blocks", (g) => g.metadata.set("llama.block_count", { type: "UINT64", value: 2n ** 64n - 1n }), "E_SPEC", /block_count/],
+    ["a block too many", (g) => g.metadata.set("llama.block_count", u32(3)), "E_NAME", /blk\.2\./],
+    [
+      "a block of 2^64 - 1",
+      (g) => g.tensors.push({ ...(g.tensors[3] as GgufItem), name: "blk.18446744073709551615.attn_q.weight" }),
+      "E_NAME",
+      /blk\.18446744073709551615/,
+    ],
+    ["no heads", (g) => g.metadata.set("llama.attention.head_count", u32(0)), "E_SPEC", /head_count/],
+    [
+      "heads that do not divide",
+      (g) => g.metadata.set("llama.attention.head_count", u32(3)).delete("llama.attention.key_length"),
+      "E_SPEC",
+      /head_count|value_length/,
+    ],
+    [
+      "heads by layer",
+      (g) => g.metadata.set("llama.attention.head_count", { type: "ARRAY", of: "INT32", value: Int32Array.of(4, 4) }),
+      "E_SPEC",
+      /head_count.*a list/,
+    ],
+    ["eps of NaN", (g) => g.metadata.set("llama.attention.layer_norm_rms_epsilon", { type: "FLOAT32", value: Number.NaN }), "E_SPEC", /epsilon.*NaN/],
+    ["base of infinity", (g) => g.metadata.set("llama.rope.freq_base", { type: "FLOAT32", value: Number.POSITIVE_INFINITY }), "E_SPEC", /freq_base/],
+    ["experts", (g) => g.metadata.set("llama.expert_count", u32(8)), "E_SPEC", /expert_count/],
+    ["a sliding window", (g) => g.metadata.set("llama.attention.sliding_window", u32(16)), "E_SPEC", /sliding_window/],
+    ["another scaling", (g) => g.metadata.set("llama.rope.scaling.type", { type: "STRING", value: "longrope" }), "E_SPEC", /scaling\.type.*longrope/],
+    ["a partial rotation", (g) => g.metadata.set("llama.rope.dimension_count", u32(4)), "E_SPEC", /dimension_count/],
+    ["another vocabulary", (g) => g.metadata.set("llama.vocab_size", u32(102)), "E_SPEC", /vocab_size/],
+    ["another width", (g) => g.metadata.set("llama.embedding_length", u32(64)), "E_SHAPE", /hidden size/],
+    ["rotated weights", (g) => g.metadata.set("prism.hadamard.block_size", u32(1024)), "E_FORMAT", /Bonsai 2/],
+    ["frequencies of another head", (g) => g.tensors.push(freqs(8)), "E_SPEC", /rope_freqs/],
+    ["frequencies of 0", (g) => g.tensors.push(freqs(4)), "E_SPEC", /rope_freqs/],
+  ];
+  const freqs = (n: number): GgufItem => ({ name: "rope_freqs.weight", type: "F32", shape: [n], data: () => new Uint8Array(4 * n) });
+
+  it.each(cases)("%s", async (_, change, code, says) => {
+    const parts = await ggufParts(folder("llama"));
+    change(parts);
+    const sink = memorySink();
+    await writeGguf(sink, parts);
+    const found = await refusal(sink.bytes);
+    expect(found.message).toMatch(says);
+    expect(found.code).toBe(code);
+    expect(found.ms).toBeLessThan(500);
+  });
+});
+
+describe("where a checkpoint lies", () => {
+  it("may be a path, a file in the folder, a URL, a list, bytes", async () => {
+    const { url, close } = await serve(fileURLToPath(new URL("../golden/huggingface/", import.meta.url)));
+    try {
+      const gguf = memorySink();
+      await writeGguf(gguf, await ggufParts(folder("llama")));
+      const places = [
+        `${folder("llama")}/`,
+        `${folder("llama")}/config.json`,
+        `${folder("llama")}/model.safetensors`,
+        `${url}llama/`,
+        `${url}llama/config.json`,
+        new URL(`${url}llama/model.safetensors`),
+        picked(file("llama", "config.json"), file("llama", "model.safetensors")),
+        gguf.bytes,
+        new File([gguf.bytes], "x.gguf"),
+      ];
+      const tokens = [[1, 2, 3]];
+      using first = await Model.fromPretrained(folder("llama"), { core });
+      const expected = Array.from(first.forward(tokens).data);
+      for (const place of places) {
+        using model = await Model.fromPretrained(place, { core });
+        expect(Array.from(model.forward(tokens).data), String(place)).toEqual(expected);
+      }
+      await expect(Model.fromPretrained(`${url}none/`, { core })).rejects.toMatchObject({ code: "E_SPEC" });
+      await expect(Model.fromPretrained(folder("none"), { core })).rejects.toMatchObject({ code: "E_IO" });
+    } finally {
+      await close();
+    }
+  });
+});
+
+describe("logits", () => {
+  it.each(["llama", "gpt2", "bitnet_offline"])("of %s are transformers'", async (name) => {
+    const expected = parseSafetensors(file(name, "expected.safetensors")).tensors;
+    const [tokens, logits] = ["tokens", "logits"].map((key) => toTensor(expected.get(key) as StoredTensor)) as [Tensor, Tensor];
+    using model = await Model.fromPretrained(folder(name), { core });
+    const found = model.forward({ data: Int32Array.from(tokens.data), shape: tokens.shape }).data;
+    const largest = logits.data.reduce((m, x) => Math.max(m, Math.abs(x)), 0);
+    expect(found.reduce((m, x, i) => Math.max(m, Math.abs(x - (logits.data[i] as number))), 0)).toBeLessThanOrEqual(1e-4 * largest);
+  });
+
+  it("of BitNet from master weights are those of its packed ones", async () => {
+    using online = await Model.fromPretrained(folder("bitnet_online"), { core });
+    using offline = await Model.fromPretrained(folder("bitnet_offline"), { core });
+    const tokens = [[9, 8, 7, 6, 5]];
+    const [a, b] = [online.forward(tokens).data, offline.forward(tokens).data];
+    const largest = a.reduce((m, x) => Math.max(m, Math.abs(x)), 0);
+    expect(a.reduce((m, x, i) => Math.max(m, Math.abs(x - (b[i] as number))), 0)).toBeLessThanOrEqual(1e-5 * largest);
   });
 });
 
@@ -222,6 +353,20 @@ describe("sites of quantisers", () => {
     const { cache } = model.runWithCache([[5, 6, 7]], { names, hooks: [["blocks.0.attn.q.hook_in", { kind: "zero" }]] });
     expect(cache.get("blocks.0.attn.hook_q").data.every((x) => x === 0)).toBe(true);
     expect(Array.from(cache.get("blocks.0.attn.hook_k").data)).toEqual(Array.from(plain.get("blocks.0.attn.hook_k").data));
+  });
+
+  it("reach the logits, in a session that asks for the last position only, too", async () => {
+    using model = await Model.fromPretrained(folder("bitnet_offline"), { core });
+    using session = model.openSession({ capacity: 8 });
+    const { logits, cache } = session.run([[1, 2, 3]], {
+      names: ["hook_unembed", "unembed.hook_in"],
+      lastOnly: true,
+      hooks: [["unembed.hook_out", (x) => void x.data.fill(3)]],
+    });
+    expect(logits.shape).toEqual([1, 96]);
+    expect(logits.data.every((x) => x === 3)).toBe(true);
+    expect(cache.get("unembed.hook_out").axes).toEqual(["batch", "pos", "d_vocab_out"]);
+    expect(cache.get("unembed.hook_in").shape).toEqual([1, 3, 64]);
   });
 
   it("have version 4 names of TransformerLens as aliases", async () => {
