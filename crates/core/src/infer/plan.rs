@@ -239,6 +239,12 @@ fn wanted_everywhere(
         // What lies behind a `last` node has one row an example in any case.
         *f &= !program.is_last[i];
     }
+    // Rows of scores and pattern are (head, query): what reads them cannot pick out the last query, so it has all of them, too.
+    for (i, node) in nodes.iter().enumerate() {
+        if let NodeSpec::Softmax { input: [x] } | NodeSpec::Mix { input: [x, _], .. } = *node {
+            full[i] |= full[x] && !program.is_last[i];
+        }
+    }
     let out = program.spec.output;
     full[out] |= !last_only && !program.is_last[out];
     for i in (0..nodes.len()).rev().filter(|&i| needed[i]) {
