@@ -51,7 +51,16 @@ const model = Model.fromConfig(
   { core, seed: 0 },
 );
 const data = { train: examples(12_000), test: examples(200) };
-for await (const e of train(model, data, { steps: 3000, batchSize: 32, lr: 2e-3, weightDecay: 0.05, warmupSteps: 50, schedule: "cosine", evalEvery: 1000, log: 200 })) {
+for await (const e of train(model, data, {
+  steps: 3000,
+  batchSize: 32,
+  lr: 2e-3,
+  weightDecay: 0.05,
+  warmupSteps: 50,
+  schedule: "cosine",
+  evalEvery: 1000,
+  log: 200,
+})) {
   const right = e.testAccuracy === undefined ? "" : `  right on other lists: ${(100 * e.testAccuracy).toFixed(2)} %`;
   console.log(`step ${e.step}  loss ${e.loss.toFixed(4)}${right}`);
 }

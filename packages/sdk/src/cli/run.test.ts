@@ -24,9 +24,26 @@ describe("tritlens run", () => {
     expect(code).toBe(0);
   });
 
+  it("ends at Ctrl-C with what there is", async () => {
+    let [out, err] = ["", ""];
+    const write = (text: string): void => {
+      out += text;
+      if (out.endsWith(" green")) process.emit("SIGINT");
+    };
+    const code = await main(["run", model, "--prompt", PROMPT, "--stream"], { out: { write }, err: { write: (s) => (err += s) } });
+    expect(out).toBe(" cat green\n");
+    expect(err).toMatch(/Stopping[\s\S]*2 generated .*, ended by interrupt/);
+    expect(code).toBe(130);
+    expect(process.listenerCount("SIGINT")).toBe(0);
+  });
+
   it("prints one object", async () => {
     const { out } = await run(model, "--tokens", "1,30,40,50", "--max-tokens", "2", "--json", "--temperature", "0.5", "--seed", "1");
-    expect(JSON.parse(out)).toMatchObject({ tokens: [expect.any(Number), expect.any(Number)], prompt_tokens: [1, 30, 40, 50], finish_reason: "length" });
+    expect(JSON.parse(out)).toMatchObject({
+      tokens: [expect.any(Number), expect.any(Number)],
+      prompt_tokens: [1, 30, 40, 50],
+      finish_reason: "length",
+    });
     const stopped = JSON.parse((await run(model, "--prompt", PROMPT, "--stop", " green", "--json")).out) as object;
     expect(stopped).toMatchObject({ text: " cat", finish_reason: "stop" });
   });
@@ -35,7 +52,18 @@ describe("tritlens run", () => {
     const folder = await mkdtemp(join(tmpdir(), "tritlens-run-"));
     const [save, svg] = [join(folder, "kept.safetensors"), join(folder, "head.svg")];
     const kept = ["--capture", "blocks.*.hook_resid_post", "--save", save, "--attention", "1.0", "--svg", svg];
-    const { out, err } = await run(model, "--prompt", PROMPT, "--max-tokens", "2", "--hooks", "blocks.0.attn.hook_z@head=0..4:zero", "--hooks", "hook_embed", ...kept);
+    const { out, err } = await run(
+      model,
+      "--prompt",
+      PROMPT,
+      "--max-tokens",
+      "2",
+      "--hooks",
+      "blocks.0.attn.hook_z@head=0..4:zero",
+      "--hooks",
+      "hook_embed",
+      ...kept,
+    );
     // Without the first block's attention nothing can be looked up.
     expect(out).not.toContain("cat green");
     expect(out).toMatch(/·green .*[░▒▓█]/);
@@ -86,7 +114,10 @@ describe("hooks of the command line", () => {
     expect(parse("hook_embed")).toEqual(["hook_embed", expect.any(Function)]);
   });
 
-  it.each(["hook_embed:scale", "hook_embed:set=x", "hook_embed@head:zero", "hook_embed@head=-1:zero", "hook_embed:zero:zero"])("refuse %s", (text) => {
-    expect(() => parse(text)).toThrow(/E_RANGE|E_NAME/);
-  });
+  it.each(["hook_embed:scale", "hook_embed:set=x", "hook_embed@head:zero", "hook_embed@head=-1:zero", "hook_embed:zero:zero"])(
+    "refuse %s",
+    (text) => {
+      expect(() => parse(text)).toThrow(/E_RANGE|E_NAME/);
+    },
+  );
 });
