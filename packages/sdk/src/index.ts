@@ -4,6 +4,8 @@
  * @packageDocumentation
  */
 export * from "./checkpoint/index.ts";
+export * from "./compare/index.ts";
+export * from "./convert/index.ts";
 export * from "./core/index.ts";
 export * from "./generate/index.ts";
 export * from "./hooks/index.ts";

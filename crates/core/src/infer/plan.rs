@@ -49,6 +49,7 @@ pub struct Plan {
     pub(super) slots: Vec<Slot>,
     /// Sites that may be looked at.
     pub(super) listened: Vec<bool>,
+    last_only: bool,
     arena: usize,
 }
 
@@ -68,9 +69,18 @@ impl Plan {
             .map(|sites| sites.iter().any(|&s| listened[s as usize]))
             .collect();
         let slots = choose(program, &heard, last_only);
-        let mut plan = Self { sizes, slots, listened, arena: 0 };
+        let mut plan = Self { sizes, slots, listened, last_only, arena: 0 };
         plan.lay_out(program)?;
         Ok(plan)
+    }
+
+    /// Whether it was made for this.
+    pub fn is_for(&self, sizes: Sizes, listen: &[u8], last_only: bool) -> bool {
+        let same = |(&a, &b): (&bool, &u8)| a == (b != 0);
+        self.sizes == sizes
+            && self.last_only == last_only
+            && self.listened.len() == listen.len()
+            && self.listened.iter().zip(listen).all(same)
     }
 
     /// Elements of the arena.
@@ -239,12 +249,6 @@ fn wanted_everywhere(
         // What lies behind a `last` node has one row an example in any case.
         *f &= !program.is_last[i];
     }
-    // Rows of scores and pattern are (head, query): what reads them cannot pick out the last query, so it has all of them, too.
-    for (i, node) in nodes.iter().enumerate() {
-        if let NodeSpec::Softmax { input: [x] } | NodeSpec::Mix { input: [x, _], .. } = *node {
-            full[i] |= full[x] && !program.is_last[i];
-        }
-    }
     let out = program.spec.output;
     full[out] |= !last_only && !program.is_last[out];
     for i in (0..nodes.len()).rev().filter(|&i| needed[i]) {
@@ -252,6 +256,12 @@ fn wanted_everywhere(
             let keys = k == 1 && matches!(nodes[i], NodeSpec::Scores { .. } | NodeSpec::Mix { .. });
             let through = full[i] && !matches!(nodes[i], NodeSpec::Last { .. });
             full[input] |= (keys || through) && !program.is_last[input];
+        }
+    }
+    // A softmax has the rows of its scores, whoever listens to which.
+    for (i, node) in nodes.iter().enumerate() {
+        if let NodeSpec::Softmax { input: [scores] } = *node {
+            full[i] |= full[scores];
         }
     }
     full

@@ -46,7 +46,7 @@ export async function prepare(input: CheckpointInput, core: Core, options: Pretr
   try {
     const spec = transformerSpec(checkpoint.recipe.config);
     const fills = matchWeights(checkpoint.recipe, spec, checkpoint, { i2sLayout: options.i2sLayout ?? "x86" });
-    const info = describeCheckpoint(checkpoint, fills, (fill) => bytesOf(core, fill));
+    const info = describeCheckpoint(checkpoint, fills, (fill) => keptAs(core, fill));
     return { checkpoint, spec, fills, info };
   } catch (error) {
     await checkpoint.close();
@@ -65,13 +65,13 @@ const KEPT: ReadonlyMap<string, readonly [format: string, group: number]> = new 
   ["ternary2", ["ternary2", 0]],
 ]);
 
-/** Bytes in memory. Blocks that all have the same scale need one only, which the header does not tell: this is the most. */
-function bytesOf(core: Core, { param, format, how }: Fill): number {
+/** Format and bytes in memory. Blocks that all have the same scale need one only, which the header does not tell: this is the most. */
+function keptAs(core: Core, { param, format, how }: Fill): { format: string; bytes: number } {
   const [rows, cols] = param.shape as [number, number?];
-  if (cols === undefined || how === "floats") return 4 * rows * (cols ?? 1);
+  if (cols === undefined || how === "floats") return { format: "f32", bytes: 4 * rows * (cols ?? 1) };
   const [kept, group] = KEPT.get(format) ?? [format, undefined];
   const scales = group === undefined ? 0 : group === 0 ? 1 : rows * Math.ceil(cols / group);
-  return core.storedBytes(kept, rows, cols) + 4 * scales;
+  return { format: kept, bytes: core.storedBytes(kept, rows, cols) + 4 * scales };
 }
 
 /** The core to load into. */

@@ -1,6 +1,7 @@
 /** What a checkpoint would take in memory, from its headers alone. */
+import type { Core } from "../core/core.ts";
 import { type CheckpointInfo, type MemoryOptions, type MemoryPlan, planMemory, requireBudget } from "../hooks/index.ts";
-import { coreOf, type PretrainedOptions, prepare } from "./load.ts";
+import { coreOf, type Prepared, type PretrainedOptions, prepare } from "./load.ts";
 import type { CheckpointInput } from "./open.ts";
 
 /** Options of {@link plan}: how the model would be loaded, and what would be run. */
@@ -22,13 +23,18 @@ export interface CheckpointPlan extends MemoryPlan {
  */
 export async function plan(input: CheckpointInput, options: PlanOptions = {}): Promise<CheckpointPlan> {
   const core = await coreOf(options);
-  const { checkpoint, spec, info } = await prepare(input, core, options);
-  await checkpoint.close();
+  const prepared = await prepare(input, core, options);
+  await prepared.checkpoint.close();
+  const memory = planPrepared(core, prepared, options);
+  requireBudget("the model and the run", memory.total, options.budgetBytes);
+  return { ...memory, checkpoint: prepared.info };
+}
+
+/** The plan of a checkpoint that is open already. */
+export function planPrepared(core: Core, { spec, info }: Prepared, options: MemoryOptions): MemoryPlan {
   const program = core.compile(JSON.stringify(spec));
   try {
-    const memory = planMemory(core, program, spec, options, info.bytes);
-    requireBudget("the model and the run", memory.total, options.budgetBytes);
-    return { ...memory, checkpoint: info };
+    return planMemory(core, program, spec, options, info.bytes);
   } finally {
     core.closeProgram(program);
   }

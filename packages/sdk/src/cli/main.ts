@@ -35,6 +35,8 @@ function commandLine(argv: readonly string[], streams: Streams, done: (code: num
   addReproduce(program, argv, streams, done);
   addRun(program, streams, done);
   addAnalyze(program, streams, done);
+  addInspect(program, streams, done);
+  addConvert(program, streams, done);
   addInfo(program, streams, done);
   for (const command of program.commands) command.option("--verbose", "print where an error came from").copyInheritedSettings(program);
   return program;
@@ -88,6 +90,20 @@ function addAnalyze(program: Command, streams: Streams, done: (code: number) => 
     });
 }
 
+function addInspect(program: Command, streams: Streams, done: (code: number) => void): void {
+  program
+    .command("inspect")
+    .description("what a checkpoint is: architecture, formats, bits a weight, share of zeros, memory")
+    .argument("<path>", "a .gguf file, a folder with config.json, or a URL of either")
+    .option("--no-scan", "look at headers only: do not read the weights to count zeros")
+    .option("--json", "print everything as JSON")
+    .addOption(backend())
+    .action(async (path: string, options: Record<string, unknown>) => {
+      const { runInspect } = await import("./inspect.ts");
+      done(await runInspect(path, options, streams));
+    });
+}
+
 function addRun(program: Command, streams: Streams, done: (code: number) => void): void {
   program
     .command("run")
@@ -115,6 +131,36 @@ function addRun(program: Command, streams: Streams, done: (code: number) => void
     .action(async (path: string, options: Record<string, unknown>) => {
       const { runRun } = await import("./run.ts");
       done(await runRun(path, options, streams));
+    });
+}
+
+function addConvert(program: Command, { out }: Streams, done: (code: number) => void): void {
+  const choice = (flags: string, text: string, ...choices: string[]): Option => new Option(flags, text).choices(choices);
+  program
+    .command("convert")
+    .description("write a checkpoint in fewer bits (lossy: see the report it prints) or in another format")
+    .argument("<in>", "a folder of transformers or a .gguf file")
+    .argument("<out>", "a .gguf file, or a folder for the other formats")
+    .addOption(choice("--to <what>", "codes, or a format", "ternary", "binary", "gguf", "safetensors", "hf-bitnet").makeOptionMandatory())
+    .addOption(choice("--method <name>", "how codes and scales are found", "absmean", "twn", "twnExact", "leastSquares", "sign"))
+    .addOption(choice("--granularity <what>", "what shares a scale", "tensor", "row", "group"))
+    .option("--group-size <n>", "columns of a group", integer)
+    .option("--shift", "a shift beside each scale of rows or groups (GGUF and packed folders cannot hold it)")
+    .addOption(choice("--activations <type>", "inputs of converted matrices", "f32", "int8"))
+    .option("--names <list>", "matrices to convert, comma separated: blocks.*.mlp.*, ...", list)
+    .option("--layers <list>", "blocks to convert, comma separated", (text) => list(text).map(integer))
+    .addOption(
+      choice("--type <type>", "type of the blocks' matrices in a GGUF", "tq1_0", "tq2_0", "q1_0", "q2_0", "q8_0", "q4_0", "f32", "f16", "bf16"),
+    )
+    .addOption(choice("--dtype <type>", "type of dense matrices", "f32", "f16", "bf16"))
+    .option("--lossy", "allow the file what it cannot hold exactly")
+    .option("--force", "write over what is there")
+    .option("--report <file>", "where the report goes as JSON (default: beside the output)")
+    .addOption(threads())
+    .addOption(backend())
+    .action(async (input: string, output: string, { verbose: _, ...options }: Record<string, unknown>) => {
+      const { runConvert } = await import("./convert.ts");
+      done(await runConvert(input, output, options as never, new Screen(out)));
     });
 }
 

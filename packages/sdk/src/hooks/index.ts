@@ -18,6 +18,7 @@ export type {
   TargetLoss,
 } from "./options.ts";
 export type { AsyncGradHook, AsyncHook, GradHook, Hook } from "./plan.ts";
+export { centerUnembed, centerWritingWeights, foldLn } from "./process.ts";
 export { Run, RunLayouts, type Side } from "./run.ts";
 export { type NameFilter, selectSites } from "./select.ts";
 export { type AsyncSessionRunOptions, Session, type SessionOptions, type SessionRun, type SessionRunOptions } from "./session.ts";

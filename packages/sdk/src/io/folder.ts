@@ -7,6 +7,7 @@ import type { ByteSource, SourceOptions } from "./source/source.ts";
 
 /** Files by their bare names. */
 export interface FileSet {
+  /** What the files were given as. */
   readonly kind: "folder" | "url" | "list";
   /** Path or URL of the folder, for messages. */
   readonly name: string;

@@ -5,7 +5,7 @@
  */
 import { TritlensError } from "../core/errors.ts";
 import { DTYPE_BYTES, type StoredDType } from "./dtype.ts";
-import { type HeaderValue, parseHeader } from "./json.ts";
+import { type HeaderValue, visitHeader } from "./json.ts";
 import { refuseOther } from "./magic.ts";
 
 /** The reference implementation's bound on the header. */
@@ -46,10 +46,20 @@ export function headerLength(head: Uint8Array, size: number): number {
  * @throws E_FORMAT naming the tensor and what was expected and found.
  */
 export function readHeader(header: Uint8Array, payload: number): { entries: HeaderEntry[]; metadata: Map<string, string> } {
-  const fields = parseHeader(decodeUtf8(header));
-  const metadata = readMetadata(fields.get("__metadata__"));
-  fields.delete("__metadata__");
-  const entries = [...fields].map(([name, info]) => readEntry(name, info));
+  let metadata = new Map<string, string>();
+  const entries: HeaderEntry[] = [];
+  let bytes = 0;
+  visitHeader(decodeUtf8(header), (name, value) => {
+    if (name === "__metadata__") {
+      metadata = readMetadata(value);
+      return;
+    }
+    const entry = readEntry(name, value);
+    bytes += entry.end - entry.begin;
+    // Checked at once: a small file may claim very many tensors.
+    if (bytes > payload) throw bad(`data_offsets of tensor "${name}"`, `${payload} bytes for all tensors (no overlap)`, `${bytes} bytes up to here`);
+    entries.push(entry);
+  });
   checkContiguous(entries, payload);
   return { entries, metadata };
 }
@@ -62,40 +72,51 @@ function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-function readMetadata(value: HeaderValue | undefined): Map<string, string> {
-  if (value === undefined) return new Map();
+function readMetadata(value: HeaderValue): Map<string, string> {
   if (!(value instanceof Map)) throw bad("__metadata__", "an object of strings", kindOf(value));
   for (const [key, v] of value) if (typeof v !== "string") throw bad(`__metadata__["${key}"]`, "a string", kindOf(v));
   return value as Map<string, string>;
 }
 
+const FIELDS: readonly string[] = ["dtype", "shape", "data_offsets"];
+
+/** Messages are put together only when something is wrong: a header may have 10^5 entries. */
 function readEntry(name: string, info: HeaderValue): HeaderEntry {
-  const what = `tensor "${name}"`;
-  if (!(info instanceof Map)) throw bad(what, "an object", kindOf(info));
-  for (const key of info.keys())
-    if (!["dtype", "shape", "data_offsets"].includes(key)) throw bad(what, "the fields dtype, shape, data_offsets", `"${key}"`);
+  if (!(info instanceof Map)) throw bad(`tensor "${name}"`, "an object", kindOf(info));
+  for (const key of info.keys()) if (!FIELDS.includes(key)) throw bad(`tensor "${name}"`, `the fields ${FIELDS.join(", ")}`, `"${key}"`);
   const dtype = info.get("dtype");
-  if (typeof dtype !== "string") throw bad(`dtype of ${what}`, Object.keys(DTYPE_BYTES).join(", "), kindOf(dtype));
-  const shape = integers(info.get("shape"), `shape of ${what}`);
+  const shape = info.get("shape");
+  const offsets = info.get("data_offsets");
+  if (typeof dtype !== "string") throw bad(`dtype of tensor "${name}"`, Object.keys(DTYPE_BYTES).join(", "), kindOf(dtype));
+  if (!isIntegers(shape)) throw bad(`shape of tensor "${name}"`, "a list of whole numbers", kindOf(shape));
   const bytes = bytesOfTensor(name, dtype, shape);
-  const [begin, end, ...more] = integers(info.get("data_offsets"), `data_offsets of ${what}`);
-  if (begin === undefined || end === undefined || more.length > 0 || begin > end)
-    throw bad(`data_offsets of ${what}`, "[begin, end], begin <= end", kindOf(info.get("data_offsets")));
-  if (bytes !== end - begin) throw bad(`data_offsets of ${what}`, `${bytes} bytes for ${dtype} [${shape.join(", ")}]`, `${end - begin} bytes`);
+  if (!isIntegers(offsets)) throw bad(`data_offsets of tensor "${name}"`, "a list of whole numbers", kindOf(offsets));
+  const begin = offsets[0];
+  const end = offsets[1];
+  if (offsets.length !== 2 || begin === undefined || end === undefined || begin > end)
+    throw bad(`data_offsets of tensor "${name}"`, "[begin, end], begin <= end", kindOf(offsets));
+  if (bytes !== end - begin)
+    throw bad(`data_offsets of tensor "${name}"`, `${bytes} bytes for ${dtype} [${shape.join(", ")}]`, `${end - begin} bytes`);
   return { name, dtype: dtype as StoredDType, shape, begin, end };
 }
 
-function integers(value: HeaderValue | undefined, what: string): number[] {
-  if (Array.isArray(value) && value.every((x) => typeof x === "number")) return value as number[];
-  throw bad(what, "a list of whole numbers", kindOf(value));
+function isIntegers(value: HeaderValue | undefined): value is number[] {
+  return Array.isArray(value) && value.every(isNumber);
+}
+
+function isNumber(value: HeaderValue): value is number {
+  return typeof value === "number";
 }
 
 /** Bytes of a tensor. @throws E_FORMAT for an unknown element type, a rank above 64, or a size that is not exact in a double. */
 export function bytesOfTensor(name: string, dtype: string, shape: readonly number[]): number {
-  const what = `tensor "${name}"`;
-  if (!Object.hasOwn(DTYPE_BYTES, dtype)) throw bad(`dtype of ${what}`, Object.keys(DTYPE_BYTES).join(", "), kindOf(dtype));
-  if (shape.length > MAX_RANK) throw bad(`shape of ${what}`, `at most ${MAX_RANK} dimensions`, String(shape.length));
-  return byteLength(shape, DTYPE_BYTES[dtype] as number, what);
+  if (!Object.hasOwn(DTYPE_BYTES, dtype)) throw bad(`dtype of tensor "${name}"`, Object.keys(DTYPE_BYTES).join(", "), kindOf(dtype));
+  if (shape.length > MAX_RANK) throw bad(`shape of tensor "${name}"`, `at most ${MAX_RANK} dimensions`, String(shape.length));
+  // Every partial product has to be exact, so [2^53, 2^53, 0] is refused.
+  let bytes = DTYPE_BYTES[dtype] as number;
+  for (const d of shape) bytes = Number.isSafeInteger(d) && d >= 0 && bytes * d <= Number.MAX_SAFE_INTEGER ? bytes * d : Number.NaN;
+  if (Number.isNaN(bytes)) throw bad(`shape of tensor "${name}"`, "a size below 2^53 bytes", `[${shape.join(", ")}]`);
+  return bytes;
 }
 
 /**
@@ -125,14 +146,6 @@ export function headerBytes(
 function literal(text: string): string {
   if (/[\ud800-\udfff]/u.test(text)) throw bad("a name", "well-formed text", JSON.stringify(text));
   return JSON.stringify(text);
-}
-
-/** Product of the dimensions in exact arithmetic; every partial product has to stay exact too, so [2^53, 2^53, 0] is refused. */
-function byteLength(shape: readonly number[], size: number, what: string): number {
-  let n = size;
-  for (const d of shape) n = n * d > Number.MAX_SAFE_INTEGER || n < 0 ? -1 : n * d;
-  if (n < 0) throw bad(`shape of ${what}`, "a size below 2^53 bytes", `[${shape.join(", ")}]`);
-  return n;
 }
 
 /** Tensors must tile the payload exactly: no hole, no overlap, no byte left over. */

@@ -6,7 +6,9 @@ import { type WriteOptions, type WriteTarget, writePieces } from "./sink.ts";
 
 /** A tensor to write. */
 export interface SafetensorsItem {
+  /** Any text but `__metadata__`. */
   readonly name: string;
+  /** Element type. */
   readonly dtype: StoredDType;
   /** Extents, outermost first. */
   readonly shape: readonly number[];
@@ -16,6 +18,7 @@ export interface SafetensorsItem {
 
 /** What a file holds. */
 export interface SafetensorsContent {
+  /** Gone through once. */
   readonly tensors: Iterable<SafetensorsItem>;
   /** Strings for `__metadata__`. */
   readonly metadata?: ReadonlyMap<string, string>;

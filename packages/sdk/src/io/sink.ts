@@ -5,6 +5,7 @@ import type { LoadProgress } from "./source/source.ts";
 
 /** Takes the bytes of one file in order. */
 export interface ByteSink {
+  /** The next bytes of the file. They may be overwritten afterwards, so a sink that keeps them copies. */
   write(bytes: Uint8Array): Promise<void>;
   /** All bytes are there. */
   commit(): Promise<void>;
@@ -99,10 +100,10 @@ export async function writePieces(target: WriteTarget, pieces: readonly Piece[],
     }
     if (signal?.aborted) throw new TritlensError("E_ABORTED", `writing ${file} was aborted`, { cause: signal.reason });
     await sink.commit();
-    report("done");
   } catch (error) {
     await sink.discard();
     throw error;
   }
+  report("done");
   return total;
 }

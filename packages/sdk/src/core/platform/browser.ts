@@ -25,6 +25,7 @@ export const platform: Platform = {
   writeFileAtomic: async () => refuse("writing a file"),
   openFile: async () => refuse("opening a file by its path"),
   createFile: async () => refuse("writing a file"),
+  makeFolder: async () => refuse("making a folder"),
   listFolder: async () => refuse("reading a folder"),
   findInFolder: async () => refuse("reading a folder"),
   pathOfUrl: () => refuse("a file: URL"),

@@ -1,7 +1,7 @@
 /** Files in Node: whole reads without the 2 GiB limit of `readFile`, and writes that leave either the old file or the new one, never a mix. */
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { TritlensError } from "../errors.ts";
 import type { NewFile } from "./types.ts";
@@ -51,6 +51,22 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<
     await file.discard();
     throw error;
   }
+}
+
+/** Makes a folder and those above it; returns how to take back those that were made, as far as they are empty. @throws E_IO. */
+export async function makeFolder(path: string): Promise<() => Promise<void>> {
+  const first = await withErrors(`make ${path}`, () => mkdir(path, { recursive: true }));
+  return async () => {
+    for (let at = path; first !== undefined && at.length >= first.length; at = dirname(at)) {
+      if (
+        await rmdir(at).then(
+          () => false,
+          () => true,
+        )
+      )
+        return;
+    }
+  };
 }
 
 /**

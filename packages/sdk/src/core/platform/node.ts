@@ -6,7 +6,7 @@ import { Worker } from "node:worker_threads";
 import { type NativeBinding, nativeCore } from "../native.ts";
 import { type NodeEnd, nodeLine } from "../pool/line.ts";
 import type { Line } from "../pool/messages.ts";
-import { createFile, readFileBytes, writeFileAtomic } from "./files.ts";
+import { createFile, makeFolder, readFileBytes, writeFileAtomic } from "./files.ts";
 import { lockFile, lockFolder } from "./lock.ts";
 import { findInFolder, listFolder, openFile } from "./reading.ts";
 import type { Platform } from "./types.ts";
@@ -34,6 +34,7 @@ export const platform: Platform = {
   writeFileAtomic,
   openFile,
   createFile,
+  makeFolder,
   listFolder,
   findInFolder,
   pathOfUrl: (url) => fileURLToPath(url),

@@ -53,6 +53,8 @@ export interface Platform {
   openFile(path: string): Promise<ReadableFile>;
   /** Begins a file that replaces `path` when it is committed. */
   createFile(path: string): Promise<NewFile>;
+  /** Makes a folder and those above it; returns how to take back what was made, as far as it is empty. */
+  makeFolder(path: string): Promise<() => Promise<void>>;
   /** Names in a folder, sorted; undefined when the path is no folder. */
   listFolder(path: string): Promise<string[] | undefined>;
   /** Path of a regular file of a folder after following links, undefined when there is none. E_FORMAT when a link leaves the folder. */

@@ -13,14 +13,17 @@ import type { GgufMetadata } from "./values.ts";
 
 /** Where a tensor of a GGUF file lies. */
 export interface GgufTensorInfo {
+  /** At most 64 bytes of UTF-8. */
   readonly name: string;
   /** ggml's name of its type: `F32`, `TQ2_0`, ... */
   readonly type: string;
   /** Extents, outermost first (the file has them innermost first): a matrix is [rows, cols]. */
   readonly shape: readonly number[];
+  /** The file. */
   readonly source: ByteSource;
   /** Position of its first byte in the file. */
   readonly offset: number;
+  /** Bytes of all of its blocks. */
   readonly byteLength: number;
 }
 
@@ -34,6 +37,7 @@ export interface Gguf {
   readonly tensors: ReadonlyMap<string, GgufTensorInfo>;
   /** Tensors begin at multiples of it. */
   readonly alignment: number;
+  /** The file. */
   readonly source: ByteSource;
   /** Closes the file. Safe to call twice. */
   close(): Promise<void>;
@@ -80,11 +84,13 @@ async function readGguf(source: ByteSource): Promise<Gguf> {
 }
 
 async function readVersion(cursor: Cursor): Promise<number> {
-  const { source } = cursor;
-  if (source.size >= 8) await cursor.need(8, "the magic");
-  const head = cursor.bytes.subarray(0, Math.min(64, source.size));
-  if (source.size < 8) throw bad("the file", "at least 24 bytes", `${source.size} bytes`);
-  if (String.fromCharCode(...cursor.take(4)) !== "GGUF") {
+  const { size } = cursor.source;
+  if (size < 8) throw bad("the file", "at least 24 bytes", `${size} bytes`);
+  const first = Math.min(64, size);
+  await cursor.need(first, "the magic");
+  const head = cursor.take(first);
+  cursor.at = 4;
+  if (String.fromCharCode(...head.subarray(0, 4)) !== "GGUF") {
     refuseOther(head, "GGUF");
     throw bad("the magic", '"GGUF"', firstBytes(head));
   }

@@ -2,11 +2,15 @@
 
 /** How a type is stored: rows are cut into blocks of `block` elements of `bytes` bytes each; `tail` bytes follow the whole tensor. */
 export interface GgmlType {
+  /** ggml's name, without its prefix. */
   readonly name: string;
   /** ggml's number. */
   readonly id: number;
+  /** Elements a block. */
   readonly block: number;
+  /** Bytes a block. */
   readonly bytes: number;
+  /** Bytes behind all blocks of a tensor. */
   readonly tail: number;
 }
 

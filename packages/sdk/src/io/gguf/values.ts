@@ -1,8 +1,14 @@
 /** Values of GGUF metadata, with the types they have in the file. */
 import { TritlensError } from "../../core/errors.ts";
 
-/** Types of values, in the order of their numbers in the file. */
-export const VALUE_TYPES = [
+/** Types of 1 to 4 bytes and f64, whose values are JavaScript numbers. */
+export type GgufSmallType = "UINT8" | "INT8" | "UINT16" | "INT16" | "UINT32" | "INT32" | "FLOAT32" | "FLOAT64";
+
+/** A type of values. */
+export type GgufType = GgufSmallType | "UINT64" | "INT64" | "BOOL" | "STRING" | "ARRAY";
+
+/** Types in the order of their numbers in the file. */
+export const VALUE_TYPES: readonly GgufType[] = [
   "UINT8",
   "INT8",
   "UINT16",
@@ -16,13 +22,7 @@ export const VALUE_TYPES = [
   "UINT64",
   "INT64",
   "FLOAT64",
-] as const;
-
-/** A type of values. */
-export type GgufType = (typeof VALUE_TYPES)[number];
-
-/** Types of 1 to 4 bytes and f64, whose values are JavaScript numbers. */
-export type GgufSmallType = "UINT8" | "INT8" | "UINT16" | "INT16" | "UINT32" | "INT32" | "FLOAT32" | "FLOAT64";
+];
 
 /** What an array's numbers come as; booleans as bytes of 0 and 1. */
 export type GgufNumbers =
@@ -37,17 +37,31 @@ export type GgufNumbers =
   | BigUint64Array
   | BigInt64Array;
 
+/** A value of some type. */
+export interface GgufTyped<T extends GgufType, V> {
+  /** Its type in the file. */
+  readonly type: T;
+  /** The value. */
+  readonly value: V;
+}
+
+/** An array, all of whose elements have one type. */
+export interface GgufArray<T extends GgufType, V> extends GgufTyped<"ARRAY", V> {
+  /** Type of the elements in the file. */
+  readonly of: T;
+}
+
 /**
  * A value. 64-bit integers are numbers where a double holds them exactly. A string is text when its bytes are UTF-8, else the bytes (tokens of some
  * vocabularies are no text). Arrays do not nest.
  */
 export type GgufValue =
-  | { readonly type: GgufSmallType; readonly value: number }
-  | { readonly type: "UINT64" | "INT64"; readonly value: number | bigint }
-  | { readonly type: "BOOL"; readonly value: boolean }
-  | { readonly type: "STRING"; readonly value: string | Uint8Array }
-  | { readonly type: "ARRAY"; readonly of: "STRING"; readonly value: GgufStrings }
-  | { readonly type: "ARRAY"; readonly of: GgufSmallType | "UINT64" | "INT64" | "BOOL"; readonly value: GgufNumbers };
+  | GgufTyped<GgufSmallType, number>
+  | GgufTyped<"UINT64" | "INT64", number | bigint>
+  | GgufTyped<"BOOL", boolean>
+  | GgufTyped<"STRING", string | Uint8Array>
+  | GgufArray<"STRING", GgufStrings>
+  | GgufArray<GgufSmallType | "UINT64" | "INT64" | "BOOL", GgufNumbers>;
 
 /** Metadata of a file by key, in the file's order. */
 export type GgufMetadata = ReadonlyMap<string, GgufValue>;
@@ -107,6 +121,7 @@ export class GgufStrings implements Iterable<string> {
     return lossy.decode(this.bytes(i));
   }
 
+  /** All strings, decoded as {@link GgufStrings.at} does. */
   *[Symbol.iterator](): Iterator<string> {
     for (let i = 0; i < this.length; i++) yield this.at(i);
   }

@@ -8,6 +8,7 @@ import { type GgufMetadata, type GgufNumbers, type GgufStrings, type GgufValue, 
 
 /** A tensor to write. */
 export interface GgufItem {
+  /** At most 64 bytes of UTF-8, without NUL. */
   readonly name: string;
   /** ggml's name of its type: `F32`, `TQ2_0`, ... */
   readonly type: string;
@@ -21,6 +22,7 @@ export interface GgufItem {
 export interface GgufContent {
   /** `general.alignment` is obeyed; without it tensors begin at multiples of 32. */
   readonly metadata: GgufMetadata;
+  /** Gone through once. */
   readonly tensors: Iterable<GgufItem>;
 }
 
