@@ -11,7 +11,7 @@ mod host;
 #[path = "../tests/quads.rs"]
 mod quads;
 
-const TESTS: [(&str, fn()); 31] = [
+const TESTS: [(&str, fn()); 35] = [
     ("the_expected_tables_run", agree::the_expected_tables_run),
     ("elementwise", agree::elementwise),
     ("smooth_activations", agree::smooth_activations),
@@ -26,8 +26,12 @@ const TESTS: [(&str, fn()); 31] = [
     ("quantisers", agree::quantisers),
     ("activation_quantiser", agree::activation_quantiser),
     ("count_of_differences", agree::count_of_differences),
+    ("element_products", agree::elements::element_products),
+    ("every_half", agree::elements::every_half),
+    ("element_products_are_dots", agree::elements::element_products_are_dots),
     ("packed_f32", agree::packed::packed_f32),
     ("packed_i8", agree::packed::packed_i8),
+    ("packed_groups", agree::packed::packed_groups),
     ("bits", agree::packed::bits),
     ("rows_with_gaps", agree::packed::rows_with_gaps),
     ("long_rows_of_extremes_do_not_overflow", agree::packed::long_rows_of_extremes_do_not_overflow),

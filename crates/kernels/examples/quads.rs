@@ -6,7 +6,7 @@ mod host;
 use std::hint::black_box;
 
 use host::{now, say};
-use tritlens_kernels::{Format, pack, packed_matmul_i8, quads, row_bytes};
+use tritlens_kernels::{Format, PackedRows, pack, packed_matmul_i8, quads, row_bytes};
 
 /// Copies of the weights that a stream goes through: 26 to 70 MB.
 const COPIES: usize = 16;
@@ -25,7 +25,8 @@ fn weights(rows: usize, cols: usize) -> Weights {
     let mut packed = vec![0; rows * row_bytes(Format::Ternary2, cols)];
     pack(Format::Ternary2, &codes, rows, cols, &mut packed).expect("codes");
     let (mut out, mut sums) = (vec![0; quads::bytes(rows, cols)], vec![0; rows]);
-    quads::repack(Format::Ternary2, &packed, rows, cols, &mut out, &mut sums).expect("packed");
+    quads::repack(PackedRows::whole(Format::Ternary2, &packed, rows, cols), &mut out, &mut sums)
+        .expect("packed");
     Weights { rows, cols, packed, quads: out, sums }
 }
 

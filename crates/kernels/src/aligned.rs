@@ -1,5 +1,7 @@
 //! Bytes that begin at a cache line: a load of 64 bytes that straddles two lines is two loads.
 
+use std::alloc::{Layout, alloc_zeroed};
+
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
@@ -14,10 +16,7 @@ pub struct AlignedBytes {
 impl AlignedBytes {
     /// `len` zeros; `None` where there is no room for them.
     pub fn try_zeros(len: usize) -> Option<Self> {
-        let whole = len.checked_add(LINE - 1)?;
-        let mut room: Vec<u8> = Vec::new();
-        room.try_reserve_exact(whole).ok()?;
-        room.resize(whole, 0);
+        let room = zeros(len.checked_add(LINE - 1)?)?;
         let start = room.as_ptr().align_offset(LINE);
         // On a machine that cannot say (none is known) the bytes just begin where they begin.
         let start = if start < LINE { start } else { 0 };
@@ -30,6 +29,17 @@ impl AlignedBytes {
     /// Where there is no room for them, as `vec!` does.
     pub fn zeros(len: usize) -> Self {
         Self::try_zeros(len).unwrap_or_else(|| panic!("no room for {len} bytes"))
+    }
+}
+
+/// `len` (above 0) zeros from the allocator: large ones are pages that cost nothing until they are written, where `Vec::resize` would write them once more.
+fn zeros(len: usize) -> Option<Vec<u8>> {
+    let layout = Layout::array::<u8>(len).ok()?;
+    // SAFETY: the layout is not empty. The memory, if there is any, has `len` bytes of alignment 1 that are zero, from the global allocator, which is what a
+    // vector of that length and capacity takes over.
+    unsafe {
+        let start = alloc_zeroed(layout);
+        (!start.is_null()).then(|| Vec::from_raw_parts(start, len, len))
     }
 }
 

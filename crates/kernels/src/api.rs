@@ -4,8 +4,9 @@
 //! the tables, and a free function that uses the selected table.
 
 use crate::isa::kernels;
+use crate::layouts::Elements;
 use crate::pack::{Format, row_bytes};
-use crate::table::{AdamHyper, Columns, Kernels, PackedRows};
+use crate::table::{AdamHyper, Columns, Kernels, PackedGroups, PackedRows};
 
 /// Panics unless the slice named `what` has `expected` elements: a wrong length is an error in the calling program.
 #[track_caller]
@@ -48,6 +49,12 @@ fn packed_shape(w: PackedRows<'_>, x: usize, m: usize, y: usize) {
     assert!(w.data.len() >= needed, "w has {} bytes, expected {needed}", w.data.len());
     length("x", x, m.saturating_mul(w.cols));
     length("y", y, m.saturating_mul(w.rows));
+}
+
+/// Bytes of `values` numbers of a checkpoint; panics unless they are whole blocks.
+#[track_caller]
+fn element_bytes(elements: Elements, values: usize) -> usize {
+    elements.bytes(values).unwrap_or_else(|e| panic!("{}: {e}", elements.name()))
 }
 
 /// Panics unless packed bytes are whole rows.
@@ -238,6 +245,22 @@ api! {
     /// When the lengths differ.
     fn count_diff(a: &[i8], b: &[i8]) -> u64 { length("b", b.len(), a.len()); }
 
+    /// The values of whole blocks of a checkpoint's numbers, as [`crate::layouts::dequantize`].
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    fn widen(elements: Elements, bytes: &[u8], values: &mut [f32]) {
+        length("bytes", bytes.len(), element_bytes(elements, values.len()));
+    }
+
+    /// `y[rows]` = the products of `rows` rows of a checkpoint's numbers with `x[cols]`, without a copy in f32: of each the bits of [`dot`] with the widened row.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    fn element_rows(elements: Elements, bytes: &[u8], x: &[f32], y: &mut [f32]) {
+        length("bytes", bytes.len(), element_bytes(elements, x.len()).saturating_mul(y.len()));
+    }
+
     /// `y[m, rows] = scale * x[m, cols] . W^T` with packed rows, each product exact, summed in a fixed order that does not depend on the format (32 lanes,
     /// halving tree). Rows of `w` and rows of `x` may be computed in separate calls: the bits do not change.
     ///
@@ -253,6 +276,19 @@ api! {
     /// When the lengths do not fit.
     fn packed_rows_i8(w: PackedRows<'_>, x: &[i8], m: usize, y: &mut [i32]) {
         packed_shape(w, x.len(), m, y.len());
+    }
+
+    /// `y[m, rows]` = the sum over groups of `scale * (x[m, group] . codes)`: each group's product is an exact integer, as [`packed_rows_i8`], and groups are
+    /// added in f32 in their order.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    fn packed_groups_i8(w: PackedGroups<'_>, x: &[i8], m: usize, y: &mut [f32]) {
+        let groups = w.rows.saturating_mul(w.groups);
+        length("w", w.data.len(), groups.saturating_mul(w.width()));
+        length("scales", w.scales.len(), groups);
+        length("x", x.len(), m.saturating_mul(w.groups).saturating_mul(w.group));
+        length("y", y.len(), m.saturating_mul(w.rows));
     }
 
     /// `y[m, rows]` = the products of signs `x[m, cols] . W^T` of two binary matrices, both packed as [`Format::Binary`] (`row_bytes` bytes a

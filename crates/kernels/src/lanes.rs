@@ -76,6 +76,28 @@ pub(crate) trait Lanes {
     /// The inverse of `widen`, rounded to nearest even.
     unsafe fn narrow(a: [Self::D; 2]) -> Self::F;
 
+    /// Reads 16 numbers of 16 bits, of any alignment, into 16 i32 without a sign.
+    unsafe fn halves(from: *const u8) -> Self::I;
+    /// Reads 16 half precision floats.
+    #[inline(always)]
+    unsafe fn f16(from: *const u8) -> Self::F {
+        // SAFETY: the caller has the instruction set and 32 bytes.
+        unsafe {
+            let half = Self::halves(from);
+            // Exponent and fraction at their places in f32, whose exponents are 112 higher.
+            let magnitude = Self::ishl(Self::iand(half, Self::isplat(0x7fff)), 13);
+            let biased = |by: i32| Self::float(Self::iadd(magnitude, Self::isplat(by << 23)));
+            let normal = biased(112);
+            // Without a hidden one: one is put in front and taken off again.
+            let lowest = Self::splat(f32::from_bits(113 << 23));
+            let subnormal = Self::sub(biased(113), lowest);
+            let finite = Self::select(Self::lt(normal, lowest), subnormal, normal);
+            let value = Self::select(Self::lt(normal, Self::splat(65536.0)), finite, biased(224));
+            let sign = Self::ishl(Self::ishr(half, 15), 31);
+            Self::float(Self::iadd(Self::bits(value), sign))
+        }
+    }
+
     /// Reads 16 bytes into 16 i32.
     unsafe fn digits(from: *const u8) -> Self::I;
     /// The low two bits of each integer, minus 1.

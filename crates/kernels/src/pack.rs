@@ -205,6 +205,17 @@ pub const fn decode(format: Format, byte: u8, digit: usize) -> Option<i8> {
     }
 }
 
+/// Where the first byte lies that holds the invalid pair 3 of [`Format::Ternary2`] (and of other two-bit layouts).
+pub fn invalid_pair(bytes: &[u8]) -> Option<usize> {
+    let invalid = |byte: u8| byte & (byte >> 1) & 0x55;
+    // Whole runs first: a search that may end at any byte is not vectorised.
+    let run = bytes.chunks(256).position(|run| run.iter().fold(0, |all, &b| all | invalid(b)) != 0);
+    run.and_then(|run| {
+        let at = bytes[run * 256..].iter().position(|&b| invalid(b) != 0);
+        at.map(|at| run * 256 + at)
+    })
+}
+
 fn check_lengths(
     format: Format,
     codes: usize,

@@ -19,7 +19,8 @@
 //! rotated by one byte give columns 8..16: five instructions decode 64 codes. Row 3 is stored as a two's complement code instead of a digit, because its field
 //! ends in the word's sign. Rows are padded to a multiple of 4 and columns to a multiple of 32, with code 0.
 
-use crate::pack::{Format, PackError, decode, place, row_bytes};
+use crate::pack::{BLOCK, Format, PackError, invalid_pair, row_bytes};
+use crate::table::PackedRows;
 
 /// Rows of a quad.
 pub const ROWS: usize = 4;
@@ -38,71 +39,120 @@ pub const fn quad_bytes(cols: usize) -> usize {
     cols.div_ceil(COLS) * 2 * UNIT
 }
 
-/// Where the code of row `row` of a quad and column `col` of a unit lies: (byte, shift).
-const fn field(row: usize, col: usize) -> (usize, u32) {
+/// Digits of 16 columns of the four rows of a quad; 1 is code 0.
+type Unit = [[u8; UNIT]; ROWS];
+
+/// A unit as the table above has it. Rows 0 and 2 lie in the low byte of the (rotated) word, rows 1 and 3 in the high one.
+#[inline(always)]
+fn encode(digits: &Unit, unit: &mut [u8; UNIT]) {
+    let (mut low, mut high) = ([0; UNIT], [0; UNIT]);
+    for col in 0..UNIT {
+        low[col] = digits[0][col] | digits[2][col] << 2;
+        // A digit less one is the code; of that the lowest two bits.
+        high[col] = digits[1][col] << 4 | digits[3][col].wrapping_sub(1) << 6;
+    }
+    for word in 0..UNIT / 2 {
+        unit[2 * word] = low[word] | high[8 + (word + 7) % 8];
+        unit[2 * word + 1] = low[8 + word] | high[word];
+    }
+}
+
+/// The digits of row `row` of a unit.
+#[inline(always)]
+fn decode_row(unit: &[u8; UNIT], row: usize) -> [u8; UNIT] {
     let shift = [0, 4, 2, 6][row];
-    // Rows 0 and 2 lie in the low byte of the (rotated) word, rows 1 and 3 in the high one.
-    let high = row % 2;
-    let byte = if col < 8 { 2 * col + high } else { (2 * (col - 8) + 1 + high) % UNIT };
-    (byte, shift)
+    let mut digits = [0; UNIT];
+    for word in 0..UNIT / 2 {
+        let second = if row % 2 == 0 { 2 * word + 1 } else { (2 * word + 2) % UNIT };
+        digits[word] = (unit[2 * word + row % 2] >> shift) & 3;
+        digits[8 + word] = (unit[second] >> shift) & 3;
+    }
+    if row == ROWS - 1 {
+        digits = digits.map(|code| (code + 1) & 3);
+    }
+    digits
 }
 
-/// The two bits of a code.
-const fn bits(row: usize, code: i8) -> u8 {
-    if row == ROWS - 1 { code as u8 & 3 } else { (code + 1) as u8 }
+/// Digits of columns `16 unit..` of a packed row: they lie in 16 bytes side by side, at one place of each.
+#[inline(always)]
+fn digits_of(format: Format, packed: &[u8], unit: usize) -> [u8; UNIT] {
+    const POWER: [u8; 5] = [1, 3, 9, 27, 81];
+    let (at, n) =
+        (unit / 2 / format.digits() * BLOCK + unit % 2 * UNIT, unit / 2 % format.digits());
+    let mut digits = [0; UNIT];
+    for (digit, &byte) in digits.iter_mut().zip(&packed[at..at + UNIT]) {
+        *digit = match format {
+            Format::Binary => (byte >> n & 1) << 1,
+            Format::Ternary2 => byte >> (2 * n) & 3,
+            Format::Ternary5 => ((u16::from(byte.wrapping_mul(POWER[n])) * 3) >> 8) as u8,
+        };
+    }
+    digits
 }
 
-/// Rearranges packed weights of `pack.rs` into `out` ([`bytes`]) and writes the sum of each row's codes into `sums` (`rows`).
+/// Rearranges packed rows of `pack.rs` into `out` ([`bytes`]) and writes the sum of each row's codes into `sums` (`rows`).
 ///
 /// # Errors
 /// [`PackError::Length`] when a slice does not fit the shape, [`PackError::Byte`] for the invalid digit 3 of [`Format::Ternary2`].
-pub fn repack(
-    format: Format,
-    packed: &[u8],
-    rows: usize,
-    cols: usize,
-    out: &mut [u8],
-    sums: &mut [i32],
-) -> Result<(), PackError> {
-    let width = row_bytes(format, cols);
-    check("packed", rows.saturating_mul(width), packed.len())?;
+pub fn repack(w: PackedRows<'_>, out: &mut [u8], sums: &mut [i32]) -> Result<(), PackError> {
+    let PackedRows { format, rows, cols, stride, .. } = w;
+    let width = w.width();
+    let needed = rows.saturating_sub(1).saturating_mul(stride).saturating_add(width);
+    if stride < width || (rows > 0 && w.data.len() < needed) {
+        return Err(PackError::Length { what: "packed", expected: needed, found: w.data.len() });
+    }
     check("out", bytes(rows, cols), out.len())?;
     check("sums", rows, sums.len())?;
     // Without columns there is no quad to take them from.
     sums.fill(0);
-    let mut codes = vec![0i8; quad_bytes(cols)];
     for (quad, out) in out.chunks_exact_mut(quad_bytes(cols).max(1)).enumerate() {
-        out.fill(0);
-        for row in 0..ROWS {
-            let at = quad * ROWS + row;
-            codes.fill(0);
-            if at < rows {
-                unpack_row(format, &packed[at * width..][..width], &mut codes[..cols]).map_err(
-                    |byte| PackError::Byte {
-                        index: at * width + byte,
-                        byte: packed[at * width + byte],
-                    },
-                )?;
-                sums[at] = codes.iter().map(|&c| i32::from(c)).sum();
+        let count = ROWS.min(rows - quad * ROWS);
+        let start = |row: usize| (quad * ROWS + row) * stride;
+        for row in (0..count).filter(|_| format == Format::Ternary2) {
+            if let Some(byte) = invalid_pair(&w.data[start(row)..][..width]) {
+                let index = start(row) + byte;
+                return Err(PackError::Byte { index, byte: w.data[index] });
             }
-            for (unit, codes) in out.chunks_exact_mut(UNIT).zip(codes.chunks_exact(UNIT)) {
-                for (col, &code) in codes.iter().enumerate() {
-                    let (byte, shift) = field(row, col);
-                    unit[byte] |= bits(row, code) << shift;
+        }
+        let mut totals = [[0u32; UNIT]; ROWS];
+        for (index, unit) in out.as_chunks_mut::<UNIT>().0.iter_mut().enumerate() {
+            let mut digits = [[1; UNIT]; ROWS];
+            let left = cols.saturating_sub(index * UNIT).min(UNIT);
+            for row in 0..count {
+                if left > 0 {
+                    digits[row] = digits_of(format, &w.data[start(row)..][..width], index);
+                    digits[row][left..].fill(1);
+                }
+                for (total, &digit) in totals[row].iter_mut().zip(&digits[row]) {
+                    *total += u32::from(digit);
                 }
             }
+            encode(&digits, unit);
+        }
+        for (sum, totals) in sums[quad * ROWS..][..count].iter_mut().zip(totals) {
+            *sum = totals.iter().sum::<u32>().wrapping_sub(quad_bytes(cols) as u32) as i32;
         }
     }
     Ok(())
 }
 
-/// Codes of a packed row; `Err` is the index of a byte that is none.
-fn unpack_row(format: Format, packed: &[u8], codes: &mut [i8]) -> Result<(), usize> {
-    for (element, code) in codes.iter_mut().enumerate() {
-        let (byte, digit) = place(format, element);
-        *code = decode(format, packed[byte], digit).ok_or(byte)?;
+/// Row `row` of quads of `cols` columns, packed as [`Format::Ternary2`] into `out` ([`row_bytes`]).
+///
+/// # Panics
+/// When `out` has another length or there is no such row.
+pub fn pack_row(quads: &[u8], cols: usize, row: usize, out: &mut [u8]) {
+    assert_eq!(out.len(), row_bytes(Format::Ternary2, cols), "a packed row of {cols}");
+    let width = quad_bytes(cols);
+    let quad = &quads[row / ROWS * width..][..width];
+    // Columns beyond the quad are missing ones too.
+    out.fill(0x55);
+    for (index, unit) in quad.as_chunks::<UNIT>().0.iter().enumerate() {
+        let (at, shift) = (index / 8 * BLOCK + index % 2 * UNIT, 2 * (index / 2 % 4));
+        for (out, digit) in out[at..at + UNIT].iter_mut().zip(decode_row(unit, row % ROWS)) {
+            // 1 stands there already.
+            *out ^= (digit ^ 1) << shift;
+        }
     }
-    Ok(())
 }
 
 /// The inverse of [`repack`]: fills `codes` (`[rows, cols]`).
@@ -113,12 +163,11 @@ pub fn unpack(quads: &[u8], rows: usize, cols: usize, codes: &mut [i8]) -> Resul
     check("quads", bytes(rows, cols), quads.len())?;
     check("codes", rows.saturating_mul(cols), codes.len())?;
     for (at, codes) in codes.chunks_exact_mut(cols.max(1)).enumerate() {
-        let (quad, row) = (&quads[at / ROWS * quad_bytes(cols)..], at % ROWS);
-        for (col, code) in codes.iter_mut().enumerate() {
-            let (byte, shift) = field(row, col % UNIT);
-            let two = (quad[col / UNIT * UNIT + byte] >> shift) & 3;
-            // Two's complement of two bits: 3 is -1.
-            *code = if row == ROWS - 1 { (two as i8) << 6 >> 6 } else { two as i8 - 1 };
+        let quad = &quads[at / ROWS * quad_bytes(cols)..];
+        for (codes, unit) in codes.chunks_mut(UNIT).zip(quad.as_chunks::<UNIT>().0) {
+            for (code, digit) in codes.iter_mut().zip(decode_row(unit, at % ROWS)) {
+                *code = digit as i8 - 1;
+            }
         }
     }
     Ok(())

@@ -6,9 +6,10 @@
 //! * No `f32::max` or `min`, whose result on NaN and signed zero depends on the target; a comparison and a choice instead.
 //! * No transcendental but those of [`crate::math`].
 
+use crate::layouts::{Elements, dequantize};
 use crate::math::{exp_f32, exp_f64, log_f64};
 use crate::pack::{BLOCK, Format, decode, place, row_bytes};
-use crate::table::{AdamHyper, Columns, PackedRows};
+use crate::table::{AdamHyper, Columns, PackedGroups, PackedRows};
 
 /// Partial results of a float reduction.
 pub(crate) const LANES: usize = 16;
@@ -265,6 +266,22 @@ pub(crate) fn count_diff(a: &[i8], b: &[i8]) -> u64 {
     a.iter().zip(b).filter(|(a, b)| a != b).count() as u64
 }
 
+/// Numbers of a checkpoint as f32.
+pub(crate) fn widen(elements: Elements, bytes: &[u8], values: &mut [f32]) {
+    let result = dequantize(elements, bytes, values);
+    debug_assert!(result.is_ok(), "lengths were checked");
+}
+
+/// Products of rows of a checkpoint's numbers with x, each as [`dot`].
+pub(crate) fn element_rows(elements: Elements, bytes: &[u8], x: &[f32], y: &mut [f32]) {
+    let mut row = vec![0.0; x.len()];
+    let width = bytes.len() / y.len().max(1);
+    for (i, y) in y.iter_mut().enumerate() {
+        widen(elements, &bytes[i * width..][..width], &mut row);
+        *y = dot(&row, x);
+    }
+}
+
 /// y[m, rows] = scale * x[m, cols] . W^T, accumulated in [`BLOCK`] lanes.
 ///
 /// Lane of an element = byte of the block it lies in. Within a lane, elements come in the order of the row, so the sum is
@@ -294,6 +311,22 @@ pub(crate) fn packed_rows_i8(w: PackedRows<'_>, x: &[i8], m: usize, y: &mut [i32
             let x = &x[i * cols..][..cols];
             let products = (0..cols).map(|j| code_at(format, bytes, j) * i32::from(x[j]));
             y[i * rows + row] = products.fold(0i32, i32::wrapping_add);
+        }
+    }
+}
+
+/// y[m, rows] = sum over groups of scale * (x . codes in integers), in f32 in the order of the groups.
+pub(crate) fn packed_groups_i8(w: PackedGroups<'_>, x: &[i8], m: usize, y: &mut [f32]) {
+    let PackedGroups { format, rows, groups, group, .. } = w;
+    for (at, y) in y.iter_mut().enumerate().take(m * rows) {
+        let (i, row) = (at / rows, at % rows);
+        *y = 0.0;
+        for g in 0..groups {
+            let bytes = &w.data[(row * groups + g) * w.width()..][..w.width()];
+            let x = &x[(i * groups + g) * group..][..group];
+            let products = (0..group).map(|j| code_at(format, bytes, j) * i32::from(x[j]));
+            let sum = products.fold(0i32, i32::wrapping_add);
+            *y += w.scales[row * groups + g] * sum as f32;
         }
     }
 }

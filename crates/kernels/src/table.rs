@@ -1,6 +1,7 @@
 //! The table of kernels: one function pointer each. An instruction set that lacks a kernel ends its table with `..SCALAR`.
 
 use crate::activation;
+use crate::layouts::Elements;
 use crate::norm;
 use crate::pack::{Format, row_bytes};
 use crate::scalar;
@@ -85,6 +86,30 @@ impl<'a> PackedRows<'a> {
     }
 }
 
+/// Rows of packed weights with a scale for each group of columns. A group is a short packed row of its own; a row's groups lie side by side, rows without gaps.
+#[derive(Clone, Copy, Debug)]
+pub struct PackedGroups<'a> {
+    /// How codes lie in the bytes.
+    pub format: Format,
+    /// The bytes: `rows * groups` short rows of [`row_bytes`] of `group`.
+    pub data: &'a [u8],
+    /// `[rows, groups]`.
+    pub scales: &'a [f32],
+    /// Rows.
+    pub rows: usize,
+    /// Groups of a row.
+    pub groups: usize,
+    /// Codes of a group.
+    pub group: usize,
+}
+
+impl PackedGroups<'_> {
+    /// Bytes of a group.
+    pub fn width(&self) -> usize {
+        row_bytes(self.format, self.group)
+    }
+}
+
 /// Rows to be normalised, and how: the scale of a row is max(sqrt(mean(c^2) + eps), floor), with c the row, less its mean when `center`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NormRows {
@@ -157,8 +182,11 @@ pub struct Kernels {
     pub(crate) quantize_binary: QuantizeBinary,
     pub(crate) quantize_act_rows: unsafe fn(&[f32], usize, &mut [i8], &mut [f32]),
     pub(crate) count_diff: unsafe fn(&[i8], &[i8]) -> u64,
+    pub(crate) widen: unsafe fn(Elements, &[u8], &mut [f32]),
+    pub(crate) element_rows: unsafe fn(Elements, &[u8], &[f32], &mut [f32]),
     pub(crate) packed_rows_f32: MatmulF32,
     pub(crate) packed_rows_i8: MatmulI8,
+    pub(crate) packed_groups_i8: unsafe fn(PackedGroups<'_>, &[i8], usize, &mut [f32]),
     pub(crate) binary_matmul_bits: MatmulBits,
 }
 
@@ -198,7 +226,10 @@ pub(crate) static SCALAR: Kernels = Kernels {
     quantize_binary: scalar::quantize_binary,
     quantize_act_rows: scalar::quantize_act_rows,
     count_diff: scalar::count_diff,
+    widen: scalar::widen,
+    element_rows: scalar::element_rows,
     packed_rows_f32: scalar::packed_rows_f32,
     packed_rows_i8: scalar::packed_rows_i8,
+    packed_groups_i8: scalar::packed_groups_i8,
     binary_matmul_bits: scalar::binary_matmul_bits,
 };

@@ -8,6 +8,8 @@ use tritlens_kernels::{AdamHyper, Columns, NormRows, available, isa};
 mod data;
 #[path = "agree/edges.rs"]
 pub(crate) mod edges;
+#[path = "agree/elements.rs"]
+pub(crate) mod elements;
 #[path = "agree/packed.rs"]
 pub(crate) mod packed;
 
@@ -34,7 +36,10 @@ pub(crate) fn the_expected_tables_run() {
     #[cfg(target_arch = "x86_64")]
     {
         let popcnt = is_x86_feature_detected!("popcnt");
-        let avx2 = popcnt && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let avx2 = popcnt
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c");
         let vnni = is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512vl");
         let bw = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512f");
         let avx512 = avx2 && vnni && bw;

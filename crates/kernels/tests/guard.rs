@@ -6,15 +6,16 @@
 mod pages;
 
 use pages::{Guarded, Side, announce, signal_of_reading};
+use tritlens_kernels::layouts::Elements;
 use tritlens_kernels::{
-    AdamHyper, Columns, Format, Kernels, NormRows, View, available, gemm, row_bytes,
+    AdamHyper, Columns, Format, Kernels, NormRows, PackedGroups, View, available, gemm, row_bytes,
 };
 
 /// One call of a kernel with slices of `len` elements, or with rows of them.
 type Call = fn(&Kernels, Side, usize);
 
 /// Every kernel of a table.
-const CALLS: [(&str, Call); 36] = [
+const CALLS: [(&str, Call); 39] = [
     ("add", |t, at, n| t.add(&at.floats(n), &mut at.floats(n))),
     ("axpy", |t, at, n| t.axpy(0.5, &at.floats(n), &mut at.floats(n))),
     ("scale_add", |t, at, n| t.scale_add(0.5, &at.floats(n), &mut at.floats(n))),
@@ -109,6 +110,19 @@ const CALLS: [(&str, Call); 36] = [
         }
     }),
     ("count_diff", |t, at, n| ignore(t.count_diff(&at.codes(n), &at.codes(n)))),
+    ("widen", |t, at, n| {
+        for elements in Elements::ALL {
+            let n = n / elements.block_values() * elements.block_values();
+            t.widen(elements, &at.bytes(elements.bytes(n).unwrap()), &mut at.floats(n));
+        }
+    }),
+    ("element_rows", |t, at, n| {
+        for (elements, rows) in Elements::ALL.into_iter().flat_map(|e| [(e, 1), (e, 5)]) {
+            let n = n / elements.block_values() * elements.block_values();
+            let w = at.bytes(rows * elements.bytes(n).unwrap());
+            t.element_rows(elements, &w, &at.floats(n), &mut at.floats(rows));
+        }
+    }),
     ("packed_rows_f32", |t, at, n| {
         for (format, rows, m) in products() {
             let (w, x) = (at.bytes(rows * row_bytes(format, n)), at.floats(m * n));
@@ -120,6 +134,15 @@ const CALLS: [(&str, Call); 36] = [
             let (w, x) = (at.bytes(rows * row_bytes(format, n)), at.codes(m * n));
             let mut y = at.slice(&vec![0i32; m * rows]);
             t.packed_matmul_i8(format, &w, rows, n, &x, m, &mut y);
+        }
+    }),
+    ("packed_groups_i8", |t, at, n| {
+        let groups = 3;
+        for (format, rows, m) in products() {
+            let (w, x) = (at.bytes(rows * groups * row_bytes(format, n)), at.codes(m * groups * n));
+            let scales = at.floats(rows * groups);
+            let w = PackedGroups { format, data: &w, scales: &scales, rows, groups, group: n };
+            t.packed_groups_i8(w, &x, m, &mut at.floats(m * rows));
         }
     }),
     ("binary_matmul_bits", |t, at, n| {

@@ -2,7 +2,7 @@
 //!
 //! `examples/agree.rs` runs the same functions in WebAssembly, where the products have kernels of their own; elsewhere the specification runs.
 
-use tritlens_kernels::{Format, PackError, pack, quads, row_bytes};
+use tritlens_kernels::{Format, PackError, PackedRows, pack, quads, row_bytes};
 
 /// xorshift; the same numbers on every machine.
 struct Random(u64);
@@ -28,7 +28,7 @@ fn made(format: Format, codes: &[i8], rows: usize, cols: usize) -> (Vec<u8>, Vec
     let mut packed = vec![0; rows * row_bytes(format, cols)];
     pack(format, codes, rows, cols, &mut packed).unwrap();
     let (mut out, mut sums) = (vec![0xaa; quads::bytes(rows, cols)], vec![7; rows]);
-    quads::repack(format, &packed, rows, cols, &mut out, &mut sums).unwrap();
+    quads::repack(PackedRows::whole(format, &packed, rows, cols), &mut out, &mut sums).unwrap();
     (out, sums)
 }
 
@@ -51,6 +51,13 @@ pub(crate) fn nothing_is_lost() {
                 let mut back = vec![9; rows * cols];
                 quads::unpack(&w, rows, cols, &mut back).unwrap();
                 assert_eq!(back, codes, "{format:?} rows {rows} cols {cols}");
+                let mut packed = vec![0; row_bytes(Format::Ternary2, cols)];
+                for (r, codes) in codes.chunks_exact(cols.max(1)).enumerate() {
+                    let mut expected = packed.clone();
+                    pack(Format::Ternary2, codes, 1, cols, &mut expected).unwrap();
+                    quads::pack_row(&w, cols, r, &mut packed);
+                    assert_eq!(packed, expected, "{format:?} row {r} cols {cols}");
+                }
                 for (r, sum) in sums.into_iter().enumerate() {
                     let row = &codes[r * cols..][..cols];
                     assert_eq!(sum, row.iter().map(|&c| i32::from(c)).sum::<i32>());
@@ -96,16 +103,21 @@ pub(crate) fn fields_do_not_overflow() {
 
 #[cfg_attr(test, test)]
 pub(crate) fn what_is_no_code_is_refused() {
-    let (rows, cols) = (5, 40);
+    const ROWS: usize = 5;
+    const COLS: usize = 40;
+    fn w(packed: &[u8]) -> PackedRows<'_> {
+        PackedRows::whole(Format::Ternary2, packed, ROWS, COLS)
+    }
+    let (rows, cols) = (ROWS, COLS);
     let (mut out, mut sums) = (vec![0; quads::bytes(rows, cols)], vec![0; rows]);
     let mut packed = vec![0x55; rows * row_bytes(Format::Ternary2, cols)];
-    quads::repack(Format::Ternary2, &packed, rows, cols, &mut out, &mut sums).unwrap();
+    quads::repack(w(&packed), &mut out, &mut sums).unwrap();
     packed[3 * 32 + 2] = 0x57;
-    let found = quads::repack(Format::Ternary2, &packed, rows, cols, &mut out, &mut sums);
+    let found = quads::repack(w(&packed), &mut out, &mut sums);
     assert_eq!(found, Err(PackError::Byte { index: 98, byte: 0x57 }));
-    let short = quads::repack(Format::Ternary2, &packed[1..], rows, cols, &mut out, &mut sums);
+    let short = quads::repack(w(&packed[1..]), &mut out, &mut sums);
     assert!(matches!(short, Err(PackError::Length { what: "packed", .. })));
-    let short = quads::repack(Format::Ternary2, &packed, rows, cols, &mut out[1..], &mut sums);
+    let short = quads::repack(w(&packed), &mut out[1..], &mut sums);
     assert!(matches!(short, Err(PackError::Length { what: "out", .. })));
     let short = quads::unpack(&out[1..], rows, cols, &mut vec![0; rows * cols]);
     assert!(matches!(short, Err(PackError::Length { what: "quads", .. })));

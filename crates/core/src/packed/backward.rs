@@ -3,7 +3,7 @@
 use tritlens_kernels::{self as k, AlignedBytes, PackedRows};
 
 use super::PackedLinear;
-use super::forward::product;
+use super::split::product;
 use crate::error::{CoreError, Result, check_len, codes, zeros};
 
 impl PackedLinear {

@@ -1,12 +1,12 @@
 //! y = x W^T: int8 activations (quantised in front, integer products) or f32 (each product exact).
 //!
-//! Work is split over rows of W for few rows of x and over rows of x for many: no element's sum is ever split, so results do not depend on the threads.
+//! Products are split by split.rs.
 
-use tritlens_kernels::{self as k, PackedRows};
+use tritlens_kernels::{self as k, PackedGroups, PackedRows};
 
-use super::{PackedLinear, Quads};
-use crate::error::{CoreError, Result, check_len, codes, zeros};
-use crate::par;
+use super::PackedLinear;
+use super::split::product;
+use crate::error::{CoreError, Result, check_len, codes};
 
 /// How activations enter the product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,11 @@ struct Parts {
     floats: Vec<f32>,
     sums: Vec<i32>,
     sums_f32: Vec<f32>,
+    packed: Vec<u8>,
 }
+
+/// Rows that are packed at a time where only quads are kept.
+const TILE: usize = 64;
 
 /// A buffer of `len` elements; grows only.
 pub(crate) fn room<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) -> Result<&mut [T]> {
@@ -130,6 +134,10 @@ impl PackedLinear {
         s: &mut Parts,
         y: &mut [f32],
     ) -> Result<()> {
+        if let Some(w) = self.groups() {
+            self.forward_groups(w, codes, scales, m, y);
+            return Ok(());
+        }
         let (cols, group, rows) = (self.shape.cols, self.shape.group, self.shape.rows);
         let sums = room(&mut s.sums, m * rows)?;
         for g in 0..self.shape.groups() {
@@ -138,51 +146,93 @@ impl PackedLinear {
             for i in 0..m {
                 let total = self.has_shifts().then(|| row_sum(&part[i * group..][..group]));
                 let (y, sums) = (&mut y[i * rows..][..rows], &sums[i * rows..][..rows]);
-                self.finish(g, scales[i], |r| sums[r] as f32, total.map(|t| t as f32), y);
+                self.finish((0, g), scales[i], |r| sums[r] as f32, total.map(|t| t as f32), y);
             }
         }
-        Ok(())
-    }
-
-    /// Lays the codes out as WebAssembly's products want them (2 bits a code, beside the packed ones, which other calls need): without it a product there
-    /// spends most of its time on decoding. Groups are products of their own and stay as they are.
-    fn prepare_quads(&mut self) -> Result<()> {
-        if !cfg!(target_arch = "wasm32") || self.quads.is_some() || self.shape.groups() > 1 {
-            return Ok(());
-        }
-        let (rows, cols) = (self.shape.rows, self.shape.cols);
-        let mut bytes = super::aligned(k::quads::bytes(rows, cols))?;
-        let mut sums = zeros(rows)?;
-        k::quads::repack(self.format, &self.bytes, rows, cols, &mut bytes, &mut sums)
-            .map_err(|e| CoreError::new(codes::FORMAT, e.to_string()))?;
-        self.quads = Some(Quads { bytes, sums });
         Ok(())
     }
 
     fn integer_products(&self, g: usize, x: &[i8], m: usize, y: &mut [i32]) {
         match &self.quads {
-            Some(q) => {
-                let (rows, cols) = (self.shape.rows, self.shape.cols);
-                k::quads::matmul_i8((&q.bytes, &q.sums), rows, cols, x, m, y);
-            }
+            Some(quads) => quads.product(self.shape, g, x, m, y),
             None => product(self.group(g), x, m, y, k::packed_rows_i8),
         }
     }
 
-    fn forward_f32(&self, x: &[f32], m: usize, s: &mut Parts, y: &mut [f32]) -> Result<()> {
-        let (cols, group, rows) = (self.shape.cols, self.shape.group, self.shape.rows);
-        let sums = room(&mut s.sums_f32, m * rows)?;
-        let exact = |w: PackedRows<'_>, x: &[f32], m: usize, y: &mut [f32]| {
-            k::packed_rows_f32(w, 1.0, x, m, y);
-        };
-        for g in 0..self.shape.groups() {
-            let part = columns(x, cols, g * group, group, m, &mut s.floats)?;
-            product(self.group(g), part, m, sums, exact);
-            for i in 0..m {
-                let total = self.has_shifts().then(|| k::sum(&part[i * group..][..group]) as f32);
-                let (y, sums) = (&mut y[i * rows..][..rows], &sums[i * rows..][..rows]);
-                self.finish(g, 1.0, |r| sums[r], total, y);
+    /// Packed codes with a scale for each group: one pass over them instead of one a group.
+    fn groups(&self) -> Option<PackedGroups<'_>> {
+        let (rows, groups) = (self.shape.rows, self.shape.groups());
+        let each = groups > 1 && self.scales.len() == rows * groups && self.quads.is_none();
+        each.then(|| PackedGroups {
+            format: self.format,
+            data: &self.bytes,
+            scales: &self.scales,
+            rows,
+            groups,
+            group: self.shape.group,
+        })
+    }
+
+    fn forward_groups(
+        &self,
+        w: PackedGroups<'_>,
+        codes: &[i8],
+        scales: &[f32],
+        m: usize,
+        y: &mut [f32],
+    ) {
+        product(w, codes, m, y, k::packed_groups_i8);
+        let (rows, groups) = (w.rows, w.groups);
+        for ((y, codes), &unit) in
+            y.chunks_exact_mut(rows).zip(codes.chunks_exact(self.shape.cols)).zip(scales)
+        {
+            if self.has_shifts() {
+                let totals: Vec<f32> =
+                    codes.chunks_exact(w.group).map(|group| row_sum(group) as f32).collect();
+                for (y, shifts) in y.iter_mut().zip(self.shifts.chunks_exact(groups)) {
+                    *y += k::dot(shifts, &totals);
+                }
             }
+            k::scale_in_place(unit, y);
+        }
+    }
+
+    fn forward_f32(&self, x: &[f32], m: usize, s: &mut Parts, y: &mut [f32]) -> Result<()> {
+        // Without packed codes some rows are packed at a time.
+        let step = if self.bytes.is_empty() { TILE } else { self.shape.rows };
+        let mut packed = std::mem::take(&mut s.packed);
+        for first in (0..self.shape.rows).step_by(step) {
+            let count = step.min(self.shape.rows - first);
+            let (format, data) = self.packed_rows(first, count, &mut packed)?;
+            for g in 0..self.shape.groups() {
+                self.forward_f32_group(self.group_of(format, data, g), (first, g), x, m, s, y)?;
+            }
+        }
+        s.packed = packed;
+        Ok(())
+    }
+
+    /// What group `g` of rows `first..` adds to y.
+    fn forward_f32_group(
+        &self,
+        w: PackedRows<'_>,
+        (first, g): (usize, usize),
+        x: &[f32],
+        m: usize,
+        s: &mut Parts,
+        y: &mut [f32],
+    ) -> Result<()> {
+        let (cols, group, rows) = (self.shape.cols, self.shape.group, w.rows);
+        let sums = room(&mut s.sums_f32, m * rows)?;
+        let part = columns(x, cols, g * group, group, m, &mut s.floats)?;
+        product(w, part, m, sums, |w, x: &[f32], m, y: &mut [f32]| {
+            k::packed_rows_f32(w, 1.0, x, m, y);
+        });
+        for i in 0..m {
+            let total = self.has_shifts().then(|| k::sum(&part[i * group..][..group]) as f32);
+            let (y, sums) =
+                (&mut y[i * self.shape.rows + first..][..rows], &sums[i * rows..][..rows]);
+            self.finish((first, g), 1.0, |r| sums[r], total, y);
         }
         Ok(())
     }
@@ -191,10 +241,10 @@ impl PackedLinear {
         !self.shifts.is_empty()
     }
 
-    /// Writes (first group) or adds (the others) `unit * (scale * sum + shift * total)`.
+    /// Writes (first group) or adds (the others) `unit * (scale * sum + shift * total)` to rows `first..` of group `g`.
     fn finish(
         &self,
-        g: usize,
+        (first, g): (usize, usize),
         unit: f32,
         sum: impl Fn(usize) -> f32,
         total: Option<f32>,
@@ -209,8 +259,9 @@ impl PackedLinear {
         }
         let groups = self.shape.groups();
         for (r, y) in y.iter_mut().enumerate() {
-            let shift = total.map_or(0.0, |total| self.shifts[r * groups + g] * total);
-            let value = unit * (self.scale(r, g) * sum(r) + shift);
+            let row = first + r;
+            let shift = total.map_or(0.0, |total| self.shifts[row * groups + g] * total);
+            let value = unit * (self.scale(row, g) * sum(r) + shift);
             *y = if g == 0 { value } else { *y + value };
         }
     }
@@ -258,67 +309,4 @@ fn columns<'a, T: Copy + Default>(
 
 fn row_sum(x: &[i8]) -> i32 {
     x.iter().map(|&x| i32::from(x)).sum()
-}
-
-/// Products below this number are not worth waking a thread for.
-const WORTH_SPLITTING: usize = 1 << 18;
-/// From so many rows of x on, they are what is split.
-const MANY: usize = 16;
-
-/// `y [m, rows]` over the pool: `f` for parts of the rows of W (few rows of x) or of x.
-pub(super) fn product<X: Copy + Sync, Y: Copy + Default + Send>(
-    w: PackedRows<'_>,
-    x: &[X],
-    m: usize,
-    y: &mut [Y],
-    f: impl Fn(PackedRows<'_>, &[X], usize, &mut [Y]) + Sync,
-) {
-    let threads = par::threads() as usize;
-    let work = w.rows.saturating_mul(w.cols).saturating_mul(m);
-    if threads == 1 || work < WORTH_SPLITTING {
-        return f(w, x, m, y);
-    }
-    if m >= MANY {
-        let part = m.div_ceil(threads).next_multiple_of(4);
-        let parts = x.chunks(part * w.cols).zip(y.chunks_mut(part * w.rows)).collect();
-        return par::spread(parts, |(x, y): (&[X], &mut [Y])| f(w, x, x.len() / w.cols, y));
-    }
-    let part = w.rows.div_ceil(threads).next_multiple_of(4);
-    if m == 1 {
-        let parts = y.chunks_mut(part).enumerate().collect();
-        return par::spread(parts, |(i, y): (usize, &mut [Y])| {
-            f(rows_from(w, i * part, y.len()), x, 1, y);
-        });
-    }
-    split_rows(w, x, m, part, y, f);
-}
-
-/// A few rows of x and parts of W: a part's results are not contiguous in y, so each goes through a buffer of its own.
-fn split_rows<X: Copy + Sync, Y: Copy + Default + Send>(
-    w: PackedRows<'_>,
-    x: &[X],
-    m: usize,
-    part: usize,
-    y: &mut [Y],
-    f: impl Fn(PackedRows<'_>, &[X], usize, &mut [Y]) + Sync,
-) {
-    let mut buffers: Vec<(usize, Vec<Y>)> = (0..w.rows)
-        .step_by(part)
-        .map(|first| (first, vec![Y::default(); m * part.min(w.rows - first)]))
-        .collect();
-    let parts = buffers.iter_mut().collect();
-    par::spread(parts, |(first, out): &mut (usize, Vec<Y>)| {
-        f(rows_from(w, *first, out.len() / m), x, m, out);
-    });
-    for (first, out) in &buffers {
-        let count = out.len() / m;
-        for (i, out) in out.chunks_exact(count).enumerate() {
-            y[i * w.rows + first..][..count].copy_from_slice(out);
-        }
-    }
-}
-
-/// Rows `first..first + count`.
-fn rows_from(w: PackedRows<'_>, first: usize, count: usize) -> PackedRows<'_> {
-    PackedRows { data: &w.data[first * w.stride..], rows: count, ..w }
 }

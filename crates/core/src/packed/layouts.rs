@@ -11,22 +11,16 @@
 
 use tritlens_kernels::Format;
 use tritlens_kernels::layouts::{
-    BlockFormat, I2sVariant, f16_to_f32, f32_to_f16, hf_pack, hf_unpack, i2s_bytes, i2s_pack,
-    i2s_unpack, pack_block_codes, unpack_block_codes,
+    BlockFormat, Foreign, I2sVariant, Layout, f16_to_f32, f32_to_f16, hf_pack, i2s_bytes, i2s_pack,
+    pack_block_codes,
 };
 
-use super::{PackedLinear, PackedShape};
+use super::{PackedLinear, PackedShape, aligned};
 use crate::error::{CoreError, Result, check_len, codes, zeros};
-use crate::formats;
+use crate::{formats, par};
 
 /// The layouts a layer can be read from and written to.
 pub const LAYOUTS: [&str; 6] = ["tq1_0", "tq2_0", "q1_0", "hf", "i2_s", "i2_s_neon"];
-
-enum Layout {
-    Blocks(BlockFormat),
-    Hf,
-    I2s(I2sVariant),
-}
 
 fn layout(name: &str) -> Result<Layout> {
     Ok(match name {
@@ -51,6 +45,28 @@ fn wrong(e: &impl std::fmt::Display) -> CoreError {
     CoreError::new(codes::FORMAT, e.to_string())
 }
 
+/// Rows that one thread rearranges.
+const PART: usize = 64;
+
+/// Scales of blocks, and of how many columns each is: all, when all blocks have the same.
+fn block_scales(
+    foreign: &Foreign<'_>,
+    whole: PackedShape,
+    group: PackedShape,
+) -> Result<(PackedShape, Vec<f32>)> {
+    let scale = |block: usize| foreign.scale(block).unwrap_or(1.0);
+    let first = scale(0);
+    let count = foreign.scales();
+    if (1..count).all(|block| scale(block).to_bits() == first.to_bits()) {
+        return Ok((whole, vec![first]));
+    }
+    let mut scales = zeros(count)?;
+    for (block, out) in scales.iter_mut().enumerate() {
+        *out = scale(block);
+    }
+    Ok((group, scales))
+}
+
 impl PackedLinear {
     /// Reads a layer `[rows, cols]` from another program's bytes into `format`. `scale` is used by `hf` alone, whose bytes hold none.
     ///
@@ -66,25 +82,25 @@ impl PackedLinear {
     ) -> Result<Self> {
         let whole = PackedShape::new(rows, cols, 0)?;
         check_len("packed", formats::packed_bytes(layout_name, rows, cols)?, bytes.len())?;
-        let mut found = zeros(rows * cols)?;
-        match layout(layout_name)? {
-            Layout::Blocks(f) => {
-                let mut scales = zeros(found.len() / f.block_values())?;
-                unpack_block_codes(f, bytes, &mut found, &mut scales).map_err(|e| wrong(&e))?;
-                let shape = PackedShape::new(rows, cols, f.block_values())?;
-                let one = scales.iter().all(|s: &f32| s.to_bits() == scales[0].to_bits());
-                let (shape, scales) = if one { (whole, vec![scales[0]]) } else { (shape, scales) };
-                Self::from_codes(format, shape, &found, scales, Vec::new())
+        let layout = layout(layout_name)?;
+        let foreign = Foreign::new(layout, bytes, rows, cols).map_err(|e| wrong(&e))?;
+        let (shape, scales) = match layout {
+            Layout::Blocks(blocks) => {
+                let group = PackedShape::new(rows, cols, blocks.block_values())?;
+                block_scales(&foreign, whole, group)?
             }
-            Layout::Hf => {
-                hf_unpack(bytes, rows, cols, &mut found).map_err(|e| wrong(&e))?;
-                Self::from_codes(format, whole, &found, vec![scale], Vec::new())
-            }
-            Layout::I2s(v) => {
-                let scale = i2s_unpack(v, bytes, &mut found).map_err(|e| wrong(&e))?;
-                Self::from_codes(format, whole, &found, vec![scale], Vec::new())
-            }
+            Layout::Hf | Layout::I2s(_) => (whole, vec![foreign.scale(0).unwrap_or(scale)]),
+        };
+        let mut packed = aligned(shape.bytes(format)?)?;
+        let width = packed.len() / rows;
+        let mut parts: Vec<_> = packed.chunks_mut(width * PART).map(|out| (out, Ok(()))).collect();
+        par::for_each(&mut parts, |i, (out, result)| {
+            *result = foreign.repack(format, shape.group, i * PART, out);
+        });
+        for (_, result) in parts {
+            result.map_err(|e| wrong(&e))?;
         }
+        Self::new(format, shape, packed, scales, Vec::new())
     }
 
     /// Writes the layer in another program's layout; returns the scale where the layout keeps it elsewhere (`hf`), else that of the first block.

@@ -11,6 +11,8 @@
 mod backward;
 mod forward;
 mod layouts;
+mod quads;
+mod split;
 mod widen;
 
 use tritlens_kernels::{self as k, AlignedBytes, Format, PackedRows};
@@ -71,12 +73,6 @@ pub fn aligned(len: usize) -> Result<AlignedBytes> {
         .ok_or_else(|| CoreError::new(codes::MEMORY, format!("cannot allocate {len} bytes")))
 }
 
-/// Codes in `kernels::quads`' layout, and the sum of each row.
-struct Quads {
-    bytes: AlignedBytes,
-    sums: Vec<i32>,
-}
-
 /// A linear layer with packed weights.
 pub struct PackedLinear {
     format: Format,
@@ -87,8 +83,8 @@ pub struct PackedLinear {
     /// None, or `rows * groups`.
     shifts: Vec<f32>,
     transposed: Option<AlignedBytes>,
-    /// The codes as WebAssembly's products want them, made at the first one.
-    quads: Option<Quads>,
+    /// The codes as WebAssembly's products want them, made at the first one; in a stored matrix instead of the packed ones.
+    quads: Option<quads::Quads>,
     scratch: PackedScratch,
 }
 
@@ -152,7 +148,7 @@ impl PackedLinear {
         self.shape
     }
 
-    /// The packed codes.
+    /// The packed codes; none in a layer of a stored matrix in WebAssembly, which keeps them in another order.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -173,9 +169,22 @@ impl PackedLinear {
     /// `E_SHAPE` for room of the wrong length.
     pub fn codes(&self, out: &mut [i8]) -> Result<()> {
         check_len("room for codes", self.shape.rows * self.shape.cols, out.len())?;
-        let rows = self.shape.rows * self.shape.groups();
-        k::unpack(self.format, &self.bytes, rows, self.shape.group, out)
-            .map_err(|e| CoreError::new(codes::FORMAT, e.to_string()))
+        let (mut room, cols, groups) = (Vec::new(), self.shape.cols, self.shape.groups());
+        for (first, out) in out.chunks_mut(ROWS * cols).enumerate() {
+            let (format, bytes) = self.packed_rows(first * ROWS, out.len() / cols, &mut room)?;
+            k::unpack(format, bytes, out.len() / cols * groups, self.shape.group, out)
+                .map_err(|e| CoreError::new(codes::FORMAT, e.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of the codes, in whichever order they are kept.
+    pub(crate) fn code_bytes(&self) -> usize {
+        if self.bytes.is_empty() {
+            self.quads.as_ref().map_or(0, quads::Quads::len)
+        } else {
+            self.bytes.len()
+        }
     }
 
     /// Scale of row `r` and group `g`.
@@ -190,24 +199,19 @@ impl PackedLinear {
 
     /// Packed rows of group `g`.
     fn group(&self, g: usize) -> PackedRows<'_> {
-        let width = k::row_bytes(self.format, self.shape.group);
-        PackedRows {
-            format: self.format,
-            data: &self.bytes[g * width..],
-            rows: self.shape.rows,
-            cols: self.shape.group,
-            stride: self.shape.groups() * width,
-        }
+        self.group_of(self.format, &self.bytes, g)
     }
 }
+
+/// Rows whose codes are unpacked at a time.
+const ROWS: usize = 64;
 
 /// `E_FORMAT` unless every byte is made of codes (ternary2 has the invalid digit 3). Padding is looked at as well.
 fn check_codes(format: Format, shape: PackedShape, bytes: &[u8]) -> Result<()> {
     if format != Format::Ternary2 {
         return Ok(());
     }
-    let invalid = |&b: &u8| b & (b >> 1) & 0x55 != 0;
-    match bytes.iter().position(invalid) {
+    match k::invalid_pair(bytes) {
         None => Ok(()),
         Some(at) => {
             let width = shape.groups() * k::row_bytes(format, shape.group);

@@ -1,7 +1,7 @@
 //! A matrix that stays as the file has it.
 
-use tritlens_kernels::layouts::{Elements, dequantize};
-use tritlens_kernels::{AlignedBytes, dot};
+use tritlens_kernels::layouts::Elements;
+use tritlens_kernels::{self as k, AlignedBytes};
 
 use super::tiles::{self, Tile};
 use crate::error::{CoreError, Result, check_len, codes};
@@ -43,9 +43,13 @@ impl Dense {
 
     /// Rows `first..first + count` in f32, which exist, into room that fits.
     pub(super) fn widen(&self, first: usize, count: usize, out: &mut [f32]) {
+        k::widen(self.elements, self.some_rows(first, count), out);
+    }
+
+    /// The bytes of rows.
+    fn some_rows(&self, first: usize, count: usize) -> &[u8] {
         let width = self.bytes.len() / self.rows;
-        let result = dequantize(self.elements, &self.bytes[first * width..][..count * width], out);
-        debug_assert!(result.is_ok(), "the room fits");
+        &self.bytes[first * width..][..count * width]
     }
 
     /// `y [m, rows]` = `x [m, cols]` W^T; lengths as checked by the caller.
@@ -73,11 +77,7 @@ impl Dense {
 
     fn forward_one(&self, x: &[f32], y: &mut [f32]) {
         par::for_each_piece(y, ROWS, |first, y| {
-            let mut row = vec![0.0; self.cols];
-            for (i, y) in y.iter_mut().enumerate() {
-                self.widen(first + i, 1, &mut row);
-                *y = dot(&row, x);
-            }
+            k::element_rows(self.elements, self.some_rows(first, y.len()), x, y);
         });
     }
 

@@ -71,12 +71,15 @@ impl Filling {
             }
             Kind::Own(format) => {
                 let shape = PackedShape::new(rows, cols, 0)?;
-                PackedLinear::new(format, shape, self.bytes, vec![scale], Vec::new())
-                    .map(Stored::of_packed)
+                let packed = PackedLinear::new(format, shape, self.bytes, vec![scale], Vec::new());
+                Stored::of_packed(packed?)
             }
             Kind::Layout(format) => {
-                PackedLinear::import(&self.format, format, rows, cols, scale, &self.bytes)
-                    .map(Stored::of_packed)
+                let (name, bytes) = (self.format, self.bytes);
+                let packed = PackedLinear::import(&name, format, rows, cols, scale, &bytes)?;
+                // Before the codes are perhaps rearranged once more.
+                drop(bytes);
+                Stored::of_packed(packed)
             }
         }
     }

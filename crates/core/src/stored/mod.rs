@@ -118,11 +118,12 @@ impl Stored {
         scales: Vec<f32>,
         shifts: Vec<f32>,
     ) -> Result<Self> {
-        PackedLinear::from_codes(format, shape, codes, scales, shifts).map(Self::of_packed)
+        Self::of_packed(PackedLinear::from_codes(format, shape, codes, scales, shifts)?)
     }
 
-    fn of_packed(packed: PackedLinear) -> Self {
-        Self { kept: Kept::Packed(packed) }
+    fn of_packed(mut packed: PackedLinear) -> Result<Self> {
+        packed.settle()?;
+        Ok(Self { kept: Kept::Packed(packed) })
     }
 
     fn of_dense(dense: Dense) -> Self {
@@ -160,7 +161,7 @@ impl Stored {
             },
             Kept::Packed(p) => StoredInfo {
                 format: p.format().name(),
-                bytes: p.bytes().len(),
+                bytes: p.code_bytes(),
                 rows,
                 cols,
                 group: p.shape().group,

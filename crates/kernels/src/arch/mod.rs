@@ -116,10 +116,11 @@ macro_rules! table {
         /// This instruction set's kernels.
         pub(crate) static TABLE: $crate::table::Kernels = {
             use $crate::generic::{
-                bits as b, elementwise as e, mix, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
+                bits as b, elementwise as e, elements as el, mix, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
             };
             use $crate::generic::{activation as act, norm};
-            use $crate::table::{AdamHyper, Columns, Kernels, NormRows, PackedRows};
+            use $crate::layouts::Elements;
+            use $crate::table::{AdamHyper, Columns, Kernels, NormRows, PackedGroups, PackedRows};
             type L = $floats;
             Kernels {
                 name: $name,
@@ -195,6 +196,11 @@ macro_rules! table {
                     (x: &[f32], cols: usize, codes: &mut [i8], scales: &mut [f32])
                 ),
                 count_diff: $crate::arch::training!($features, q::count_diff::<L>, (a: &[i8], b: &[i8]) -> u64),
+                widen: wrap!($features, el::widen::<L>, (elements: Elements, bytes: &[u8], values: &mut [f32])),
+                element_rows: wrap!(
+                    $features, el::element_rows::<L, $bytes, $rf>,
+                    (elements: Elements, bytes: &[u8], x: &[f32], y: &mut [f32])
+                ),
                 packed_rows_f32: wrap!(
                     $features, pf::packed_rows_f32::<L, $rf, $mf>,
                     (w: PackedRows<'_>, scale: f32, x: &[f32], m: usize, y: &mut [f32])
@@ -202,6 +208,10 @@ macro_rules! table {
                 packed_rows_i8: wrap!(
                     $features, pi::packed_rows_i8::<$bytes, $v, $vb, $ri, $mi>,
                     (w: PackedRows<'_>, x: &[i8], m: usize, y: &mut [i32])
+                ),
+                packed_groups_i8: wrap!(
+                    $features, pi::packed_groups_i8::<$bytes>,
+                    (w: PackedGroups<'_>, x: &[i8], m: usize, y: &mut [f32])
                 ),
                 binary_matmul_bits: wrap!(
                     $features, b::binary_matmul_bits::<$bits, $rs, $ms>,

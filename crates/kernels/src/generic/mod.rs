@@ -10,6 +10,7 @@
 pub(crate) mod activation;
 pub(crate) mod bits;
 pub(crate) mod digits;
+pub(crate) mod elements;
 pub(crate) mod elementwise;
 pub(crate) mod exp;
 pub(crate) mod mix;

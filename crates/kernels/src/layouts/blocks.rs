@@ -1,6 +1,7 @@
 //! The bytes of one GGUF block: where codes and scale lie.
 
 use super::BlockFormat;
+use super::repack::scale_first;
 use crate::pack::{trit_byte, trit_digit};
 
 /// Writes a block from codes already known to be in range and the bits of an fp16 scale.
@@ -78,10 +79,6 @@ fn digit(code: i8, zero: i8) -> u8 {
 
 fn bits(byte: u8, shift: usize, mask: u8) -> i8 {
     ((byte >> shift) & mask) as i8
-}
-
-fn scale_first(format: BlockFormat) -> bool {
-    !matches!(format, BlockFormat::Tq1_0 | BlockFormat::Tq2_0)
 }
 
 fn split(format: BlockFormat, block: &[u8]) -> (&[u8], [u8; 2]) {

@@ -3,7 +3,7 @@
 //! With R = rows / 4, byte (r, c) holds rows r, r + R, r + 2R and r + 3R of column c in bit pairs 0-1, 2-3, 4-5 and 6-7; a pair is trit + 1.
 //! Source: transformers, `integrations/bitnet.py` (`pack_weights`, `unpack_weights`).
 
-use crate::pack::PackError;
+use crate::pack::{PackError, invalid_pair};
 
 /// Packs codes `[rows, cols]` (-1, 0, +1) into `rows / 4 * cols` bytes.
 ///
@@ -32,8 +32,7 @@ pub fn hf_unpack(
     codes: &mut [i8],
 ) -> Result<(), PackError> {
     check(rows, cols, codes.len(), packed.len())?;
-    let invalid = |byte: &u8| byte & (byte >> 1) & 0x55 != 0;
-    if let Some(index) = packed.iter().position(invalid) {
+    if let Some(index) = invalid_pair(packed) {
         return Err(PackError::Byte { index, byte: packed[index] });
     }
     for (i, code) in codes.iter_mut().enumerate() {

@@ -27,7 +27,7 @@ impl I2sVariant {
     }
 
     /// (byte, shift) of element `i` of the tensor.
-    const fn place(self, i: usize) -> (usize, usize) {
+    pub(super) const fn place(self, i: usize) -> (usize, usize) {
         let bytes = self.block_bytes();
         let (block, inside) = (i / (4 * bytes), i % (4 * bytes));
         (block * bytes + inside % bytes, 6 - 2 * (inside / bytes))

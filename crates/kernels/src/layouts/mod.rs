@@ -9,11 +9,13 @@ mod hf;
 mod i2s;
 pub(crate) mod kquants;
 mod quantise;
+mod repack;
 
 pub use elements::{Elements, bf16_to_f32, dequantize, f32_to_bf16, quantize};
 pub use fp16::{f16_to_f32, f32_to_f16};
 pub use hf::{hf_pack, hf_unpack};
 pub use i2s::{I2S_TAIL, I2sVariant, i2s_bytes, i2s_pack, i2s_unpack};
+pub use repack::{Foreign, Layout};
 
 use crate::pack::PackError;
 

@@ -1,6 +1,6 @@
 //! Products with packed weights.
 
-use tritlens_kernels::{Format, PackedRows, available, pack, row_bytes, unpack};
+use tritlens_kernels::{Format, PackedGroups, PackedRows, available, pack, row_bytes, unpack};
 
 use super::data::{Bits, DATA, Data, Random, agree};
 
@@ -54,6 +54,33 @@ pub(crate) fn packed_i8() {
                     table.packed_matmul_i8(format, &w, rows, cols, &x, m, &mut y);
                     Bits::default().i32s(&y)
                 });
+            }
+        }
+    }
+}
+
+/// Groups of every size below, at and above a vector, with scales that are no numbers among others.
+#[cfg_attr(test, test)]
+pub(crate) fn packed_groups() {
+    for format in Format::ALL {
+        for (rows, m) in SHAPES.into_iter().chain([(37, 1), (35, 6)]) {
+            for (groups, group) in [(1, 7), (3, 32), (4, 128), (3, 256), (2, 333), (5, 512), (0, 8)]
+            {
+                for data in DATA {
+                    let case = format!("{format:?} {rows} x {groups} x {group} m {m} {data:?}");
+                    agree(&case, |table| {
+                        let mut random = Random(group as u64 + 3);
+                        let w = packed(&mut random, format, rows * groups, group);
+                        let scales = data.floats(&mut random, rows * groups);
+                        let x: Vec<i8> =
+                            (0..m * groups * group).map(|_| random.next() as i8).collect();
+                        let mut y = vec![f32::NAN; m * rows];
+                        let w =
+                            PackedGroups { format, data: &w, scales: &scales, rows, groups, group };
+                        table.packed_groups_i8(w, &x, m, &mut y);
+                        Bits::default().f32(&y)
+                    });
+                }
             }
         }
     }

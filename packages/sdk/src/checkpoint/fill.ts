@@ -23,9 +23,14 @@ export async function fillParam({ core, program }: Target, fill: Fill, read: Rea
   } else if (fill.how === "floats") {
     core.writeParam(program, fill.index, await readFloats(fill, read));
   } else {
-    const { codes, scale } = await (fill.how === "absmean" ? absmean : exactTernary)(fill, read);
+    const { codes, scale } = await codesOf(fill, read);
     core.setStoredCodes(program, fill.index, fill.format as "ternary2", 0, codes, Float32Array.of(scale), new Float32Array(0));
   }
+}
+
+/** Codes [out, in] and scale of a matrix that becomes ternary on the way. */
+export function codesOf(fill: Fill, read: Read): Promise<Ternary> {
+  return fill.how === "absmean" ? absmean(fill, read) : exactTernary(fill, read);
 }
 
 /** The number that codes are multiplied with. */
@@ -51,7 +56,8 @@ function eachPiece(fill: Fill, read: Read, take: (at: number, values: Float32Arr
   return moveBytes(fill, read, (offset, bytes) => take(offset / size, floatsOf(fill.tensor.type, bytes)));
 }
 
-interface Ternary {
+/** A ternary matrix. */
+export interface Ternary {
   readonly codes: Int8Array;
   readonly scale: number;
 }

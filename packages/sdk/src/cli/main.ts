@@ -33,7 +33,9 @@ function commandLine(argv: readonly string[], streams: Streams, done: (code: num
     .showHelpAfterError("(tritlens --help lists commands and options)")
     .exitOverride();
   addReproduce(program, argv, streams, done);
+  addRun(program, streams, done);
   addAnalyze(program, streams, done);
+  addInspect(program, streams, done);
   addConvert(program, streams, done);
   addInfo(program, streams, done);
   for (const command of program.commands) command.option("--verbose", "print where an error came from").copyInheritedSettings(program);
@@ -88,6 +90,50 @@ function addAnalyze(program: Command, streams: Streams, done: (code: number) => 
     });
 }
 
+function addInspect(program: Command, streams: Streams, done: (code: number) => void): void {
+  program
+    .command("inspect")
+    .description("what a checkpoint is: architecture, formats, bits a weight, share of zeros, memory")
+    .argument("<path>", "a .gguf file, a folder with config.json, or a URL of either")
+    .option("--no-scan", "look at headers only: do not read the weights to count zeros")
+    .option("--json", "print everything as JSON")
+    .addOption(backend())
+    .action(async (path: string, options: Record<string, unknown>) => {
+      const { runInspect } = await import("./inspect.ts");
+      done(await runInspect(path, options, streams));
+    });
+}
+
+function addRun(program: Command, streams: Streams, done: (code: number) => void): void {
+  program
+    .command("run")
+    .description("generate text with a model: a GGUF file or a folder of Hugging Face's, every activation in reach")
+    .argument("<path>", "a .gguf file, a folder with config.json, or a URL of either")
+    .option("--prompt <text>", "what the text begins with")
+    .option("--tokens <ids>", "the same as token ids, comma separated", integers)
+    .option("--chat", "the prompt is a user's message: write it with the model's chat template")
+    .option("--stream", "print the text as it comes (default on a terminal)")
+    .option("--no-stream", "print the text at the end")
+    .option("--max-tokens <n>", "most tokens to generate (default 128)", integer)
+    .option("--temperature <t>", "0 takes the most likely token (default)", real)
+    .option("--top-k <k>", "draw among the k most likely tokens", integer)
+    .option("--top-p <p>", "draw among the most likely tokens that together have this probability", real)
+    .option("--seed <n>", "seed of the drawing", integer)
+    .option("--stop <text>", "end before this text (can be given again)", again)
+    .option("--hooks <hook>", "NAME[@AXIS=PLACE,...][:print|zero|mean|scale=X|add=X|set=X] (can be given again)", again)
+    .option("--capture <name>", "keep an activation; globs work (can be given again)", again)
+    .option("--save <file>", "write what was captured as safetensors")
+    .option("--attention <layer.head>", "draw what an attention head looks at")
+    .option("--svg <file>", "write that picture as SVG, too")
+    .option("--json", "print one object with text, tokens and times")
+    .addOption(threads())
+    .addOption(backend())
+    .action(async (path: string, options: Record<string, unknown>) => {
+      const { runRun } = await import("./run.ts");
+      done(await runRun(path, options, streams));
+    });
+}
+
 function addConvert(program: Command, { out }: Streams, done: (code: number) => void): void {
   const choice = (flags: string, text: string, ...choices: string[]): Option => new Option(flags, text).choices(choices);
   program
@@ -134,6 +180,15 @@ function addInfo(program: Command, { out }: Streams, done: (code: number) => voi
 function integer(text: string): number {
   if (/^\d+$/.test(text)) return Number(text);
   throw new InvalidArgumentError("expected a whole number");
+}
+
+function integers(text: string): number[] {
+  return list(text).map(integer);
+}
+
+/** Collects an option that may be given several times. */
+function again(text: string, before: string[] = []): string[] {
+  return [...before, text];
 }
 
 function real(text: string): number {

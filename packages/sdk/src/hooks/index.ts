@@ -3,6 +3,8 @@ export { ActivationCache } from "./cache.ts";
 export type { CheckpointInfo, CheckpointWeight } from "./checkpoint.ts";
 export type { AsyncHookFn, HookFn, HookPoint, HookResult } from "./drive.ts";
 export type { AblationEdit, Box, Edit, EditPlace, EditValue, ProjectEdit, ScaleEdit, SiteEdit, ValueEdit } from "./edit.ts";
+export type { Generation } from "./generation.ts";
+export { type MemoryOptions, type MemoryPlan, planMemory, requireBudget } from "./memory.ts";
 export { Model } from "./model.ts";
 export type {
   AsyncRunOptions,

@@ -4,19 +4,23 @@ import type { CheckpointInput, PretrainedOptions } from "../checkpoint/index.ts"
 import type { Core, ProgramHandle } from "../core/core.ts";
 import { TritlensError } from "../core/errors.ts";
 import { defaultCore } from "../core/load.ts";
+import type { GenerateOptions } from "../generate/options.ts";
 import { type TransformerConfig, type TransformerOptions, transformerConfig, transformerSpec } from "../models/index.ts";
 import type { Spec } from "../spec/index.ts";
 import type { Tensor } from "../tensor/index.ts";
+import type { ChatMessage, ChatOptions, Tokenizer } from "../tokenizer/index.ts";
 import { ActivationCache } from "./cache.ts";
 import type { CheckpointInfo } from "./checkpoint.ts";
 import { driveAsync, driveSync } from "./drive.ts";
+import { type Generation, lazyGeneration } from "./generation.ts";
 import { requireLoss } from "./loss.ts";
+import { type MemoryOptions, type MemoryPlan, planMemory, requireBudget } from "./memory.ts";
 import type { AsyncRunOptions, CachedRun, CacheOptions, ModelOptions, RunOptions, SpecOptions } from "./options.ts";
 import { makePlan } from "./plan.ts";
 import { Runner } from "./runner.ts";
-import { selectSites } from "./select.ts";
+import { type NameFilter, selectSites } from "./select.ts";
 import { Session, type SessionOptions } from "./session.ts";
-import { type Tokens, toTokenRows } from "./tokens.ts";
+import { type TokenRows, type Tokens, toTokenRows } from "./tokens.ts";
 import { WeightViews } from "./views.ts";
 import { Weights } from "./weights.ts";
 
@@ -54,6 +58,8 @@ export class Model extends WeightViews {
   readonly siteNames: readonly string[];
   /** Number of blocks. */
   readonly layers: number;
+  /** Text to tokens and back: the checkpoint's, when it has one. Assign one to a model of your own. */
+  tokenizer: Tokenizer | undefined;
   readonly #program: ProgramHandle;
   readonly #weights: Weights;
   readonly #runner: Runner;
@@ -115,17 +121,23 @@ export class Model extends WeightViews {
     return this.#runner.runInParts(toTokenRows(tokens), []).logits;
   }
 
+  /** Bytes that a run (and a session) would take beside the weights, without taking them. @throws E_RANGE, E_NAME, E_MEMORY. */
+  plan(options: MemoryOptions = {}): MemoryPlan {
+    return planMemory(this.core, this.program, this.spec, options);
+  }
+
   /**
    * Runs and keeps activations (and their gradients).
    *
    * @param options - `names` chooses what to keep; `hooks` change the run; `loss` with `inclGrad` or `paramGrads` runs backward.
-   * @throws E_NAME for a name or filter that matches nothing, E_SHAPE, E_RANGE, E_DETACHED for wrong tokens or targets, E_CLOSED after dispose.
+   * @throws E_NAME for a name or filter that matches nothing, E_SHAPE, E_RANGE, E_DETACHED for wrong tokens or targets, E_MEMORY beyond `budgetBytes`, E_CLOSED after dispose.
    */
   runWithCache(tokens: Tokens, options: CacheOptions = {}): CachedRun {
     const rows = toTokenRows(tokens);
     const names = options.names ?? this.siteNames;
     const plain = !options.hooks?.length && !options.gradHooks?.length && options.loss === undefined && options.stopAtLayer === undefined;
     requireLoss(options);
+    if (options.budgetBytes !== undefined) this.#requireBudget(rows, names, options.budgetBytes);
     if (plain) {
       const { logits, cache } = this.#runner.runInParts(rows, this.siteNames.length > 0 ? selectSites(names, this.siteNames) : []);
       return { logits, cache: new ActivationCache(cache) };
@@ -158,6 +170,16 @@ export class Model extends WeightViews {
     return new Session(this.#runner, this.spec, options);
   }
 
+  /** Generates from a prompt: text or token ids. See `generate`, which this is. */
+  generate(prompt: string | Tokens, options: GenerateOptions = {}): Generation {
+    return lazyGeneration(async () => (await import("../generate/index.ts")).generate(this, prompt, options));
+  }
+
+  /** Generates the answer of a conversation with the checkpoint's chat template. See `chat`, which this is. */
+  chat(messages: readonly ChatMessage[], options: GenerateOptions & ChatOptions = {}): Generation {
+    return lazyGeneration(async () => (await import("../generate/index.ts")).chat(this, messages, options));
+  }
+
   /** Frees the model. Safe to call twice; anything else afterwards throws E_CLOSED. @throws E_BUSY from inside of a hook of this model. */
   dispose(): void {
     if (this.#closed) return;
@@ -171,6 +193,11 @@ export class Model extends WeightViews {
   /** `using model = ...` disposes it at the end of the scope. */
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  #requireBudget({ batch, pos }: TokenRows, names: NameFilter, budget: number): void {
+    const { activations, captures } = this.plan({ batch, seq: pos, names });
+    requireBudget("the run", activations + captures, budget);
   }
 
   protected override living(): Weights {

@@ -62,6 +62,8 @@ export interface AsyncRunOptions extends Omit<RunOptions, "hooks" | "gradHooks">
 export interface CacheOptions extends RunOptions {
   /** What to keep; everything when left out. */
   readonly names?: NameFilter;
+  /** Refuse with E_MEMORY, before anything is computed, when activations and copies would take more (see {@link Model.plan}). */
+  readonly budgetBytes?: number;
   /** Keep gradients too, under the name with `_grad`; needs `loss`. */
   readonly inclGrad?: boolean;
   /** Return the gradients of parameters: all of them, or those of these names. Needs `loss`. */

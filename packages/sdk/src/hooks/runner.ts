@@ -43,8 +43,6 @@ export class Runner {
   readonly #program: () => ProgramHandle;
   readonly #axes: readonly (readonly string[])[];
   readonly #chunkable: boolean;
-  /** Matrices of a checkpoint make models for which keeping every activation would not do: runs without gradients share memory. */
-  readonly #lean: boolean;
   readonly #layouts: RunLayouts = new RunLayouts();
   readonly #elements: Map<number, number> = new Map();
 
@@ -56,7 +54,6 @@ export class Runner {
     this.layers = this.names.filter((n) => /^blocks\.\d+\.hook_resid_post$/.test(n)).length;
     this.#axes = spec.sites.map(axesOf);
     this.#chunkable = spec.sites.every((s) => s.shape[0] === "batch");
-    this.#lean = spec.params.some((p) => p.stored);
   }
 
   get program(): ProgramHandle {
@@ -73,7 +70,7 @@ export class Runner {
     const wanted = "paramGrads" in options ? options.paramGrads : undefined;
     const backwards = plan.backward.size > 0 || plan.keepGrad.size > 0 || Boolean(wanted);
     const lossOf = options.loss;
-    const open = this.#lean && !backwards ? () => this.inference(rows, heard(plan)) : () => this.#full(rows, backwards);
+    const open = backwards ? () => this.#withGradients(rows) : () => this.inference(rows, heard(plan));
     return yield* this.using(open, function* (run): Steps<Outcome> {
       run.setTokens(rows);
       const residual = yield* forward(run, plan, cache);
@@ -114,10 +111,11 @@ export class Runner {
     for (const batch of new Set(all.map((part) => part.batch))) {
       const same = all.filter((part) => part.batch === batch);
       const sizes = { batch, pos: rows.pos };
-      const open = this.#lean ? () => this.inference(sizes, keep) : () => this.#full(sizes, false);
+      const open = (): Run => this.inference(sizes, keep);
       driveSync(
+        // biome-ignore lint/correctness/useYield: nothing to wait for without hooks
         this.using(open, function* (run): Steps<void> {
-          for (const part of same) yield* runPart(run, part, keep, names, into);
+          for (const part of same) runPart(run, part, keep, names, into);
         }),
       );
     }
@@ -138,15 +136,16 @@ export class Runner {
     }
   }
 
-  #full(rows: { batch: number; pos: number }, grad: boolean): Run {
-    return Run.full(this.core, this.#program(), this.#axes, rows, grad, this.#layouts);
+  /** A run that keeps every activation: gradients need them. */
+  #withGradients(rows: TokenRows): Run {
+    return Run.withGradients(this.core, this.#program(), this.#axes, rows, this.#layouts);
   }
 
   #elementsPerExample(pos: number): number {
     const known = this.#elements.get(pos);
     if (known !== undefined) return known;
-    const probe = this.#lean ? this.inference({ batch: 1, pos }, []) : this.#full({ batch: 1, pos }, false);
-    const length = this.#lean ? this.core.arena(probe.handle).length : probe.arenaLength;
+    const probe = this.inference({ batch: 1, pos }, []);
+    const length = probe.arenaLength;
     this.#elements.set(pos, length);
     probe.close();
     return length;

@@ -2,10 +2,12 @@
 import { TritlensError } from "../core/errors.ts";
 import type { StoredDType } from "./dtype.ts";
 import { type FileSet, filesBeside, openFolder } from "./folder.ts";
+import type { StoredTensor } from "./safetensors.ts";
 import { headerLength, readHeader } from "./safetensors-header.ts";
 import { parseShardIndex } from "./shards.ts";
 import { openSource, type SourceInput } from "./source/open.ts";
 import type { ByteSource, SourceOptions } from "./source/source.ts";
+import { readText } from "./source/text.ts";
 
 /** Where a tensor lies. Its elements are row-major and little-endian, and need not be aligned. */
 export interface StoredTensorInfo {
@@ -37,8 +39,6 @@ export interface Safetensors {
 
 const SINGLE = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
-/** Longest text that is read as an index. */
-const MAX_INDEX = 100_000_000;
 
 /**
  * Opens a checkpoint without reading any tensor. `input` is a file (path, URL, Blob, bytes), an index (`*.index.json`, by path or URL), a folder (path, or
@@ -183,29 +183,42 @@ async function readFileHeader(source: ByteSource): Promise<{ tensors: StoredTens
   return { tensors, metadata };
 }
 
-/** A small text file, which is closed again. */
-async function readText(source: ByteSource): Promise<string> {
-  try {
-    if (source.size > MAX_INDEX)
-      throw new TritlensError("E_FORMAT", source.name, { expected: `at most ${MAX_INDEX} bytes`, found: `${source.size} bytes` });
-    const bytes = new Uint8Array(source.size);
-    await source.read(0, bytes);
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (error) {
-    if (error instanceof TritlensError) throw error;
-    throw new TritlensError("E_FORMAT", source.name, { expected: "UTF-8 text", found: "other bytes" });
-  } finally {
-    await source.close();
-  }
-}
-
-/** All bytes of a tensor, in memory of their own. @throws as {@link ByteSource.read}. */
+/** All bytes of a tensor, in memory of their own. @throws as {@link ByteSource.read}; E_MEMORY when they do not fit. */
 export async function readTensorBytes(tensor: {
   readonly source: ByteSource;
   readonly offset: number;
   readonly byteLength: number;
 }): Promise<Uint8Array> {
-  const bytes = new Uint8Array(tensor.byteLength);
+  const bytes = allocate(tensor.byteLength, tensor.source.name);
   await tensor.source.read(tensor.offset, bytes);
   return bytes;
+}
+
+/** @throws E_MEMORY. */
+function allocate(size: number, name: string): Uint8Array {
+  try {
+    return new Uint8Array(size);
+  } catch {
+    throw new TritlensError("E_MEMORY", `a tensor of ${name}`, {
+      expected: "one that fits into memory (or read it in parts)",
+      found: `${size} bytes`,
+    });
+  }
+}
+
+/**
+ * All tensors of a split checkpoint, in memory.
+ *
+ * @param path - Path of the index file (`*.index.json`); shards lie beside it.
+ * @throws as {@link openSafetensors}.
+ */
+export async function readShards(path: string): Promise<Map<string, StoredTensor>> {
+  const file = await openSafetensors(path);
+  try {
+    const out = new Map<string, StoredTensor>();
+    for (const [name, tensor] of file.tensors) out.set(name, { dtype: tensor.dtype, shape: tensor.shape, bytes: await readTensorBytes(tensor) });
+    return out;
+  } finally {
+    await file.close();
+  }
 }

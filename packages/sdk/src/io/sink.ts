@@ -100,10 +100,10 @@ export async function writePieces(target: WriteTarget, pieces: readonly Piece[],
     }
     if (signal?.aborted) throw new TritlensError("E_ABORTED", `writing ${file} was aborted`, { cause: signal.reason });
     await sink.commit();
-    report("done");
   } catch (error) {
     await sink.discard();
     throw error;
   }
+  report("done");
   return total;
 }

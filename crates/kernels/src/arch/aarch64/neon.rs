@@ -111,6 +111,11 @@ impl Lanes for Neon {
             ]
         }
 
+        fn halves(from: *const u8) -> Self::I {
+            let (low, high) = (vreinterpretq_u16_u8(vld1q_u8(from)), vreinterpretq_u16_u8(vld1q_u8(from.add(16))));
+            let wide = [vmovl_u16(vget_low_u16(low)), vmovl_high_u16(low), vmovl_u16(vget_low_u16(high)), vmovl_high_u16(high)];
+            each!(4, vreinterpretq_s32_u32, wide)
+        }
         fn digits(from: *const u8) -> Self::I {
             let bytes = vld1q_u8(from);
             let (low, high) = (vmovl_u8(vget_low_u8(bytes)), vmovl_high_u8(bytes));

@@ -119,6 +119,10 @@ impl Lanes for Simd128 {
             ]
         }
 
+        fn halves(from: *const u8) -> Self::I {
+            let (low, high) = (v128_load(from.cast()), v128_load(from.add(16).cast()));
+            [u32x4_extend_low_u16x8(low), u32x4_extend_high_u16x8(low), u32x4_extend_low_u16x8(high), u32x4_extend_high_u16x8(high)]
+        }
         fn digits(from: *const u8) -> Self::I {
             let bytes = v128_load(from.cast());
             let (low, high) = (u16x8_extend_low_u8x16(bytes), u16x8_extend_high_u8x16(bytes));

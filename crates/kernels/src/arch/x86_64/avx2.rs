@@ -1,4 +1,4 @@
-//! AVX2 with FMA.
+//! AVX2 with FMA and F16C.
 //!
 //! | what | instructions | limit |
 //! |---|---|---|
@@ -17,7 +17,7 @@ use crate::lanes::{Bits, Bytes, Lanes};
 pub(super) struct Avx2;
 
 table!(
-    "avx2", floats: Avx2, bytes: Avx2, bits: Avx2, "avx2,fma,popcnt",
+    "avx2", floats: Avx2, bytes: Avx2, bits: Avx2, "avx2,fma,popcnt,f16c",
     f32: 2 x 2, vector: 2, binary: 2, i8: 2 x 4, signs: 2 x 4
 );
 
@@ -118,6 +118,14 @@ impl Lanes for Avx2 {
         fn widen(a: Self::F) -> [Self::D; 2] { [super::widen8(a[0]), super::widen8(a[1])] }
         fn narrow(a: [Self::D; 2]) -> Self::F { [super::narrow8(a[0]), super::narrow8(a[1])] }
 
+        fn halves(from: *const u8) -> Self::I {
+            let (low, high) = (_mm_loadu_si128(from.cast()), _mm_loadu_si128(from.add(16).cast()));
+            [_mm256_cvtepu16_epi32(low), _mm256_cvtepu16_epi32(high)]
+        }
+        fn f16(from: *const u8) -> Self::F {
+            let (low, high) = (_mm_loadu_si128(from.cast()), _mm_loadu_si128(from.add(16).cast()));
+            [_mm256_cvtph_ps(low), _mm256_cvtph_ps(high)]
+        }
         fn digits(from: *const u8) -> Self::I {
             let bytes = _mm_loadu_si128(from.cast());
             [_mm256_cvtepu8_epi32(bytes), _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(bytes, bytes))]

@@ -17,7 +17,7 @@ use crate::lanes::{Bits, Bytes, Lanes};
 pub(super) struct Avx512;
 
 table!(
-    "avx512", floats: Avx512, bytes: Avx512, bits: Avx512, "avx2,fma,popcnt,avx512f,avx512bw,avx512vl,avx512vnni,avx512vpopcntdq",
+    "avx512", floats: Avx512, bytes: Avx512, bits: Avx512, "avx2,fma,popcnt,f16c,avx512f,avx512bw,avx512vl,avx512vnni,avx512vpopcntdq",
     f32: 4 x 4, vector: 4, binary: 4, i8: 4 x 4, signs: 4 x 4
 );
 
@@ -121,6 +121,8 @@ impl Lanes for Avx512 {
             [_mm512_castpd_ps(_mm512_insertf64x4::<1>(both, _mm256_castps_pd(high)))]
         }
 
+        fn halves(from: *const u8) -> Self::I { [_mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()))] }
+        fn f16(from: *const u8) -> Self::F { [_mm512_cvtph_ps(_mm256_loadu_si256(from.cast()))] }
         fn digits(from: *const u8) -> Self::I { [_mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast()))] }
         fn trit(a: Self::I) -> Self::F {
             // The look-up uses the low four bits of an index; a table of period four makes it use two.
@@ -181,8 +183,14 @@ impl Bytes for Avx512 {
             super::sum8(halve(total[0]))
         }
         fn tsum4(totals: [Self::T; 4]) -> [i32; 4] {
-            let [a, b, c, d] = totals;
-            super::sum8x4([halve(a[0]), halve(b[0]), halve(c[0]), halve(d[0])])
+            let [[a], [b], [c], [d]] = totals;
+            // Within each 128 bits the four totals come side by side; then the four 128 bits are added.
+            let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+            let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+            let four = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+            let two = halve(four);
+            let one = _mm_add_epi32(_mm256_castsi256_si128(two), _mm256_extracti128_si256::<1>(two));
+            std::mem::transmute(one)
         }
     }
 }

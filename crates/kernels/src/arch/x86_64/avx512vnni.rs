@@ -6,6 +6,6 @@ use super::avx512::Avx512;
 use crate::arch::{table, wrap};
 
 table!(
-    "avx512vnni", floats: Avx512, bytes: Avx512, bits: Avx2, "avx2,fma,popcnt,avx512f,avx512bw,avx512vl,avx512vnni",
+    "avx512vnni", floats: Avx512, bytes: Avx512, bits: Avx2, "avx2,fma,popcnt,f16c,avx512f,avx512bw,avx512vl,avx512vnni",
     f32: 4 x 4, vector: 4, binary: 4, i8: 4 x 4, signs: 2 x 4
 );

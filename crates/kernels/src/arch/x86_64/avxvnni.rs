@@ -18,7 +18,7 @@ use crate::lanes::Bytes;
 pub(super) struct AvxVnni;
 
 table!(
-    "avxvnni", floats: Avx2, bytes: AvxVnni, bits: Avx2, "avx2,fma,popcnt,avxvnni",
+    "avxvnni", floats: Avx2, bytes: AvxVnni, bits: Avx2, "avx2,fma,popcnt,f16c,avxvnni",
     f32: 2 x 2, vector: 4, binary: 2, i8: 3 x 4, signs: 2 x 4
 );
 

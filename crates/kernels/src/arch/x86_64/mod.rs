@@ -2,10 +2,10 @@
 //!
 //! | table | needs | first processors |
 //! |---|---|---|
-//! | `avx512` | AVX2, FMA, popcnt, AVX-512 F, BW, VL, VNNI, VPOPCNTDQ | Ice Lake (2019), Zen 4 |
+//! | `avx512` | AVX2, FMA, F16C, popcnt, AVX-512 F, BW, VL, VNNI, VPOPCNTDQ | Ice Lake (2019), Zen 4 |
 //! | `avx512vnni` | the same without VPOPCNTDQ | Cascade Lake (2019), Cooper Lake |
-//! | `avxvnni` | AVX2, FMA, popcnt, AVX-VNNI | Alder Lake (2021), Sierra Forest |
-//! | `avx2` | AVX2, FMA, popcnt | Haswell (2013), Zen |
+//! | `avxvnni` | AVX2, FMA, F16C, popcnt, AVX-VNNI | Alder Lake (2021), Sierra Forest |
+//! | `avx2` | AVX2, FMA, F16C, popcnt | Haswell (2013), Zen |
 //! | `sse42` | SSE4.2, popcnt | Nehalem (2008), Bulldozer |
 //!
 //! AVX-512 without VNNI (Skylake-X) runs `avx2`.
@@ -28,7 +28,7 @@ macro_rules! has {
 
 /// The tables this processor can run, best first.
 pub(crate) fn detect() -> Vec<&'static Kernels> {
-    let avx2 = has!("avx2", "fma", "popcnt");
+    let avx2 = has!("avx2", "fma", "popcnt", "f16c");
     let avx512vnni = avx2 && has!("avx512f", "avx512bw", "avx512vl", "avx512vnni");
     let tables = [
         (avx512vnni && has!("avx512vpopcntdq"), &avx512::TABLE),

@@ -101,6 +101,15 @@ impl Lanes for Sse42 {
             ]
         }
 
+        fn halves(from: *const u8) -> Self::I {
+            let (low, high) = (_mm_loadu_si128(from.cast()), _mm_loadu_si128(from.add(16).cast()));
+            [
+                _mm_cvtepu16_epi32(low),
+                _mm_cvtepu16_epi32(_mm_srli_si128::<8>(low)),
+                _mm_cvtepu16_epi32(high),
+                _mm_cvtepu16_epi32(_mm_srli_si128::<8>(high)),
+            ]
+        }
         fn digits(from: *const u8) -> Self::I {
             let bytes = _mm_loadu_si128(from.cast());
             [

@@ -12,9 +12,12 @@
 //! 4. Many rows of x (prompts): some rows of w are decoded once for many rows of x, see panel.rs.
 
 mod fraction;
+mod grouped;
 mod panel;
 mod prepare;
 mod vector;
+
+pub(crate) use grouped::packed_groups_i8;
 
 use super::digits::{Binary, Digits, Ternary2, Ternary5};
 use crate::lanes::Bytes;
@@ -120,7 +123,7 @@ fn codes<D: Digits>(digits: i32, x_sum: i32) -> i32 {
 /// How many bytes in advance a row is asked for, when `rows` rows that begin `stride` bytes apart are read at once: the rows that come next, and some more for the time
 /// that memory takes. Found by measurement with matrices streamed from memory (Zen 5, 37 of 40 GB/s); 2 KiB more or less costs a tenth.
 #[inline(always)]
-fn ahead(rows: usize, stride: usize) -> usize {
+pub(crate) fn ahead(rows: usize, stride: usize) -> usize {
     rows * stride + if rows > 2 { 3072 } else { 8192 }
 }
 

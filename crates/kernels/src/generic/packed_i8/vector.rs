@@ -101,6 +101,30 @@ unsafe fn add<L: Bytes, const R: usize, const M: usize>(
     }
 }
 
+/// Totals over a short row of `blocks` blocks.
+#[inline(always)]
+pub(super) unsafe fn totals<L: Bytes, D: Digits, const R: usize, const M: usize>(
+    ws: [*const u8; R],
+    xs: [*const u8; M],
+    stride: usize,
+    blocks: usize,
+) -> [[L::T; R]; M] {
+    let whole = blocks / L::BLOCKS;
+    // SAFETY: as in `tile`; a group that is longer than a run wraps, as its sum does.
+    unsafe {
+        let mut out = run::<L, D, R, M, true>(ws, xs, stride, 0, whole);
+        if whole * L::BLOCKS < blocks {
+            let rest = run::<L, D, R, M, false>(ws, xs, stride, whole, whole + 1);
+            for k in 0..M {
+                for r in 0..R {
+                    out[k][r] = L::tadd(out[k][r], rest[k][r]);
+                }
+            }
+        }
+        out
+    }
+}
+
 /// Totals over vectors from..to, which are whole or (one alone) have a single block.
 #[inline(always)]
 unsafe fn run<L: Bytes, D: Digits, const R: usize, const M: usize, const WHOLE: bool>(

@@ -13,23 +13,19 @@ export function bad(what: string, expected: string, found: string): TritlensErro
   return new TritlensError("E_FORMAT", `malformed GGUF: ${what}`, { expected, found });
 }
 
-/** Everything read so far stays in one buffer, so that strings can be views into it. */
+/** A window that moves over the header: what was read is let go of, so that memory is a piece of the header and not all of it. */
 export class Cursor {
   readonly source: ByteSource;
   /** Position of the next field. */
   at = 0;
   #bytes = new Uint8Array(0);
   #view = new DataView(this.#bytes.buffer);
-  /** Bytes that are there. */
+  /** Positions of the window's first byte, and of the one behind its last. */
+  #from = 0;
   #filled = 0;
 
   constructor(source: ByteSource) {
     this.source = source;
-  }
-
-  /** All bytes fetched so far. */
-  get bytes(): Uint8Array {
-    return this.#bytes;
   }
 
   /** Bytes of the file that are not read yet. */
@@ -47,10 +43,9 @@ export class Cursor {
     const end = this.at + count;
     if (end <= this.#filled) return;
     this.require(count, what);
-    const step = this.#filled === 0 ? FIRST : STEP;
-    const target = Math.min(this.source.size, Math.max(end, this.#filled + step));
-    this.#grow(target);
-    await this.source.read(this.#filled, this.#bytes.subarray(this.#filled, target));
+    const target = Math.min(this.source.size, Math.max(end, this.#filled + (this.#filled === 0 ? FIRST : STEP)));
+    this.#grow(target - this.#from);
+    await this.source.read(this.#filled, this.#bytes.subarray(this.#filled - this.#from, target - this.#from));
     this.#filled = target;
   }
 
@@ -62,30 +57,51 @@ export class Cursor {
 
   #grow(size: number): void {
     if (size <= this.#bytes.byteLength) return;
-    const grown = new Uint8Array(Math.min(this.source.size, Math.max(size, 2 * this.#bytes.byteLength)));
-    grown.set(this.#bytes.subarray(0, this.#filled));
-    this.#bytes = grown;
-    this.#view = new DataView(grown.buffer);
+    const grown = new Uint8Array(Math.max(size, Math.ceil(1.25 * this.#bytes.byteLength)));
+    grown.set(this.#bytes.subarray(0, this.#filled - this.#from));
+    this.#use(grown);
   }
 
-  /** The next bytes, which must be there. Views stay valid: what was read is never overwritten. */
+  #use(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
+  }
+
+  /** Lets go of everything before here, if that is much. */
+  forget(): void {
+    if (this.at - this.#from < STEP) return;
+    this.#use(this.#bytes.slice(this.at - this.#from, this.#filled - this.#from));
+    this.#from = this.at;
+  }
+
+  /** What lies between `begin` and here, for keeping; `begin` must not have been forgotten. */
+  claim(begin: number): Uint8Array {
+    const bytes = this.#bytes.subarray(begin - this.#from, this.at - this.#from);
+    // A small piece would keep the whole window alive.
+    if (2 * bytes.byteLength < this.#bytes.byteLength) return bytes.slice();
+    this.#use(this.#bytes.slice(this.at - this.#from, this.#filled - this.#from));
+    this.#from = this.at;
+    return bytes;
+  }
+
+  /** The next bytes, which must be there: a view, for reading at once. */
   take(count: number): Uint8Array {
-    const from = this.at;
+    const from = this.at - this.#from;
     this.at += count;
-    return this.#bytes.subarray(from, this.at);
+    return this.#bytes.subarray(from, from + count);
   }
 
   /** This field and the next must be there ({@link has}). */
   u32(): number {
-    const n = this.#view.getUint32(this.at, true);
+    const n = this.#view.getUint32(this.at - this.#from, true);
     this.at += 4;
     return n;
   }
 
   /** A 64-bit length or count as a number; above 2^53 it is inexact, and larger than any file. */
   length(): number {
-    const low = this.#view.getUint32(this.at, true);
-    const high = this.#view.getUint32(this.at + 4, true);
+    const low = this.#view.getUint32(this.at - this.#from, true);
+    const high = this.#view.getUint32(this.at - this.#from + 4, true);
     this.at += 8;
     return high * 2 ** 32 + low;
   }

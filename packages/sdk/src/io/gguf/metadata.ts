@@ -36,6 +36,7 @@ export async function readMetadata(cursor: Cursor, count: number): Promise<Map<s
     if (key === "") throw bad(`key ${i}`, "a name", "an empty one");
     if (metadata.has(key)) throw bad(`key ${i}`, "a key that was not used before", `"${key}" again`);
     metadata.set(key, await readValue(cursor, `the value of "${key}"`));
+    cursor.forget();
   }
   return metadata;
 }
@@ -53,7 +54,6 @@ async function readValue(cursor: Cursor, what: string): Promise<GgufValue> {
   if (type === "ARRAY") return readArray(cursor, what);
   if (type === "STRING") {
     const bytes = await cursor.string(what, MAX_STRING, "(a limit of this library)");
-    // A copy: a view would keep the whole header alive.
     return { type, value: decodeUtf8(bytes) ?? bytes.slice() };
   }
   const [size] = FIXED[type];
@@ -93,6 +93,7 @@ async function readArray(cursor: Cursor, what: string): Promise<GgufValue> {
 }
 
 async function readStrings(cursor: Cursor, count: number, what: string): Promise<GgufStrings> {
+  cursor.forget();
   const begin = cursor.at;
   const bounds = new Uint32Array(2 * count);
   for (let i = 0; i < count; i++) {
@@ -103,6 +104,6 @@ async function readStrings(cursor: Cursor, count: number, what: string): Promise
     cursor.at += length;
     bounds[2 * i + 1] = cursor.at - begin;
   }
-  // The lengths lie between the strings; the copy keeps them rather than being put together again.
-  return new GgufStrings(cursor.bytes.slice(begin, cursor.at), bounds);
+  // The lengths lie between the strings, and stay there.
+  return new GgufStrings(cursor.claim(begin), bounds);
 }

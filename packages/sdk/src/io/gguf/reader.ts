@@ -84,11 +84,13 @@ async function readGguf(source: ByteSource): Promise<Gguf> {
 }
 
 async function readVersion(cursor: Cursor): Promise<number> {
-  const { source } = cursor;
-  if (source.size >= 8) await cursor.need(8, "the magic");
-  const head = cursor.bytes.subarray(0, Math.min(64, source.size));
-  if (source.size < 8) throw bad("the file", "at least 24 bytes", `${source.size} bytes`);
-  if (String.fromCharCode(...cursor.take(4)) !== "GGUF") {
+  const { size } = cursor.source;
+  if (size < 8) throw bad("the file", "at least 24 bytes", `${size} bytes`);
+  const first = Math.min(64, size);
+  await cursor.need(first, "the magic");
+  const head = cursor.take(first);
+  cursor.at = 4;
+  if (String.fromCharCode(...head.subarray(0, 4)) !== "GGUF") {
     refuseOther(head, "GGUF");
     throw bad("the magic", '"GGUF"', firstBytes(head));
   }

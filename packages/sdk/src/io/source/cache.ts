@@ -1,8 +1,9 @@
 /** Files from URLs that a browser keeps: whole, in the Cache API or in the origin's private file system. */
 import { TritlensError } from "../../core/errors.ts";
 import { blobSource } from "./local.ts";
-import { aborted, type ByteSource, type LoadProgress, type SourceOptions } from "./source.ts";
-import { type Remote, request, totalOf, urlSource, versionOf } from "./url.ts";
+import { aborted, type ByteSource, type SourceOptions } from "./source.ts";
+import { discard, type Remote, request, totalOf, urlSource, versionOf } from "./url.ts";
+import { Watcher } from "./watch.ts";
 
 /** A place for whole files. `version` tells states of a file apart; undefined asks for whatever is stored. */
 interface Store {
@@ -25,7 +26,7 @@ export async function cachedSource(url: string, kind: "cache-api" | "opfs", opti
   let version: string;
   try {
     const response = await request(remote, 0, 1);
-    await response.body?.cancel();
+    discard(response);
     if (response.status !== 200 && response.status !== 206) return await urlSource(url, options);
     version = `${versionOf(response)} ${totalOf(response) ?? ""}`;
   } catch (error) {
@@ -54,34 +55,6 @@ async function download(remote: Remote, store: Store, version: string): Promise<
   if (!stored) throw new TritlensError("E_IO", `could not store ${url}`, { expected: "the file in the store", found: "nothing" });
   // The bytes were reported as they came.
   return blobSource(stored, url, { ...options, onProgress: undefined });
-}
-
-/** Reports the bytes of a download as they pass. */
-class Watcher {
-  readonly stream: TransformStream<Uint8Array, Uint8Array>;
-  /** What the callback threw; stores answer with errors of their own then. */
-  thrown: { readonly error: unknown } | undefined;
-
-  constructor(file: string, total: number, { onProgress }: SourceOptions) {
-    let loaded = 0;
-    const report = (status: LoadProgress["status"]): void => {
-      try {
-        onProgress?.({ status, file, loaded, total, progress: total > 0 ? Math.min(100, (100 * loaded) / total) : 0 });
-      } catch (error) {
-        this.thrown ??= { error };
-        throw error;
-      }
-    };
-    this.stream = new TransformStream<Uint8Array, Uint8Array>({
-      start: () => report("initiate"),
-      transform: (chunk, out) => {
-        loaded += chunk.byteLength;
-        report("progress");
-        out.enqueue(chunk);
-      },
-      flush: () => report("done"),
-    });
-  }
 }
 
 function missing(what: string): TritlensError {

@@ -78,7 +78,12 @@ export function makeSource(
     onProgress?.({ status, file: name, loaded, total: size, progress: size === 0 ? 100 : (100 * loaded) / size });
   if (signal?.aborted) onAbort();
   else signal?.addEventListener("abort", onAbort, { once: true });
-  report("initiate");
+  try {
+    report("initiate");
+  } catch (error) {
+    onAbort();
+    throw error;
+  }
   return {
     name,
     size,
@@ -94,6 +99,8 @@ export function makeSource(
           throw error;
         });
         check();
+        if (loaded === size) continue;
+        // What is read twice counts twice, so a file may be done a little early, but only once.
         loaded = Math.min(size, loaded + piece.byteLength);
         report(loaded === size ? "done" : "progress");
       }

@@ -2,6 +2,7 @@
 import { TritlensError } from "../../core/errors.ts";
 import { memorySource } from "./local.ts";
 import { aborted, type ByteSource, makeSource, type SourceOptions, shrank } from "./source.ts";
+import { Watcher } from "./watch.ts";
 
 /** The first request asks for this many bytes: the headers of most files, and the size of every file. */
 const FIRST = 1 << 16;
@@ -33,17 +34,18 @@ export async function urlSource(url: string, options: SourceOptions = {}): Promi
   const remote = { url, options };
   const response = await request(remote, 0, FIRST);
   if (response.status === 404 || response.status === 410) {
-    await response.body?.cancel();
+    discard(response);
     return undefined;
   }
-  if (response.status === 200) return memorySource(await readBody(remote, response), url, options);
+  // Its bytes are reported as they come, not when they are read out of memory.
+  if (response.status === 200) return memorySource(await readBody(remote, response), url, { ...options, onProgress: undefined });
   return ranged(remote, await probe(remote, response));
 }
 
 /** Size, version and first bytes from the answer to the first request. */
 async function probe(remote: Remote, response: Response): Promise<Probe> {
   if (response.status === 416) {
-    await response.body?.cancel();
+    discard(response);
     return { size: 0, head: new Uint8Array(0), version: versionOf(response) };
   }
   requireOk(remote.url, response, 206);
@@ -65,8 +67,9 @@ function ranged(remote: Remote, { size, head, version }: Probe): ByteSource {
     requireOk(url, response, 206);
     const total = totalOf(response);
     if (total !== undefined && total !== size) throw shrank(url, size, total);
-    if (versionOf(response) !== version)
-      throw new TritlensError("E_IO", `${url} changed while it was read`, { expected: `version ${version}`, found: versionOf(response) });
+    const found = versionOf(response);
+    if (version && found && found !== version)
+      throw new TritlensError("E_IO", `${url} changed while it was read`, { expected: `version ${version}`, found });
     await fill(remote, response, into);
   };
   return makeSource({ name: url, size }, read, () => stop.abort(), options);
@@ -89,16 +92,17 @@ async function send({ url, options }: Remote, init: RequestInit): Promise<Respon
 /** The whole body of an answer without ranges. */
 async function readBody(remote: Remote, response: Response): Promise<Uint8Array> {
   // The length is that of the compressed body when the server compressed it; fetch has unpacked it.
-  const said = response.headers.has("content-encoding") ? undefined : Number(response.headers.get("content-length") ?? Number.NaN);
-  if (said !== undefined && Number.isSafeInteger(said)) {
-    const whole = allocate(remote.url, said);
-    await fill(remote, response, whole);
-    return whole;
-  }
+  const said = response.headers.has("content-encoding") ? Number.NaN : Number(response.headers.get("content-length") ?? Number.NaN);
+  const known = Number.isSafeInteger(said);
+  const watcher = new Watcher(remote.url, known ? said : 0, remote.options);
   try {
-    return new Uint8Array(await response.arrayBuffer());
+    const watched = new Response(response.body?.pipeThrough(watcher.stream) ?? null);
+    if (!known) return new Uint8Array(await watched.arrayBuffer());
+    const whole = allocate(remote.url, said);
+    await fill(remote, watched, whole);
+    return whole;
   } catch (error) {
-    throw failed(remote, error);
+    throw watcher.thrown ? watcher.thrown.error : failed(remote, error);
   }
 }
 
@@ -157,9 +161,14 @@ export function versionOf(response: Response): string {
   return response.headers.get("etag") ?? response.headers.get("last-modified") ?? "";
 }
 
+/** Ends an answer whose body nobody wants. */
+export function discard(response: Response): void {
+  response.body?.cancel().catch(() => undefined);
+}
+
 function requireOk(url: string, response: Response, expected: number): void {
   if (response.status === expected) return;
-  void response.body?.cancel();
+  discard(response);
   throw new TritlensError("E_IO", `could not read ${url}`, { expected: `status ${expected}`, found: `${response.status} ${response.statusText}` });
 }
 
