@@ -91,7 +91,7 @@ async function read(from: string, signal: AbortSignal | undefined): Promise<Comp
     if ((await detectFormat(source)) !== "gguf") return readFiles(filesBeside(from, options));
     const { metadata } = await openGguf(source);
     const kept = new Map([...metadata].filter(([key]) => key.startsWith("tokenizer.")));
-    return kept.size > 0 ? { kind: "gguf", metadata: kept } : { kind: "none", note: `no tokenizer in ${from}` };
+    return kept.size > 0 ? { kind: "gguf", metadata: kept } : { kind: "none" };
   } finally {
     await source.close();
   }
@@ -112,5 +112,5 @@ async function readFiles(folder: FileSet): Promise<Companions> {
       await source.close();
     }
   }
-  return files.size > 0 ? { kind: "files", files } : { kind: "none", note: `no tokenizer in ${folder.name}` };
+  return files.size > 0 ? { kind: "files", files } : { kind: "none" };
 }
