@@ -39,6 +39,7 @@ export function heatMap({ sites }: { readonly sites: readonly SiteComparison[] }
   const width = Math.max(440, LEFT + Math.max(...panels.map((p) => p.columns.length), 1) * CELL.width + 90);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${top}" viewBox="0 0 ${width} ${top}" font-family="system-ui, sans-serif" font-size="11">`,
+    `<title>${escaped(title)}</title>`,
     `<rect width="100%" height="100%" fill="#ffffff"/>`,
     `<text x="12" y="24" font-size="15" font-weight="600" fill="#111111">${escaped(title)}</text>`,
     ...parts,
