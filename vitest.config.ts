@@ -23,7 +23,7 @@ const project = (name: string, include: string[], env: Record<string, string> = 
   test: { name, include, env, testTimeout, hookTimeout: testTimeout, pool: "forks" as const },
 });
 
-const conformance = ["tests/conformance/**/*.test.ts"];
+const conformance = ["tests/conformance/**/*.test.ts", "tests/hostile/**/*.test.ts"];
 const minutes = 60_000;
 
 export default defineConfig({
@@ -31,11 +31,12 @@ export default defineConfig({
     // Native training is itself parallel; two files at once are enough for the two cores that CI has.
     maxWorkers: 2,
     projects: [
-      project("unit", ["packages/*/src/**/*.test.ts", "scripts/**/*.test.ts"]),
+      project("unit", ["packages/*/src/**/*.test.ts", "scripts/**/*.test.ts", "tests/fuzz/**/*.test.ts"]),
       project("conformance[native]", conformance, { TRITLENS_BACKEND: "native" }),
       project("conformance[native,ISA=scalar]", conformance, { TRITLENS_BACKEND: "native", TRITLENS_ISA: "scalar" }),
       project("conformance[wasm]", conformance, { TRITLENS_BACKEND: "wasm" }),
       project("golden", ["tests/golden/**/*.test.ts"], {}, 5 * minutes),
+      project("large", ["tests/large/**/*.test.ts"], {}, 5 * minutes),
       project("browser", ["tests/browser/**/*.test.ts"], {}, 5 * minutes),
       project("packaging", ["tests/packaging/**/*.test.ts"], {}, 10 * minutes),
       {

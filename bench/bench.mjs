@@ -1,9 +1,9 @@
 /**
  * `npm run bench`: every kernel and step beside the limits of this machine, measured in the same run. Prints tables and writes JSON.
  *
- *   --only SECTION[,SECTION]   limits, kernels, training, lm, crossing, hooks, wasm (default: all)
+ *   --only SECTION[,SECTION]   limits, kernels, training, lm, crossing, hooks, wasm, generate (default: all)
  *   --quick                    one shape, few rounds: minutes become seconds, the spread grows
- *   --peers                    PyTorch, ggml, onnxruntime and tfjs beside us; each is put into the cache folder, and what cannot be had is said
+ *   --peers                    PyTorch, ggml, llama.cpp, onnxruntime, tfjs and wllama beside us; each is put into the cache folder, and what cannot be had is said
  *   --python PATH              an interpreter with torch (else TRITLENS_PYTHON, else one is made)
  *   --shapes 2560x2560,...     rows x columns of the products
  *   --threads 1,2              of the products and the limits
@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { root } from "../scripts/lib/run.mjs";
 import { contention } from "./contention.mjs";
+import { measureGenerate } from "./generate/generate.mjs";
 import { measureHooks } from "./hooks.mjs";
 import { measureKernels, SHAPES, STEPS } from "./kernels.mjs";
 import { Limits, measureLimits } from "./limits.mjs";
@@ -125,6 +126,7 @@ const sections = {
     for (const peer of peers) peer.side.end();
     return rows;
   },
+  generate: async () => measureGenerate({ ...context, limits: (await nativeSide()).limits, peers: options.peers }, printRows),
 };
 
 const wanted = options.only?.split(",") ?? Object.keys(sections);

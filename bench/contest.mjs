@@ -18,6 +18,7 @@ export function startSide(name, command, args, options = {}) {
   child.stdin.on("error", () => undefined);
   return {
     name,
+    pid: child.pid,
     async ask(request) {
       child.stdin.write(`${JSON.stringify(request)}\n`);
       const { value, done } = await Promise.race([lines.next(), ended]);

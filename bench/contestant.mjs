@@ -2,7 +2,6 @@
  * One side of the comparison, in a process of its own: `node contestant.mjs '{"backend":"native","threads":1,...}'`. Each line on stdin asks for
  * something, each line on stdout answers it, so that the parent can take turns between sides.
  */
-import { createInterface } from "node:readline";
 import { loadCore, Model, modularAddition } from "tritlens";
 import { liConfig } from "tritlens/models";
 
@@ -122,7 +121,4 @@ function weights() {
 }
 
 const answers = { steps, hooks, weights, info: () => ({ ...core.info(), threads: inForce }) };
-for await (const line of createInterface({ input: process.stdin })) {
-  const { ask, ...args } = JSON.parse(line);
-  process.stdout.write(`${JSON.stringify(await answers[ask](args))}\n`);
-}
+await answerLines(answers);

@@ -2,7 +2,6 @@
  * Our side of bench/lm.mjs, in a process of its own: `node lm-contestant.mjs '{"backend":"native","threads":1,"mode":"ternary","size":{...}}'`. Answers one
  * request a line, as contestant.mjs does. It also says what the other sides are to train on: the initial weights, and the batches of its steps.
  */
-import { createInterface } from "node:readline";
 import { loadCore, Model, nextTokens, transformerConfig } from "tritlens";
 
 const { backend, threads, mode, size } = JSON.parse(process.argv[2]);
@@ -58,7 +57,4 @@ function weights() {
 
 const batches = () => ({ tokens: base64(data.tokens.data), targets: base64(data.targets) });
 const answers = { steps, weights, batches, info: () => ({ ...core.info(), threads: inForce }) };
-for await (const line of createInterface({ input: process.stdin })) {
-  const { ask, ...args } = JSON.parse(line);
-  process.stdout.write(`${JSON.stringify(await answers[ask](args))}\n`);
-}
+await answerLines(answers);

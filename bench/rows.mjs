@@ -6,7 +6,7 @@
  * `limit` with `share`.
  */
 
-const LOWER_IS_BETTER = new Set(["ms", "us"]);
+const LOWER_IS_BETTER = new Set(["ms", "us", "MiB", "% more"]);
 
 /** How many times better `row` is than `other`. */
 export const timesBetter = (row, other) => (LOWER_IS_BETTER.has(row.unit) ? other.median / row.median : row.median / other.median);

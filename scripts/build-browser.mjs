@@ -1,6 +1,7 @@
 /**
  * Bundles what a page without a bundler loads: packages/sdk/dist/browser/tritlens.js (the whole SDK), the scripts of its workers, and the WASM modules
- * beside them. Workers do not see a page's import map, so the plain files of dist/ cannot serve there.
+ * beside them. What the SDK imports only when it is asked for (tokenizers, chat templates, generation) lies in chunks of its own. Workers do not see a page's
+ * import map, so the plain files of dist/ cannot serve there.
  */
 import { copyFileSync, existsSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -31,10 +32,12 @@ export async function buildBrowser() {
     legalComments: "inline",
     logLevel: "warning",
     external: threads ? [] : ["@tritlens/wasm/threads"],
+    splitting: true,
+    outdir: out,
   };
   const everything = PARTS.map((file) => `export * from "./${file}";`).join("\n");
-  await build({ ...shared, stdin: { contents: everything, resolveDir: dist }, outfile: join(out, "tritlens.js") });
-  for (const [from, to] of Object.entries(WORKERS)) await build({ ...shared, entryPoints: [join(dist, from)], outfile: join(out, to) });
+  await build({ ...shared, stdin: { contents: everything, resolveDir: dist }, entryNames: "tritlens" });
+  for (const [from, to] of Object.entries(WORKERS)) await build({ ...shared, entryPoints: [{ in: join(dist, from), out: to.replace(".js", "") }] });
   for (const variant of threads ? ["default", "threads"] : ["default"]) copyFileSync(wasmFile(variant), join(out, basename(wasmFile(variant))));
 }
 

@@ -4,6 +4,18 @@
 import { existsSync } from "node:fs";
 import { asProgram, run, StepError, say, which } from "./lib/run.mjs";
 
+/** No sandbox (it needs privileges a container lacks), no GPU, and nothing that calls home. */
+export const FLAGS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
 const PLACES = [
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
   "/Applications/Chromium.app/Contents/MacOS/Chromium",

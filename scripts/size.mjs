@@ -3,7 +3,7 @@
  * limits that no snapshot may pass. `--write` takes today's sizes.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { buildWasm, wasmFile } from "./build-wasm.mjs";
@@ -15,19 +15,27 @@ const ROOM = 1.1;
 const LIMITS = { "wasm, gzip": 300 * 1024, "wasm for inference, gzip": 130 * 1024 };
 const zipped = (bytes) => gzipSync(bytes, { level: 9 }).length;
 
-/** The SDK as a browser would get it: one entry point, bundled and minified, without the WASM file. */
+/** The SDK as a browser would get it: one entry point, bundled and minified, without the WASM file and without what is loaded when it is asked for. */
 async function bundle(entry) {
-  const { outputFiles } = await build({
+  const { outputFiles, metafile } = await build({
     stdin: { contents: `export * from ${JSON.stringify(entry)}`, resolveDir: root },
     bundle: true,
     minify: true,
     format: "esm",
     platform: "browser",
     write: false,
+    splitting: true,
+    metafile: true,
+    outdir: root,
     logLevel: "error",
     external: existsSync(wasmFile("threads")) ? [] : ["@tritlens/wasm/threads"],
   });
-  return outputFiles[0].contents;
+  const outputs = new Map(Object.entries(metafile.outputs));
+  const first = [...outputs].find(([, { entryPoint }]) => entryPoint === "<stdin>")[0];
+  const eager = new Set([first]);
+  // A set that grows while it is walked: the imports of imports are among them.
+  for (const file of eager) for (const { path, kind } of outputs.get(file).imports) if (kind === "import-statement") eager.add(path);
+  return Buffer.concat(outputFiles.filter(({ path }) => eager.has(relative(process.cwd(), path))).map(({ contents }) => contents));
 }
 
 async function measure() {

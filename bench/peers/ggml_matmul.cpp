@@ -9,10 +9,7 @@
 
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
-#include <iostream>
-#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -22,37 +19,7 @@
 #include "ggml-backend.h"
 #include "ggml-cpu.h"
 #include "ggml.h"
-
-using Request = std::map<std::string, std::string>;
-
-struct Failure {
-    std::string why;
-};
-
-// A flat object of plain words and whole numbers.
-static Request parse(const std::string& line) {
-    Request request;
-    std::string name, word;
-    bool quoted = false;
-    auto put = [&] {
-        if (!name.empty()) request[name] = word;
-        name.clear();
-        word.clear();
-    };
-    for (char c : line) {
-        if (c == '"') quoted = !quoted;
-        else if (quoted) word += c;
-        else if (c == ':') name.swap(word), word.clear();
-        else if (c == ',' || c == '}') put();
-        else if (c != '{' && c != ' ' && c != '\r') word += c;
-    }
-    return request;
-}
-
-static size_t number(const Request& request, const char* name) {
-    auto found = request.find(name);
-    return found == request.end() ? 0 : std::stoull(found->second);
-}
+#include "lines.hpp"
 
 static ggml_type type_named(const std::string& wanted) {
     for (int i = 0; i < GGML_TYPE_COUNT; i++) {
@@ -184,23 +151,17 @@ int main() {
     std::vector<std::unique_ptr<Case>> cases;
     ggml_time_init();
     ggml_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
-    for (std::string line; std::getline(std::cin, line);) {
-        Request request = parse(line);
-        try {
-            if (request["ask"] == "open") {
-                cases.push_back(open(request));
-                std::printf("{\"case\":%zu,\"work\":%zu}\n", cases.size() - 1, number(request, "rows") * number(request, "cols") * number(request, "m"));
-            } else if (request["ask"] == "time") {
-                std::printf("{\"seconds\":%.9e}\n", seconds(*cases.at(number(request, "case")), static_cast<double>(number(request, "ms")) / 1e3));
-            } else if (request["ask"] == "close") {
-                cases.clear();
-                std::printf("{}\n");
-            } else throw Failure{"nothing is asked by " + request["ask"]};
-        } catch (const Failure& failure) {
-            std::printf("{\"error\":\"%s\"}\n", failure.why.c_str());
-        } catch (const std::exception& failure) {
-            std::printf("{\"error\":\"%s\"}\n", failure.what());
+    serve([&](Request request) -> std::string {
+        if (request["ask"] == "open") {
+            cases.push_back(open(request));
+            size_t work = number(request, "rows") * number(request, "cols") * number(request, "m");
+            return "{\"case\":" + std::to_string(cases.size() - 1) + ",\"work\":" + std::to_string(work) + "}";
         }
-        std::fflush(stdout);
-    }
+        if (request["ask"] == "time") return seconds_json(seconds(*cases.at(number(request, "case")), static_cast<double>(number(request, "ms")) / 1e3));
+        if (request["ask"] == "close") {
+            cases.clear();
+            return "{}";
+        }
+        throw Failure{"nothing is asked by " + request["ask"]};
+    });
 }

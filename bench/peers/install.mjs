@@ -56,15 +56,19 @@ async function ggmlSources(python) {
   return join(folder, unpacked(), "vendor", "llama.cpp");
 }
 
-/** Builds ggml for this processor and our driver beside it; does nothing when neither has changed. */
-async function ggmlProgram() {
+/** What our drivers link with, in this order: targets of the build and where their archives lie. */
+const LIBRARIES = { llama: "src", ggml: "ggml/src", "ggml-cpu": "ggml/src", "ggml-base": "ggml/src" };
+const GGML = ["ggml", "ggml-cpu", "ggml-base"];
+
+/** Builds libraries of llama.cpp for this processor and our driver beside them; does nothing when neither has changed. */
+async function llamaCppProgram(name, libraries) {
   const { venv, python } = await virtualEnvironment("venv-cmake", ["cmake"]);
   const source = await ggmlSources(python);
   const build = cacheDir("bench", "ggml");
-  const program = join(build, "ggml_matmul");
-  const state = digest(["bench/peers/ggml_matmul.cpp"], source);
-  if (fresh(join(build, "stamp"), state, [program])) return program;
-  say("Building ggml");
+  const program = join(build, name);
+  const state = digest([`bench/peers/${name}.cpp`, "bench/peers/lines.hpp"], source);
+  if (fresh(join(build, `${name}.stamp`), state, [program])) return program;
+  say(`Building ${libraries[0]} and ${name}`);
   const cmake = inVenv(venv, "cmake");
   const options = [
     "-DCMAKE_BUILD_TYPE=Release",
@@ -74,37 +78,36 @@ async function ggmlProgram() {
     "-DGGML_BUILD_EXAMPLES=OFF",
   ];
   await run("ggml", cmake, ["-S", source, "-B", join(build, "build"), ...options]);
-  await run("ggml", cmake, ["--build", join(build, "build"), "--target", "ggml", "--parallel", String(availableParallelism())]);
-  const libraries = ["ggml", "ggml-cpu", "ggml-base"].map((name) => join(build, "build", "ggml", "src", `lib${name}.a`));
+  await run("ggml", cmake, ["--build", join(build, "build"), "--target", libraries[0], "--parallel", String(availableParallelism())]);
+  const archives = libraries.map((library) => join(build, "build", LIBRARIES[library], `lib${library}.a`));
+  const include = ["ggml/include", "include"].flatMap((folder) => ["-I", join(source, folder)]);
   // The OpenMP flag is what ggml itself was built with where the compiler has it.
-  const args = [
-    "-O2",
-    "-std=c++17",
-    "-fopenmp",
-    "-I",
-    join(source, "ggml", "include"),
-    file("ggml_matmul.cpp"),
-    "-o",
-    program,
-    ...libraries,
-    "-lpthread",
-    "-ldl",
-    "-lm",
-  ];
-  await run("ggml driver", which("c++", "g++", "clang++") ?? "c++", args);
-  stamp(join(build, "stamp"), state);
+  const args = ["-O2", "-std=c++17", "-fopenmp", ...include, file(`${name}.cpp`), "-o", program, ...archives, "-lpthread", "-ldl", "-lm"];
+  await run(name, which("c++", "g++", "clang++") ?? "c++", args);
+  stamp(join(build, `${name}.stamp`), state);
   return program;
 }
 
-const NPM = ["onnxruntime-node", "onnxruntime-web", "@tensorflow/tfjs", "@tensorflow/tfjs-backend-wasm"];
+/** The packages of each folder of npm peers. */
+const NPM = {
+  npm: ["onnxruntime-node", "onnxruntime-web", "@tensorflow/tfjs", "@tensorflow/tfjs-backend-wasm"],
+  "npm-llama": ["@wllama/wllama", "node-llama-cpp", ...prebuiltLlama()],
+};
 
-/** The folder with the npm peers. Their scripts are not run: they fetch parts for graphics cards. */
-async function npmPeers() {
-  const folder = cacheDir("bench", "npm");
+/** node-llama-cpp's build for this machine without a graphics card: its optional packages together are twenty times as large. */
+function prebuiltLlama() {
+  const system = { linux: "linux", darwin: "mac", win32: "win" }[process.platform];
+  return system ? [`@node-llama-cpp/${system}-${process.arch}${system === "mac" && process.arch === "arm64" ? "-metal" : ""}`] : [];
+}
+
+/** A folder with npm peers. Their scripts are not run: they fetch parts for graphics cards. */
+export async function npmPeers(name = "npm") {
+  const folder = cacheDir("bench", name);
   if (!existsSync(join(folder, "complete"))) {
-    say(`Installing ${NPM.join(", ")} into ${folder}`);
+    say(`Installing ${NPM[name].join(", ")} into ${folder}`);
     writeFileSync(join(folder, "package.json"), '{ "private": true }\n');
-    await run("npm peers", ...npm(["install", "--ignore-scripts", "--no-audit", "--no-fund", ...NPM]), { cwd: folder });
+    const leave = name === "npm" ? [] : ["--omit=optional"];
+    await run("npm peers", ...npm(["install", "--ignore-scripts", "--no-audit", "--no-fund", ...leave, ...NPM[name]]), { cwd: folder });
     writeFileSync(join(folder, "complete"), "");
   }
   return folder;
@@ -125,7 +128,13 @@ const GGML_TYPES = { ternary2: ["TQ2_0", "Q4_0", "Q4_0 repacked", "Q8_0", "F32"]
 
 /** A peer: its side, the types that stand beside each of our formats, the name of its f32 product, and whether it takes a ring of weights. */
 export const startGgml = () =>
-  optional("ggml", async () => ({ label: "ggml", side: startSide("ggml", await ggmlProgram(), []), types: GGML_TYPES, f32: "F32", rings: true }));
+  optional("ggml", async () => ({
+    label: "ggml",
+    side: startSide("ggml", await llamaCppProgram("ggml_matmul", GGML), []),
+    types: GGML_TYPES,
+    f32: "F32",
+    rings: true,
+  }));
 
 export const startOnnxruntime = (kind) =>
   optional(`onnxruntime-${kind}`, async () => ({
@@ -144,3 +153,10 @@ export const startTfjs = (p) =>
     f32: "f32",
     rings: false,
   }));
+
+/** llama.cpp's whole language model (bench/peers/llama_lm.cpp), natively. */
+export const startLlama = () => optional("llama.cpp", async () => startSide("llama.cpp", await llamaCppProgram("llama_lm", ["llama", ...GGML]), []));
+
+/** llama.cpp as a JavaScript user has it. */
+export const startNodeLlama = () =>
+  optional("node-llama-cpp", async () => startSide("node-llama-cpp", process.execPath, [file("node_llama.mjs"), await npmPeers("npm-llama")]));

@@ -1,5 +1,5 @@
 /** The answering half of bench/contest.mjs for peers that are JavaScript: `open` makes a case `{ work, run }`, everything else is here. */
-import { createInterface } from "node:readline";
+import { answerLines } from "../answer.mjs";
 
 /** Answers lines until stdin ends; `open(request)` checks its answer before it resolves. */
 export async function serve(open) {
@@ -16,11 +16,7 @@ export async function serve(open) {
       return {};
     },
   };
-  for await (const line of createInterface({ input: process.stdin })) {
-    const { ask, ...request } = JSON.parse(line);
-    const answer = await answers[ask](request).catch((error) => ({ error: String(error.message ?? error).slice(0, 200) }));
-    process.stdout.write(`${JSON.stringify(answer)}\n`);
-  }
+  await answerLines(answers);
   process.exit(0);
 }
 

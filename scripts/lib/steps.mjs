@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkCounts } from "../../bench/count.mjs";
 import { needChromium } from "../chromium.mjs";
+import { fuzz } from "../fuzz.mjs";
 import { neonTests } from "../neon.mjs";
 import { packageBin, report, root, run, StepError, say } from "./run.mjs";
 
@@ -103,6 +104,7 @@ export const PROJECTS = [
   "conformance[native,ISA=scalar]",
   "conformance[wasm]",
   "golden",
+  "large",
   "browser",
   "packaging",
   "types",
@@ -131,6 +133,7 @@ export const TEST_STEPS = [
 
 export const LAST_STEPS = [
   ["kernels on aarch64", () => neonTests(countCargo)],
+  ["fuzz", fuzz],
   ["instruction counts", checkCounts],
   node("examples", [join(root, "scripts", "run-examples.mjs")], "node scripts/run-examples.mjs"),
   node("package sizes", [join(root, "scripts", "size.mjs")], "npm run size"),

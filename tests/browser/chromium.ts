@@ -3,20 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
-import { needChromium } from "../../scripts/chromium.mjs";
+import { FLAGS, needChromium } from "../../scripts/chromium.mjs";
 import { type Served, serve } from "../../scripts/serve.mjs";
-
-/** No sandbox (it needs privileges a container lacks), no GPU, and nothing that calls home. */
-const FLAGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 export interface Browser {
   readonly server: Served;

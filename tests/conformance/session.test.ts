@@ -55,6 +55,12 @@ describe.each(Object.keys(MODELS))("%s", (name) => {
     const { logits, cache } = session.run(tokens, { lastOnly: true, names: ["blocks.1.attn.hook_q", "blocks.0.hook_resid_post"] });
     expectClose(logits, last, "last position with listeners");
     expectClose(cache.get("blocks.1.attn.hook_q"), whole.cache.get("blocks.1.attn.hook_q"), "queries");
+    for (const site of model.siteNames) {
+      session.rewind(0);
+      const heardOne = session.run(tokens, { lastOnly: true, names: site });
+      expectClose(heardOne.logits, last, `last position with a listener at ${site}`);
+      expectClose(heardOne.cache.get(site), whole.cache.get(site), site);
+    }
   });
 
   it("continues: pieces have the values of the whole at every site", () => {

@@ -106,6 +106,18 @@ describe("Node", () => {
     expect(JSON.parse(done.stdout)).toMatchObject({ backend: "native", shape: [1, 7] });
   });
 
+  it("reads and writes model files without a core", () => {
+    const done = node(
+      both,
+      `import { memorySink, openGguf, writeGguf } from "tritlens/io";
+const sink = memorySink();
+await writeGguf(sink, { metadata: new Map(), tensors: [{ name: "a", type: "F32", shape: [1, 2], data: () => new Uint8Array(8) }] });
+await writeGguf("a.gguf", { metadata: new Map(), tensors: [{ name: "a", type: "F32", shape: [1, 2], data: () => new Uint8Array(8) }] });
+for (const input of [sink.bytes, "a.gguf"]) console.log(JSON.stringify((await openGguf(input)).tensors.get("a").shape));`,
+    );
+    expect(done).toMatchObject({ code: 0, stderr: "", stdout: "[1,2]\n[1,2]\n" });
+  });
+
   it("installs the command", () => {
     const bin = join(both, "node_modules", ".bin", "tritlens");
     const help = execFileSync(bin, ["--help"], { cwd: both, encoding: "utf8", shell: process.platform === "win32" });
@@ -116,7 +128,7 @@ describe("Node", () => {
 
 describe("TypeScript", () => {
   it.each(["NodeNext", "Bundler"])("the declarations are found with moduleResolution %s", (resolution) => {
-    const source = `${IMPORTS}import type { Core } from "tritlens";\nconst core: Core = await loadCore();\nexport const model: Model = Model.fromConfig(liConfig({ p: 7 }), { core });\n// @ts-expect-error p is a number\nliConfig({ p: "7" });\n`;
+    const source = `${IMPORTS}import type { Core } from "tritlens";\nimport { openGguf } from "tritlens/io";\nexport const file = openGguf(new URL("https://example.org/a.gguf"));\nconst core: Core = await loadCore();\nexport const model: Model = Model.fromConfig(liConfig({ p: 7 }), { core });\n// @ts-expect-error p is a number\nliConfig({ p: "7" });\n`;
     writeFileSync(join(both, "consumer.ts"), source);
     const options = {
       strict: true,

@@ -28,3 +28,15 @@ pub fn step_back(run: u32) -> Result<i32> {
 pub fn read_param_grad(run: u32, param: u32, out: &mut [f32]) -> Result<()> {
     surface::read_param_grad(run, param, out).map_err(to_js)
 }
+
+/// Opens a run over `batch` x `seq` tokens.
+#[wasm_bindgen(js_name = openRun)]
+pub fn open_run(program: u32, batch: u32, seq: u32, grad: bool) -> Result<u32> {
+    arenas::open(|| surface::open_run(program, batch, seq, grad)).map_err(to_js)
+}
+
+/// Places of a run's activations, as JSON.
+#[wasm_bindgen(js_name = describeRun)]
+pub fn describe_run(run: u32) -> Result<String> {
+    surface::describe_run(run).map_err(to_js)
+}

@@ -115,18 +115,6 @@ pub fn param_codes(program: u32, param: u32, out: &mut [i8]) -> Result<f64> {
     surface::param_codes(program, param, out).map_err(to_js)
 }
 
-/// Opens a run over `batch` x `seq` tokens.
-#[wasm_bindgen(js_name = openRun)]
-pub fn open_run(program: u32, batch: u32, seq: u32, grad: bool) -> Result<u32> {
-    arenas::open(|| surface::open_run(program, batch, seq, grad)).map_err(to_js)
-}
-
-/// Places of a run's activations, as JSON.
-#[wasm_bindgen(js_name = describeRun)]
-pub fn describe_run(run: u32) -> Result<String> {
-    surface::describe_run(run).map_err(to_js)
-}
-
 /// Elements the run's arena must have.
 #[wasm_bindgen(js_name = arenaLen)]
 pub fn arena_len(run: u32) -> Result<f64> {

@@ -3,6 +3,8 @@
 //!
 //! Handles are looked up in tables; each object has its own lock that is only ever tried, never waited for: an object in use gives `E_BUSY`.
 
+#[cfg(not(feature = "lean"))]
+mod gradients;
 mod lanes;
 mod packed;
 mod runs;
@@ -18,10 +20,13 @@ use crate::error::{CoreError, Result, check_len, codes};
 use crate::infer::InferenceRun;
 use crate::par;
 use crate::program::Program;
+#[cfg(not(feature = "lean"))]
 use crate::program::Run;
 use crate::train::{LANES, Trainer};
 
 pub use crate::arrays::*;
+#[cfg(not(feature = "lean"))]
+pub use gradients::*;
 pub use lanes::*;
 pub use packed::*;
 pub use runs::*;
@@ -34,10 +39,12 @@ struct OpenRun {
 
 /// A run that keeps everything and has gradients, or one that keeps what somebody listens to.
 enum AnyRun {
+    #[cfg(not(feature = "lean"))]
     Full(Box<Run>),
     Lean(Box<InferenceRun>),
 }
 
+#[cfg(not(feature = "lean"))]
 impl AnyRun {
     fn full(&mut self) -> Result<&mut Run> {
         match self {

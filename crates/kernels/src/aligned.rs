@@ -2,25 +2,42 @@
 
 use std::alloc::{Layout, alloc_zeroed};
 
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+use crate::pages::Block;
+
 /// Bytes of a cache line.
 const LINE: usize = 64;
+/// Blocks from this size on come from huge pages, where there are any.
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+const LARGE: usize = 256 << 10;
 
 /// A block of bytes that begins at a multiple of 64. Made for packed weights and what products prepare; any slice works as well, only slower.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct AlignedBytes {
-    room: Box<[u8]>,
+    room: Room,
     start: usize,
     len: usize,
+}
+
+#[derive(Debug)]
+enum Room {
+    Own(Box<[u8]>),
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    Pages(Block),
 }
 
 impl AlignedBytes {
     /// `len` zeros; `None` where there is no room for them.
     pub fn try_zeros(len: usize) -> Option<Self> {
+        #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+        if len >= LARGE {
+            return Some(AlignedBytes { room: Room::Pages(Block::zeros(len)?), start: 0, len });
+        }
         let room = zeros(len.checked_add(LINE - 1)?)?;
         let start = room.as_ptr().align_offset(LINE);
         // On a machine that cannot say (none is known) the bytes just begin where they begin.
         let start = if start < LINE { start } else { 0 };
-        Some(AlignedBytes { room, start, len })
+        Some(AlignedBytes { room: Room::Own(room), start, len })
     }
 
     /// `len` zeros.
@@ -43,6 +60,12 @@ fn zeros(len: usize) -> Option<Box<[u8]>> {
     }
 }
 
+impl Default for AlignedBytes {
+    fn default() -> Self {
+        AlignedBytes { room: Room::Own(Box::default()), start: 0, len: 0 }
+    }
+}
+
 /// Not derived: a copy of the room begins at another place in its line.
 impl Clone for AlignedBytes {
     fn clone(&self) -> Self {
@@ -56,13 +79,23 @@ impl std::ops::Deref for AlignedBytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.room[self.start..self.start + self.len]
+        let room = match &self.room {
+            Room::Own(room) => &room[..],
+            #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+            Room::Pages(block) => block.bytes(),
+        };
+        &room[self.start..self.start + self.len]
     }
 }
 
 impl std::ops::DerefMut for AlignedBytes {
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.room[self.start..self.start + self.len]
+        let room = match &mut self.room {
+            Room::Own(room) => &mut room[..],
+            #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+            Room::Pages(block) => block.bytes_mut(),
+        };
+        &mut room[self.start..self.start + self.len]
     }
 }
 

@@ -27,6 +27,8 @@ pub mod layouts;
 mod math;
 mod norm;
 mod pack;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod pages;
 pub mod quads;
 mod scalar;
 mod table;

@@ -30,7 +30,7 @@ impl Node<'_> {
             let s = self.shape(i, q, k);
             s.scores(self.whole(q), self.vectors(i, k, s, session), y);
         } else {
-            let s = self.shape(i, i, vectors);
+            let s = self.shape(i, nodes[i].inputs()[0], vectors);
             s.mix(self.input(0, g), self.vectors(i, vectors, s, session), y);
         }
         Ok(())
@@ -55,7 +55,7 @@ impl Node<'_> {
         }
     }
 
-    /// Sizes of attention node `i`, whose queries are rows of node `q` and whose keys or values are node `k`.
+    /// Sizes of attention node `i`, whose queries are rows of node `q` (for a mix the pattern) and whose keys or values are node `k`.
     fn shape(&self, i: usize, q: usize, k: usize) -> Shape {
         let (plan, program) = (self.exec.plan, self.program());
         let (heads, kv_heads, scale, causal) = match program.spec.nodes[i] {

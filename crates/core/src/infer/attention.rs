@@ -20,7 +20,7 @@ pub(super) struct Shape {
     pub(super) batch: usize,
     /// Queries an example: the last ones of the rows that q has.
     pub(super) queries: usize,
-    /// Rows an example of q.
+    /// Rows an example of what is read for queries: q, or the pattern of a mix.
     pub(super) rows: usize,
     /// Position of the first query.
     pub(super) first: usize,
@@ -144,11 +144,12 @@ impl Shape {
         });
     }
 
-    /// z `[B, Q, H D]` from a pattern `[B, H, Q, keys]`.
+    /// z `[B, Q, H D]` from a pattern `[B, H, rows, keys]`.
     pub(super) fn mix(self, pattern: &[f32], v: Vectors<'_>, z: &mut [f32]) {
         self.each_block(z, |b, (first, rows), z| {
             for h in 0..self.heads {
-                let at = ((b * self.heads + h) * self.queries + first) * self.keys;
+                let row = (b * self.heads + h + 1) * self.rows - self.queries + first;
+                let at = row * self.keys;
                 let pattern = &pattern[at..][..rows * self.keys];
                 let block = Block { b, h, first, rows };
                 self.mix_of(block, pattern, self.keys, v, &mut z[h * self.head..]);

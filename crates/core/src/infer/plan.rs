@@ -49,6 +49,7 @@ pub struct Plan {
     pub(super) slots: Vec<Slot>,
     /// Sites that may be looked at.
     pub(super) listened: Vec<bool>,
+    last_only: bool,
     arena: usize,
 }
 
@@ -68,9 +69,18 @@ impl Plan {
             .map(|sites| sites.iter().any(|&s| listened[s as usize]))
             .collect();
         let slots = choose(program, &heard, last_only);
-        let mut plan = Self { sizes, slots, listened, arena: 0 };
+        let mut plan = Self { sizes, slots, listened, last_only, arena: 0 };
         plan.lay_out(program)?;
         Ok(plan)
+    }
+
+    /// Whether it was made for this.
+    pub fn is_for(&self, sizes: Sizes, listen: &[u8], last_only: bool) -> bool {
+        let same = |(&a, &b): (&bool, &u8)| a == (b != 0);
+        self.sizes == sizes
+            && self.last_only == last_only
+            && self.listened.len() == listen.len()
+            && self.listened.iter().zip(listen).all(same)
     }
 
     /// Elements of the arena.
@@ -246,6 +256,12 @@ fn wanted_everywhere(
             let keys = k == 1 && matches!(nodes[i], NodeSpec::Scores { .. } | NodeSpec::Mix { .. });
             let through = full[i] && !matches!(nodes[i], NodeSpec::Last { .. });
             full[input] |= (keys || through) && !program.is_last[input];
+        }
+    }
+    // A softmax has the rows of its scores, whoever listens to which.
+    for (i, node) in nodes.iter().enumerate() {
+        if let NodeSpec::Softmax { input: [scores] } = *node {
+            full[i] |= full[scores];
         }
     }
     full

@@ -16,7 +16,7 @@ use crate::program::spec::Dim;
 /// A forward run over new positions.
 #[derive(Debug)]
 pub struct InferenceRun {
-    plan: Plan,
+    plan: Arc<Plan>,
     session: Option<Arc<Mutex<Session>>>,
     tokens: Vec<u32>,
     scratch: Scratch,
@@ -44,7 +44,7 @@ impl InferenceRun {
     /// # Errors
     /// As [`Plan::new`]; `E_SHAPE` when the session has another batch, `E_SPEC` while a stored parameter is empty.
     pub fn open(
-        program: &Program,
+        program: &mut Program,
         session: Option<Arc<Mutex<Session>>>,
         [batch, seq]: [usize; 2],
         listen: &[u8],
@@ -57,7 +57,7 @@ impl InferenceRun {
             check_len("sequences of the session", session.batch(), batch)?;
             capacity = session.capacity();
         }
-        let plan = Plan::new(program, Sizes { batch, seq, capacity }, listen, last_only)?;
+        let plan = program.inference(Sizes { batch, seq, capacity }, listen, last_only)?;
         let mut scratch = Scratch::default();
         if session.is_none() {
             scratch.angles = angles(program, seq);
@@ -266,7 +266,7 @@ impl InferenceRun {
         let cols = program.cols[program.spec.output];
         check_targets(targets, place.length / cols, cols)?;
         let counted = targets.iter().filter(|&&t| t >= 0).count();
-        let weights: Vec<f32> = vec![1.0 / counted.max(1) as f32; targets.len()];
+        let weights: Vec<f32> = vec![1.0; targets.len()];
         let mut losses = vec![0.0; targets.len()];
         let logits = &arena[place.offset..place.offset + place.length];
         tritlens_kernels::cross_entropy_rows(logits, cols, targets, &weights, None, &mut losses);

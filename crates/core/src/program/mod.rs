@@ -9,6 +9,7 @@ pub mod compile;
 pub mod exec;
 pub mod fold;
 mod json;
+mod nodes;
 pub mod params;
 pub mod plan;
 mod read;

@@ -5,23 +5,15 @@ use std::sync::Mutex;
 use serde_json::json;
 
 use super::{
-    AnyRun, OpenRun, PROGRAMS, RUNS, Table, close, copy, find, insert, lock, param, with_program,
-    with_run,
+    AnyRun, OpenRun, PROGRAMS, RUNS, Table, close, find, insert, lock, with_program, with_run,
 };
-use crate::error::{CoreError, Result, check_len, codes};
+#[cfg(not(feature = "lean"))]
+use crate::error::{CoreError, codes};
+use crate::error::{Result, check_len};
 use crate::infer::{InferenceRun, Plan, Session, Sizes};
-use crate::program::Run;
 use crate::program::run::SitePlace;
 
 static SESSIONS: Table<Mutex<Session>> = Table::new(std::collections::BTreeMap::new());
-
-/// Opens a run that keeps every activation.
-pub fn open_run(program: u32, batch: u32, seq: u32, grad: bool) -> Result<u32> {
-    let shared = find(&PROGRAMS, program, "program")?;
-    let run = Run::open(&*lock(&shared, "program")?, batch as usize, seq as usize, grad)?;
-    let run = AnyRun::Full(Box::new(run));
-    Ok(insert(&RUNS, Mutex::new(OpenRun { program: shared, run })))
-}
 
 /// Opens a session: room for the keys and values of `capacity` positions.
 pub fn open_session(program: u32, batch: u32, capacity: u32) -> Result<u32> {
@@ -62,7 +54,7 @@ pub fn open_inference(
     let shared = find(&PROGRAMS, program, "program")?;
     let kept = if session == 0 { None } else { Some(find(&SESSIONS, session, "session")?) };
     let sizes = [batch as usize, seq as usize];
-    let run = InferenceRun::open(&*lock(&shared, "program")?, kept, sizes, listen, last_only)?;
+    let run = InferenceRun::open(&mut *lock(&shared, "program")?, kept, sizes, listen, last_only)?;
     let run = AnyRun::Lean(Box::new(run));
     Ok(insert(&RUNS, Mutex::new(OpenRun { program: shared, run })))
 }
@@ -90,24 +82,18 @@ pub fn plan_inference(
     })
 }
 
-/// Layout of a run that keeps everything: JSON.
-pub fn describe_run(run: u32) -> Result<String> {
-    with_run(run, |_, r| {
-        serde_json::to_string(r.full()?.info())
-            .map_err(|e| CoreError::new(codes::SPEC, format!("cannot describe the run: {e}")))
-    })
-}
-
 /// Place of a site as of now: `[offset, length, offset of the gradient or -1, axes, extents...]`; site -1 is the output.
 pub fn site_place(run: u32, site: i32, out: &mut [f64]) -> Result<()> {
     check_len("room for a place", 8, out.len())?;
     with_run(run, |p, r| {
         let place = match (r, usize::try_from(site)) {
+            #[cfg(not(feature = "lean"))]
             (AnyRun::Full(run), Ok(site)) => {
                 run.info().sites.get(site).cloned().ok_or_else(|| {
                     CoreError::new(codes::NAME, format!("no site has index {site}"))
                 })?
             }
+            #[cfg(not(feature = "lean"))]
             (AnyRun::Full(run), Err(_)) => run.info().output.clone(),
             (AnyRun::Lean(run), Ok(site)) => run.place(p, site)?,
             (AnyRun::Lean(run), Err(_)) => run.output(p),
@@ -132,6 +118,7 @@ fn write_place(place: &SitePlace, out: &mut [f64]) {
 pub fn arena_len(run: u32) -> Result<usize> {
     with_run(run, |_, r| {
         Ok(match r {
+            #[cfg(not(feature = "lean"))]
             AnyRun::Full(run) => run.info().arena_length,
             AnyRun::Lean(run) => run.arena_len(),
         })
@@ -141,14 +128,17 @@ pub fn arena_len(run: u32) -> Result<usize> {
 /// Sets the tokens and rewinds (an inference run goes on from where its session is).
 pub fn set_tokens(run: u32, tokens: &[i32]) -> Result<()> {
     with_run(run, |p, r| match r {
+        #[cfg(not(feature = "lean"))]
         AnyRun::Full(run) => run.set_tokens(p, tokens),
         AnyRun::Lean(run) => run.set_tokens(p, tokens),
     })
 }
 
 /// Sets where to pause.
+#[cfg_attr(feature = "lean", allow(unused_variables, reason = "no way back"))]
 pub fn set_pause(run: u32, forward: &[u8], backward: &[u8]) -> Result<()> {
     with_run(run, |p, r| match r {
+        #[cfg(not(feature = "lean"))]
         AnyRun::Full(run) => run.set_pause(forward, backward),
         AnyRun::Lean(run) => run.set_pause(p, forward),
     })
@@ -157,6 +147,7 @@ pub fn set_pause(run: u32, forward: &[u8], backward: &[u8]) -> Result<()> {
 /// Replaces the edits.
 pub fn set_edits(run: u32, ints: &[i32], floats: &[f32]) -> Result<()> {
     with_run(run, |p, r| match r {
+        #[cfg(not(feature = "lean"))]
         AnyRun::Full(run) => run.set_edits(ints, floats),
         AnyRun::Lean(run) => run.set_edits(p, ints, floats),
     })
@@ -167,6 +158,7 @@ pub fn step(run: u32, arena: &mut [f32]) -> Result<i32> {
     with_run(run, |p, r| {
         p.params.refresh();
         match r {
+            #[cfg(not(feature = "lean"))]
             AnyRun::Full(run) => run.step(p, arena),
             AnyRun::Lean(run) => run.step(p, arena),
         }
@@ -176,30 +168,9 @@ pub fn step(run: u32, arena: &mut [f32]) -> Result<i32> {
 /// Mean cross-entropy; seeds the gradient where there is one.
 pub fn loss(run: u32, arena: &mut [f32], targets: &[i32]) -> Result<f64> {
     with_run(run, |p, r| match r {
+        #[cfg(not(feature = "lean"))]
         AnyRun::Full(run) => run.loss(p, arena, targets),
         AnyRun::Lean(run) => run.loss(p, arena, targets),
-    })
-}
-
-/// Seeds the gradient of the output.
-pub fn seed_grad(run: u32, arena: &mut [f32], grad: &[f32]) -> Result<()> {
-    with_run(run, |_, r| r.full()?.seed_grad(arena, grad))
-}
-
-/// Runs backward to the next paused site or the end (-1).
-pub fn step_back(run: u32, arena: &mut [f32]) -> Result<i32> {
-    with_run(run, |p, r| {
-        p.params.refresh();
-        r.full()?.step_back(p, arena)
-    })
-}
-
-/// Reads the gradient of a latent parameter.
-pub fn read_param_grad(run: u32, index: u32, out: &mut [f32]) -> Result<()> {
-    with_run(run, |p, r| {
-        let place = &p.params.places()[param(p, index)?];
-        let grad = r.full()?.param_grad()?;
-        copy(&format!("gradient of {}", place.name), &grad[place.range()], out)
     })
 }
 

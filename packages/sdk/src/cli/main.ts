@@ -33,7 +33,10 @@ function commandLine(argv: readonly string[], streams: Streams, done: (code: num
     .showHelpAfterError("(tritlens --help lists commands and options)")
     .exitOverride();
   addReproduce(program, argv, streams, done);
+  addRun(program, streams, done);
   addAnalyze(program, streams, done);
+  addInspect(program, streams, done);
+  addConvert(program, streams, done);
   addInfo(program, streams, done);
   for (const command of program.commands) command.option("--verbose", "print where an error came from").copyInheritedSettings(program);
   return program;
@@ -87,6 +90,80 @@ function addAnalyze(program: Command, streams: Streams, done: (code: number) => 
     });
 }
 
+function addInspect(program: Command, streams: Streams, done: (code: number) => void): void {
+  program
+    .command("inspect")
+    .description("what a checkpoint is: architecture, formats, bits a weight, share of zeros, memory")
+    .argument("<path>", "a .gguf file, a folder with config.json, or a URL of either")
+    .option("--no-scan", "look at headers only: do not read the weights to count zeros")
+    .option("--json", "print everything as JSON")
+    .addOption(backend())
+    .action(async (path: string, options: Record<string, unknown>) => {
+      const { runInspect } = await import("./inspect.ts");
+      done(await runInspect(path, options, streams));
+    });
+}
+
+function addRun(program: Command, streams: Streams, done: (code: number) => void): void {
+  program
+    .command("run")
+    .description("generate text with a model: a GGUF file or a folder of Hugging Face's, every activation in reach")
+    .argument("<path>", "a .gguf file, a folder with config.json, or a URL of either")
+    .option("--prompt <text>", "what the text begins with")
+    .option("--tokens <ids>", "the same as token ids, comma separated", integers)
+    .option("--chat", "the prompt is a user's message: write it with the model's chat template")
+    .option("--stream", "print the text as it comes (default on a terminal)")
+    .option("--no-stream", "print the text at the end")
+    .option("--max-tokens <n>", "most tokens to generate (default 128)", integer)
+    .option("--temperature <t>", "0 takes the most likely token (default)", real)
+    .option("--top-k <k>", "draw among the k most likely tokens", integer)
+    .option("--top-p <p>", "draw among the most likely tokens that together have this probability", real)
+    .option("--seed <n>", "seed of the drawing", integer)
+    .option("--stop <text>", "end before this text (can be given again)", again)
+    .option("--hooks <hook>", "NAME[@AXIS=PLACE,...][:print|zero|mean|scale=X|add=X|set=X] (can be given again)", again)
+    .option("--capture <name>", "keep an activation; globs work (can be given again)", again)
+    .option("--save <file>", "write what was captured as safetensors")
+    .option("--attention <layer.head>", "draw what an attention head looks at")
+    .option("--svg <file>", "write that picture as SVG, too")
+    .option("--json", "print one object with text, tokens and times")
+    .addOption(threads())
+    .addOption(backend())
+    .action(async (path: string, options: Record<string, unknown>) => {
+      const { runRun } = await import("./run.ts");
+      done(await runRun(path, options, streams));
+    });
+}
+
+function addConvert(program: Command, { out }: Streams, done: (code: number) => void): void {
+  const choice = (flags: string, text: string, ...choices: string[]): Option => new Option(flags, text).choices(choices);
+  program
+    .command("convert")
+    .description("write a checkpoint in fewer bits (lossy: see the report it prints) or in another format")
+    .argument("<in>", "a folder of transformers or a .gguf file")
+    .argument("<out>", "a .gguf file, or a folder for the other formats")
+    .addOption(choice("--to <what>", "codes, or a format", "ternary", "binary", "gguf", "safetensors", "hf-bitnet").makeOptionMandatory())
+    .addOption(choice("--method <name>", "how codes and scales are found", "absmean", "twn", "twnExact", "leastSquares", "sign"))
+    .addOption(choice("--granularity <what>", "what shares a scale", "tensor", "row", "group"))
+    .option("--group-size <n>", "columns of a group", integer)
+    .option("--shift", "a shift beside each scale of rows or groups (GGUF and packed folders cannot hold it)")
+    .addOption(choice("--activations <type>", "inputs of converted matrices", "f32", "int8"))
+    .option("--names <list>", "matrices to convert, comma separated: blocks.*.mlp.*, ...", list)
+    .option("--layers <list>", "blocks to convert, comma separated", (text) => list(text).map(integer))
+    .addOption(
+      choice("--type <type>", "type of the blocks' matrices in a GGUF", "tq1_0", "tq2_0", "q1_0", "q2_0", "q8_0", "q4_0", "f32", "f16", "bf16"),
+    )
+    .addOption(choice("--dtype <type>", "type of dense matrices", "f32", "f16", "bf16"))
+    .option("--lossy", "allow the file what it cannot hold exactly")
+    .option("--force", "write over what is there")
+    .option("--report <file>", "where the report goes as JSON (default: beside the output)")
+    .addOption(threads())
+    .addOption(backend())
+    .action(async (input: string, output: string, { verbose: _, ...options }: Record<string, unknown>) => {
+      const { runConvert } = await import("./convert.ts");
+      done(await runConvert(input, output, options as never, new Screen(out)));
+    });
+}
+
 function addInfo(program: Command, { out }: Streams, done: (code: number) => void): void {
   program
     .command("info")
@@ -103,6 +180,15 @@ function addInfo(program: Command, { out }: Streams, done: (code: number) => voi
 function integer(text: string): number {
   if (/^\d+$/.test(text)) return Number(text);
   throw new InvalidArgumentError("expected a whole number");
+}
+
+function integers(text: string): number[] {
+  return list(text).map(integer);
+}
+
+/** Collects an option that may be given several times. */
+function again(text: string, before: string[] = []): string[] {
+  return [...before, text];
 }
 
 function real(text: string): number {

@@ -10,14 +10,14 @@ export interface Stop {
   dispose(): void;
 }
 
-/** Begins to listen. */
-export function stopOnSignals(say: (text: string) => void): Stop {
+/** Begins to listen; `text` is what the first signal says. */
+export function stopOnSignals(say: (text: string) => void, text = "Stopping after this step, with a checkpoint. Once more to quit at once."): Stop {
   const controller = new AbortController();
   let code = 0;
   const on = (exit: number) => (): void => {
     if (code !== 0) process.exit(exit);
     code = exit;
-    say("Stopping after this step, with a checkpoint. Once more to quit at once.");
+    say(text);
     controller.abort();
   };
   const [interrupt, terminate] = [on(EXIT.interrupted), on(EXIT.terminated)];

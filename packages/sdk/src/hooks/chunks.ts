@@ -1,7 +1,7 @@
 /** Large batches without hooks run in parts, so that the activations of all examples are never in memory at once. */
+import { DONE } from "../core/core.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { Tensor as T } from "../tensor/index.ts";
-import { forward, type Steps } from "./drive.ts";
 import type { Run } from "./run.ts";
 import type { TokenRows } from "./tokens.ts";
 
@@ -48,21 +48,10 @@ export class Collector {
 }
 
 /** Runs one part and collects its output (under the empty name) and sites. */
-export function* runPart(
-  run: Run,
-  part: TokenRows & { from: number },
-  keep: readonly number[],
-  names: readonly string[],
-  into: Collector,
-): Steps<void> {
+export function runPart(run: Run, part: TokenRows & { from: number }, keep: readonly number[], names: readonly string[], into: Collector): void {
   run.setTokens(part);
-  if (run.retains) {
-    run.finish();
-    for (const site of keep) into.put(names[site] as string, part.from, run.view(site, "value"));
-  } else {
-    const cache = new Map<string, Tensor>();
-    yield* forward(run, { names, forward: new Map(), backward: new Map(), edits: [], keep: new Set(keep), keepGrad: new Set() }, cache);
-    for (const [name, tensor] of cache) into.put(name, part.from, tensor);
-  }
+  const put = (site: number): void => into.put(names[site] as string, part.from, run.view(site, "value"));
+  run.setPause(keep, []);
+  for (let site = run.step(); site !== DONE; site = run.step()) put(site);
   into.put("", part.from, run.output());
 }

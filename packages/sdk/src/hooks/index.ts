@@ -1,7 +1,10 @@
 /** Running models: caches, hooks, edits and weights. */
 export { ActivationCache } from "./cache.ts";
+export type { CheckpointInfo, CheckpointWeight } from "./checkpoint.ts";
 export type { AsyncHookFn, HookFn, HookPoint, HookResult } from "./drive.ts";
 export type { AblationEdit, Box, Edit, EditPlace, EditValue, ProjectEdit, ScaleEdit, SiteEdit, ValueEdit } from "./edit.ts";
+export type { Generation } from "./generation.ts";
+export { type MemoryOptions, type MemoryPlan, planMemory, requireBudget } from "./memory.ts";
 export { Model } from "./model.ts";
 export type {
   AsyncRunOptions,
@@ -15,8 +18,10 @@ export type {
   TargetLoss,
 } from "./options.ts";
 export type { AsyncGradHook, AsyncHook, GradHook, Hook } from "./plan.ts";
+export { centerUnembed, centerWritingWeights, foldLn } from "./process.ts";
 export { Run, RunLayouts, type Side } from "./run.ts";
 export { type NameFilter, selectSites } from "./select.ts";
 export { type AsyncSessionRunOptions, Session, type SessionOptions, type SessionRun, type SessionRunOptions } from "./session.ts";
 export { type FlatTokens, type TokenRows, type Tokens, toTokenRows } from "./tokens.ts";
-export type { WeightCodes, WeightOptions } from "./weights.ts";
+export { WeightViews } from "./views.ts";
+export type { PackedWeight, WeightCodes, WeightOptions } from "./weights.ts";

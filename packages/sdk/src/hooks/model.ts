@@ -1,21 +1,28 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** A model: a compiled Spec with its parameters, and the calls that run it with caches and hooks. */
+import type { CheckpointInput, PretrainedOptions } from "../checkpoint/index.ts";
 import type { Core, ProgramHandle } from "../core/core.ts";
 import { TritlensError } from "../core/errors.ts";
 import { defaultCore } from "../core/load.ts";
+import type { GenerateOptions } from "../generate/options.ts";
 import { type TransformerConfig, type TransformerOptions, transformerConfig, transformerSpec } from "../models/index.ts";
-import type { Quantizer, Spec } from "../spec/index.ts";
+import type { Spec } from "../spec/index.ts";
 import type { Tensor } from "../tensor/index.ts";
+import type { ChatMessage, ChatOptions, Tokenizer } from "../tokenizer/index.ts";
 import { ActivationCache } from "./cache.ts";
+import type { CheckpointInfo } from "./checkpoint.ts";
 import { driveAsync, driveSync } from "./drive.ts";
+import { type Generation, lazyGeneration } from "./generation.ts";
 import { requireLoss } from "./loss.ts";
+import { type MemoryOptions, type MemoryPlan, planMemory, requireBudget } from "./memory.ts";
 import type { AsyncRunOptions, CachedRun, CacheOptions, ModelOptions, RunOptions, SpecOptions } from "./options.ts";
 import { makePlan } from "./plan.ts";
 import { Runner } from "./runner.ts";
-import { selectSites } from "./select.ts";
+import { type NameFilter, selectSites } from "./select.ts";
 import { Session, type SessionOptions } from "./session.ts";
-import { type Tokens, toTokenRows } from "./tokens.ts";
-import { type WeightCodes, type WeightOptions, Weights } from "./weights.ts";
+import { type TokenRows, type Tokens, toTokenRows } from "./tokens.ts";
+import { WeightViews } from "./views.ts";
+import { Weights } from "./weights.ts";
 
 /** Frees programs of models that were dropped without `dispose()`. A backstop: when it runs is up to the garbage collector. */
 const backstop = new FinalizationRegistry<{ core: Core; program: ProgramHandle }>(({ core, program }) => {
@@ -38,24 +45,30 @@ const backstop = new FinalizationRegistry<{ core: Core; program: ProgramHandle }
  * model.dispose();
  * ```
  */
-export class Model {
+export class Model extends WeightViews {
   /** The core the model runs on. */
   readonly core: Core;
   /** The graph the model was compiled from. */
   readonly spec: Spec;
   /** The configuration, when the model was made from one. */
   readonly config: TransformerConfig | undefined;
+  /** Where the weights came from, when the model was loaded from a checkpoint of another library. */
+  readonly checkpoint: CheckpointInfo | undefined;
   /** Names of all activations, in firing order. */
   readonly siteNames: readonly string[];
   /** Number of blocks. */
   readonly layers: number;
+  /** Text to tokens and back: the checkpoint's, when it has one. Assign one to a model of your own. */
+  tokenizer: Tokenizer | undefined;
   readonly #program: ProgramHandle;
   readonly #weights: Weights;
   readonly #runner: Runner;
   #closed = false;
 
-  private constructor(spec: Spec, config: TransformerConfig | undefined, { core = defaultCore(), seed = 0 }: ModelOptions) {
+  private constructor(spec: Spec, config: TransformerConfig | undefined, { core = defaultCore(), seed = 0, checkpoint }: SpecOptions) {
+    super();
     requireSeed(seed);
+    this.checkpoint = checkpoint;
     this.core = core;
     this.spec = spec;
     this.config = config;
@@ -79,15 +92,28 @@ export class Model {
     return new Model(spec, options.config, options);
   }
 
+  /**
+   * A model from a checkpoint: a folder of transformers (config.json and safetensors, single or sharded), one `.safetensors` with config.json beside it, or a `.gguf`;
+   * by path, URL, Blob, bytes, or a list of files. Architectures: GPT-2, GPT-NeoX (Pythia), Llama, Qwen2, Qwen3, BitNet b1.58. Matrices stay in memory as the file has
+   * them (packed, F16, Q8_0, ...), and logits are the reference's. See docs/guides/load.md.
+   *
+   * @throws E_SPEC for a model that is not supported (with the key that decided), E_NAME and E_SHAPE for tensors that contradict the configuration, E_FORMAT for malformed
+   * files, E_MEMORY beyond `budgetBytes`, E_IO, E_ABORTED, and what `onProgress` throws. Nothing stays behind then.
+   * @example
+   * ```ts
+   * const model = await Model.fromPretrained("models/bitnet-b1.58-2B-4T", { onProgress: (e) => console.log(e.status, e.file, e.progress) });
+   * const { cache } = model.runWithCache([[1, 2, 3]], { names: "blocks.*.attn.hook_pattern" });
+   * ```
+   */
+  static async fromPretrained(input: CheckpointInput, options: PretrainedOptions = {}): Promise<Model> {
+    const { loadPretrained } = await import("../checkpoint/index.ts");
+    return loadPretrained(input, options);
+  }
+
   /** The compiled program, for calls that this class does not have. @throws E_CLOSED after dispose. */
   get program(): ProgramHandle {
     if (this.#closed) throw new TritlensError("E_CLOSED", "the model was disposed", { expected: "a living model", found: "a disposed one" });
     return this.#program;
-  }
-
-  /** Names of all parameters, in the order of the flat vector. */
-  get paramNames(): string[] {
-    return this.#weights.names();
   }
 
   /** Logits. Large batches run in parts. */
@@ -95,17 +121,23 @@ export class Model {
     return this.#runner.runInParts(toTokenRows(tokens), []).logits;
   }
 
+  /** Bytes that a run (and a session) would take beside the weights, without taking them. @throws E_RANGE, E_NAME, E_MEMORY. */
+  plan(options: MemoryOptions = {}): MemoryPlan {
+    return planMemory(this.core, this.program, this.spec, options);
+  }
+
   /**
    * Runs and keeps activations (and their gradients).
    *
    * @param options - `names` chooses what to keep; `hooks` change the run; `loss` with `inclGrad` or `paramGrads` runs backward.
-   * @throws E_NAME for a name or filter that matches nothing, E_SHAPE, E_RANGE, E_DETACHED for wrong tokens or targets, E_CLOSED after dispose.
+   * @throws E_NAME for a name or filter that matches nothing, E_SHAPE, E_RANGE, E_DETACHED for wrong tokens or targets, E_MEMORY beyond `budgetBytes`, E_CLOSED after dispose.
    */
   runWithCache(tokens: Tokens, options: CacheOptions = {}): CachedRun {
     const rows = toTokenRows(tokens);
     const names = options.names ?? this.siteNames;
     const plain = !options.hooks?.length && !options.gradHooks?.length && options.loss === undefined && options.stopAtLayer === undefined;
     requireLoss(options);
+    if (options.budgetBytes !== undefined) this.#requireBudget(rows, names, options.budgetBytes);
     if (plain) {
       const { logits, cache } = this.#runner.runInParts(rows, this.siteNames.length > 0 ? selectSites(names, this.siteNames) : []);
       return { logits, cache: new ActivationCache(cache) };
@@ -138,44 +170,14 @@ export class Model {
     return new Session(this.#runner, this.spec, options);
   }
 
-  /** A parameter in the core's layout ([out, in] for matrices); `effective` gives what the forward pass multiplies with. @throws E_NAME. */
-  readParam(name: string, options: WeightOptions = {}): Tensor {
-    return this.#living().read(name, options);
+  /** Generates from a prompt: text or token ids. See `generate`, which this is. */
+  generate(prompt: string | Tokens, options: GenerateOptions = {}): Generation {
+    return lazyGeneration(async () => (await import("../generate/index.ts")).generate(this, prompt, options));
   }
 
-  /** The quantised and dequantised values of a parameter in the core's layout; the latent ones when it is not quantised. */
-  effectiveParam(name: string): Tensor {
-    return this.#living().read(name, { effective: true });
-  }
-
-  /** Replaces a parameter (the core's layout). @throws E_NAME, E_SHAPE, E_DETACHED. */
-  writeParam(name: string, data: Float32Array): void {
-    this.#living().write(name, data);
-  }
-
-  /** Integer codes and scale of a quantised parameter. @throws E_NAME when it is not quantised. */
-  paramCodes(name: string): WeightCodes {
-    return this.#living().codes(name);
-  }
-
-  /** Quantiser of a parameter, `none` for full precision. */
-  quantOf(name: string): Quantizer {
-    return this.#weights.quantOf(name);
-  }
-
-  /** A parameter in TransformerLens's shape: W_Q [head, d_model, d_head], W_in [d_model, d_mlp], W_U [d_model, d_vocab_out]. @throws E_NAME. */
-  weight(name: string, options: WeightOptions = {}): Tensor {
-    return this.#living().weight(name, options);
-  }
-
-  /** All parameters by TransformerLens's names, in its shapes. */
-  stateDict(options: WeightOptions = {}): Map<string, Tensor> {
-    return this.#living().stateDict(options);
-  }
-
-  /** Loads a TransformerLens state dict, all or nothing. @throws E_NAME for missing or unknown tensors, E_SHAPE for wrong shapes. */
-  loadStateDict(dict: ReadonlyMap<string, Tensor>): void {
-    this.#living().loadStateDict(dict);
+  /** Generates the answer of a conversation with the checkpoint's chat template. See `chat`, which this is. */
+  chat(messages: readonly ChatMessage[], options: GenerateOptions & ChatOptions = {}): Generation {
+    return lazyGeneration(async () => (await import("../generate/index.ts")).chat(this, messages, options));
   }
 
   /** Frees the model. Safe to call twice; anything else afterwards throws E_CLOSED. @throws E_BUSY from inside of a hook of this model. */
@@ -193,7 +195,13 @@ export class Model {
     this.dispose();
   }
 
-  #living(): Weights {
+  #requireBudget({ batch, pos }: TokenRows, names: NameFilter, budget: number): void {
+    const { activations, captures } = this.plan({ batch, seq: pos, names });
+    requireBudget("the run", activations + captures, budget);
+  }
+
+  /** @internal */
+  protected override living(): Weights {
     void this.program;
     return this.#weights;
   }

@@ -3,6 +3,7 @@ import type { Core } from "../core/core.ts";
 import type { TransformerConfig } from "../models/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { ActivationCache } from "./cache.ts";
+import type { CheckpointInfo } from "./checkpoint.ts";
 import type { AsyncGradHook, AsyncHook, GradHook, Hook } from "./plan.ts";
 import type { NameFilter } from "./select.ts";
 
@@ -18,6 +19,8 @@ export interface ModelOptions {
 export interface SpecOptions extends ModelOptions {
   /** The configuration the Spec was made from. */
   readonly config?: TransformerConfig;
+  /** What {@link Model.checkpoint} is to say. */
+  readonly checkpoint?: CheckpointInfo;
 }
 
 /** Mean cross-entropy against targets. */
@@ -59,6 +62,8 @@ export interface AsyncRunOptions extends Omit<RunOptions, "hooks" | "gradHooks">
 export interface CacheOptions extends RunOptions {
   /** What to keep; everything when left out. */
   readonly names?: NameFilter;
+  /** Refuse with E_MEMORY, before anything is computed, when activations and copies would take more (see {@link Model.plan}). */
+  readonly budgetBytes?: number;
   /** Keep gradients too, under the name with `_grad`; needs `loss`. */
   readonly inclGrad?: boolean;
   /** Return the gradients of parameters: all of them, or those of these names. Needs `loss`. */

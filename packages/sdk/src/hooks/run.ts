@@ -1,5 +1,5 @@
 /** One open run of the core, with views of its activations. */
-import { type Core, DONE, type ProgramHandle, type RunHandle, type RunInfo, type SessionHandle, type SitePlace } from "../core/core.ts";
+import type { Core, ProgramHandle, RunHandle, RunInfo, SessionHandle, SitePlace } from "../core/core.ts";
 import { TritlensError } from "../core/errors.ts";
 import { Tensor } from "../tensor/index.ts";
 import { encodeEdits, type SiteEdit } from "./edit.ts";
@@ -12,8 +12,8 @@ export class RunLayouts {
   readonly #known: Map<string, RunInfo> = new Map();
 
   /** The layout of an open run with these sizes. */
-  of(core: Core, run: RunHandle, batch: number, pos: number, grad: boolean): RunInfo {
-    const key = `${batch} ${pos} ${grad}`;
+  of(core: Core, run: RunHandle, batch: number, pos: number): RunInfo {
+    const key = `${batch} ${pos}`;
     const known = this.#known.get(key);
     if (known) return known;
     // Sizes that come and go (a growing prompt, say) must not pile up.
@@ -51,17 +51,16 @@ export class Run {
     this.retains = info !== undefined;
   }
 
-  /** A run that keeps every activation. @param axes - Names of the axes of every site (see `axesOf`). @param layouts - Of this program's runs. */
-  static full(
+  /** A run that keeps every activation and has gradients. @param axes - Names of the axes of every site (see `axesOf`). @param layouts - Of this program's runs. */
+  static withGradients(
     core: Core,
     program: ProgramHandle,
     axes: readonly (readonly string[])[],
     rows: { batch: number; pos: number },
-    grad: boolean,
     layouts: RunLayouts = new RunLayouts(),
   ): Run {
-    const handle = core.openRun(program, rows.batch, rows.pos, grad);
-    return new Run(core, handle, axes, layouts.of(core, handle, rows.batch, rows.pos, grad));
+    const handle = core.openRun(program, rows.batch, rows.pos, true);
+    return new Run(core, handle, axes, layouts.of(core, handle, rows.batch, rows.pos));
   }
 
   /** A forward run whose activations share memory: only the sites in `listen` can be looked at. */
@@ -113,11 +112,6 @@ export class Run {
     this.#check();
     this.#generation++;
     return this.#core.stepBack(this.handle);
-  }
-
-  /** Forward to the end without looking at pauses; for runs without hooks. */
-  finish(): void {
-    while (this.step() !== DONE);
   }
 
   /** Mean cross-entropy; seeds the gradient. */

@@ -1,10 +1,11 @@
 /** Runs a compiled program: opens runs, drives them through hooks, cuts large batches into parts. What {@link Model} and {@link Session} share. */
 import type { Core, ProgramHandle, SessionHandle } from "../core/core.ts";
+import { TritlensError } from "../core/errors.ts";
 import type { Spec } from "../spec/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { axesOf } from "./axes.ts";
 import { Collector, examplesPerPart, parts, runPart } from "./chunks.ts";
-import { backward, driveSync, forward, type RunPlan, type Steps } from "./drive.ts";
+import { backward, driveSync, forward, type RunPlan, readOnly, type Steps } from "./drive.ts";
 import { applyLoss } from "./loss.ts";
 import type { AsyncRunOptions, CacheOptions } from "./options.ts";
 import { Run, RunLayouts } from "./run.ts";
@@ -33,6 +34,9 @@ function heard(plan: RunPlan): Set<number> {
   return new Set([...plan.forward.keys(), ...plan.edits.map((e) => e.site), ...plan.keep, ...(plan.stop ? [plan.stop.site] : [])]);
 }
 
+/** Operations whose output nothing reads. */
+const TAPS = new Set(["codes", "code_scale", "acc"]);
+
 /** Runs one program. */
 export class Runner {
   readonly core: Core;
@@ -43,8 +47,8 @@ export class Runner {
   readonly #program: () => ProgramHandle;
   readonly #axes: readonly (readonly string[])[];
   readonly #chunkable: boolean;
-  /** Matrices of a checkpoint make models for which keeping every activation would not do: runs without gradients share memory. */
-  readonly #lean: boolean;
+  /** Sites that show what a quantised product works with: nothing reads them, so changing them would change nothing. */
+  readonly #taps: ReadonlySet<number>;
   readonly #layouts: RunLayouts = new RunLayouts();
   readonly #elements: Map<number, number> = new Map();
 
@@ -55,8 +59,9 @@ export class Runner {
     this.names = spec.sites.map((s) => s.name);
     this.layers = this.names.filter((n) => /^blocks\.\d+\.hook_resid_post$/.test(n)).length;
     this.#axes = spec.sites.map(axesOf);
+    const isTap = (i: number): boolean => TAPS.has(spec.nodes[spec.sites[i]?.node as number]?.op as string);
+    this.#taps = new Set(Array.from(spec.sites.keys()).filter(isTap));
     this.#chunkable = spec.sites.every((s) => s.shape[0] === "batch");
-    this.#lean = spec.params.some((p) => p.stored);
   }
 
   get program(): ProgramHandle {
@@ -70,13 +75,15 @@ export class Runner {
 
   /** Runs with hooks; fills the cache. */
   *run(rows: TokenRows, plan: RunPlan, options: CacheOptions | AsyncRunOptions, cache: Map<string, Tensor>, weights: Weights): Steps<Outcome> {
+    this.#refuseEditedTaps(plan);
     const wanted = "paramGrads" in options ? options.paramGrads : undefined;
     const backwards = plan.backward.size > 0 || plan.keepGrad.size > 0 || Boolean(wanted);
     const lossOf = options.loss;
-    const open = this.#lean && !backwards ? () => this.inference(rows, heard(plan)) : () => this.#full(rows, backwards);
+    const taps = this.#taps;
+    const open = backwards ? () => this.#withGradients(rows) : () => this.inference(rows, heard(plan));
     return yield* this.using(open, function* (run): Steps<Outcome> {
       run.setTokens(rows);
-      const residual = yield* forward(run, plan, cache);
+      const residual = yield* forward(run, plan, cache, taps);
       if (residual) return { logits: residual };
       const logits = run.output();
       const loss = lossOf === undefined ? undefined : applyLoss(run, lossOf, logits, backwards);
@@ -89,14 +96,20 @@ export class Runner {
 
   /** One step of a session: logits, and what the plan keeps. */
   *continue(run: Run, rows: TokenRows, plan: RunPlan, cache: Map<string, Tensor>): Steps<Tensor> {
+    this.#refuseEditedTaps(plan);
     this.active++;
     try {
       run.setTokens(rows);
-      yield* forward(run, plan, cache);
+      yield* forward(run, plan, cache, this.#taps);
       return run.output();
     } finally {
       this.active--;
     }
+  }
+
+  #refuseEditedTaps(plan: RunPlan): void {
+    const edit = plan.edits.find((e) => this.#taps.has(e.site));
+    if (edit) throw readOnly(this.names[edit.site] as string);
   }
 
   /** The sites that a plan looks at. */
@@ -114,10 +127,11 @@ export class Runner {
     for (const batch of new Set(all.map((part) => part.batch))) {
       const same = all.filter((part) => part.batch === batch);
       const sizes = { batch, pos: rows.pos };
-      const open = this.#lean ? () => this.inference(sizes, keep) : () => this.#full(sizes, false);
+      const open = (): Run => this.inference(sizes, keep);
       driveSync(
+        // biome-ignore lint/correctness/useYield: nothing to wait for without hooks
         this.using(open, function* (run): Steps<void> {
-          for (const part of same) yield* runPart(run, part, keep, names, into);
+          for (const part of same) runPart(run, part, keep, names, into);
         }),
       );
     }
@@ -138,15 +152,16 @@ export class Runner {
     }
   }
 
-  #full(rows: { batch: number; pos: number }, grad: boolean): Run {
-    return Run.full(this.core, this.#program(), this.#axes, rows, grad, this.#layouts);
+  /** A run that keeps every activation: gradients need them. */
+  #withGradients(rows: TokenRows): Run {
+    return Run.withGradients(this.core, this.#program(), this.#axes, rows, this.#layouts);
   }
 
   #elementsPerExample(pos: number): number {
     const known = this.#elements.get(pos);
     if (known !== undefined) return known;
-    const probe = this.#lean ? this.inference({ batch: 1, pos }, []) : this.#full({ batch: 1, pos }, false);
-    const length = this.#lean ? this.core.arena(probe.handle).length : probe.arenaLength;
+    const probe = this.inference({ batch: 1, pos }, []);
+    const length = probe.arenaLength;
     this.#elements.set(pos, length);
     probe.close();
     return length;
@@ -154,11 +169,16 @@ export class Runner {
 }
 
 function paramGradients(run: Run, weights: Weights, wanted: boolean | readonly string[]): Map<string, Tensor> {
-  const names = typeof wanted === "boolean" ? weights.names() : wanted;
+  const names = typeof wanted === "boolean" ? weights.names().filter((name) => !weights.isStored(name)) : wanted;
   return new Map(
     names.map((name) => {
       const i = weights.index(name);
       const info = weights.infos[i] as { name: string; length: number };
+      if (weights.isStored(name))
+        throw new TritlensError("E_MODE", `parameter "${name}" is a matrix of a checkpoint and has no gradient`, {
+          expected: "a model loaded with trainable: true",
+          found: "a stored matrix",
+        });
       return [weights.publicName(info.name), weights.shaped(i, run.paramGrad(i, info.length))];
     }),
   );

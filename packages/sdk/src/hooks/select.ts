@@ -11,36 +11,37 @@ export type NameFilter = string | RegExp | ((name: string) => boolean) | readonl
 /**
  * The indices of the sites that a filter matches, in firing order.
  *
+ * @param kind - What the names are, for errors.
  * @throws E_NAME with the nearest names when a filter matches nothing: a hook that silently does nothing is the worst kind.
  */
-export function selectSites(filter: NameFilter, names: readonly string[]): number[] {
-  if (!Array.isArray(filter)) return selectOne(filter as OneFilter, names);
-  const chosen = new Set((filter as readonly NameFilter[]).flatMap((part) => selectSites(part, names)));
+export function selectSites(filter: NameFilter, names: readonly string[], kind = "hook"): number[] {
+  if (!Array.isArray(filter)) return selectOne(filter as OneFilter, names, kind);
+  const chosen = new Set((filter as readonly NameFilter[]).flatMap((part) => selectSites(part, names, kind)));
   return [...chosen].sort((a, b) => a - b);
 }
 
 type OneFilter = Exclude<NameFilter, readonly NameFilter[]>;
 
-function selectOne(filter: OneFilter, names: readonly string[]): number[] {
-  if (typeof filter === "string") return filter.includes("*") ? matching(globTest(filter), names, filter) : [exact(filter, names)];
-  if (typeof filter === "function") return matching(filter, names, undefined);
+function selectOne(filter: OneFilter, names: readonly string[], kind: string): number[] {
+  if (typeof filter === "string") return filter.includes("*") ? matching(globTest(filter), names, kind, filter) : [exact(filter, names, kind)];
+  if (typeof filter === "function") return matching(filter, names, kind);
   // A copy without `g` and `y`: those make `test` remember where it stopped.
   const regex = filter.global || filter.sticky ? new RegExp(filter.source, filter.flags.replace(/[gy]/g, "")) : filter;
-  return matching((name) => regex.test(name), names, String(filter));
+  return matching((name) => regex.test(name), names, kind, String(filter));
 }
 
-function matching(test: (name: string) => boolean, names: readonly string[], what: string | undefined): number[] {
+function matching(test: (name: string) => boolean, names: readonly string[], kind: string, what?: string): number[] {
   const found: number[] = [];
   for (let i = 0; i < names.length; i++) if (test(names[i] as string)) found.push(i);
   if (found.length > 0) return found;
-  if (what !== undefined) throw unknownName("hook", what, names);
-  throw new TritlensError("E_NAME", "the predicate matches no hook", { expected: `at least one of ${names.length} hooks`, found: "none" });
+  if (what !== undefined) throw unknownName(kind, what, names);
+  throw new TritlensError("E_NAME", `the predicate matches no ${kind}`, { expected: `at least one of ${names.length} names`, found: "none" });
 }
 
-function exact(name: string, names: readonly string[]): number {
+function exact(name: string, names: readonly string[], kind: string): number {
   const site = names.indexOf(canonicalName(name, (n) => names.includes(n)));
   if (site >= 0) return site;
-  throw unknownName("hook", name, names);
+  throw unknownName(kind, name, names);
 }
 
 /** The canonical name behind an alias or shorthand; the name itself when there is none. */

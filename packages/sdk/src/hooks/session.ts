@@ -80,6 +80,8 @@ export class Session {
   #kept: { readonly key: string; readonly run: Run } | undefined;
   #running = false;
   #closed = false;
+  /** What was run, a list a sequence. */
+  readonly #tokens: number[][];
 
   /** Use `model.openSession`. */
   constructor(runner: Runner, spec: Spec, { capacity = spec.ctx, batch = 1 }: SessionOptions) {
@@ -92,6 +94,7 @@ export class Session {
     this.#runner = runner;
     this.capacity = capacity;
     this.batch = batch;
+    this.#tokens = Array.from({ length: batch }, () => []);
     const { core } = runner;
     const handle = core.openSession(runner.program, batch, capacity);
     this.#handle = handle;
@@ -102,6 +105,11 @@ export class Session {
   get length(): number {
     this.#check();
     return this.#runner.core.sessionLength(this.#handle);
+  }
+
+  /** The tokens so far, a list a sequence. */
+  get tokens(): readonly (readonly number[])[] {
+    return this.#tokens;
   }
 
   /**
@@ -115,7 +123,9 @@ export class Session {
     const cache = new Map<string, Tensor>();
     this.#running = true;
     try {
-      return { logits: driveSync(this.#steps(begun, cache)), cache: new ActivationCache(cache) };
+      const logits = driveSync(this.#steps(begun, cache));
+      this.#remember(begun.rows);
+      return { logits, cache: new ActivationCache(cache) };
     } catch (error) {
       this.#forget();
       throw error;
@@ -134,7 +144,9 @@ export class Session {
     const cache = new Map<string, Tensor>();
     this.#running = true;
     try {
-      return { logits: await driveAsync(this.#steps(begun, cache)), cache: new ActivationCache(cache) };
+      const logits = await driveAsync(this.#steps(begun, cache));
+      this.#remember(begun.rows);
+      return { logits, cache: new ActivationCache(cache) };
     } catch (error) {
       this.#forget();
       throw error;
@@ -149,6 +161,7 @@ export class Session {
     if (!Number.isInteger(length) || length < 0)
       throw new TritlensError("E_RANGE", "a session has no such length", { expected: `0 to ${this.length}`, found: String(length) });
     this.#runner.core.rewindSession(this.#handle, length);
+    for (const row of this.#tokens) row.length = length;
   }
 
   /** Gives the memory back; later calls throw E_CLOSED. Safe to call twice. */
@@ -183,11 +196,17 @@ export class Session {
       this.#forget();
       this.#kept = { key, run: this.#runner.inference(rows, listen, { session: this.#handle, lastOnly }) };
     }
-    return { rows, plan, run: this.#kept.run };
+    return { rows, plan, run: this.#kept.run, lastOnly };
   }
 
-  #steps({ run, rows, plan }: Begun, cache: Map<string, Tensor>): Steps<Tensor> {
-    return this.#runner.continue(run, rows, plan, cache);
+  *#steps({ run, rows, plan, lastOnly }: Begun, cache: Map<string, Tensor>): Steps<Tensor> {
+    const logits = yield* this.#runner.continue(run, rows, plan, cache);
+    // While somebody listens to the logits themselves (unembed.hook_out), those of all positions are computed.
+    return lastOnly && logits.shape.length === 3 ? logits.slice("pos", -1) : logits;
+  }
+
+  #remember({ data, pos }: TokenRows): void {
+    for (const [b, row] of this.#tokens.entries()) for (let i = 0; i < pos; i++) row.push(data[b * pos + i] as number);
   }
 
   #forget(): void {
@@ -200,6 +219,7 @@ interface Begun {
   readonly rows: TokenRows;
   readonly plan: RunPlan;
   readonly run: Run;
+  readonly lastOnly: boolean;
 }
 
 /** Lets the event loop turn, then looks at the signal. */

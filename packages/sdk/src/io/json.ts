@@ -15,13 +15,24 @@ const MAX_ENTRIES = 1_000_000;
 /**
  * Parses a header that must be one JSON object.
  *
+ * @param loose - Keeps other numbers, true, false and null as their text (indices of checkpoints have them beside what is read).
  * @throws E_FORMAT with the position, what was expected and what was found.
  */
-export function parseHeader(text: string): Map<string, HeaderValue> {
-  const reader = new Reader(text);
-  const value = reader.object(1);
+export function parseHeader(text: string, loose = false): Map<string, HeaderValue> {
+  const fields = new Map<string, HeaderValue>();
+  visitHeader(text, (key, value) => void fields.set(key, value), loose);
+  return fields;
+}
+
+/** As {@link parseHeader}, one entry of the object at a time: what `visit` throws ends it, so that little is read of a header that is wrong early. */
+export function visitHeader(text: string, visit: (key: string, value: HeaderValue) => void, loose = false): void {
+  const reader = new Reader(text, loose);
+  const seen = new Set<string>();
+  reader.entries(1, seen, (key, value) => {
+    seen.add(key);
+    visit(key, value);
+  });
   reader.end();
-  return value;
 }
 
 /** Printable ASCII without quote and backslash: such a literal means itself. */
@@ -29,24 +40,30 @@ const PLAIN = /^[ !#-[\]-~]*$/;
 
 class Reader {
   readonly #text: string;
+  readonly #loose: boolean;
   #at = 0;
 
-  constructor(text: string) {
+  constructor(text: string, loose: boolean) {
     this.#text = text;
+    this.#loose = loose;
   }
 
-  object(depth: number): Map<string, HeaderValue> {
-    const out = new Map<string, HeaderValue>();
-    this.#list("{", "}", depth, () => {
+  /** The entries of an object; `seen` has the keys so far. */
+  entries(depth: number, seen: { has(key: string): boolean; readonly size: number }, visit: (key: string, value: HeaderValue) => void): void {
+    for (let more = this.#open("{", "}", depth); more; more = this.#next("}", seen.size)) {
       const at = this.#at;
       const key = this.#string();
-      if (out.has(key)) this.#fail("a key that was not used before", `"${key}" again`, at);
+      if (seen.has(key)) this.#fail("a key that was not used before", `"${key}" again`, at);
       this.#space();
       this.#expect(":");
       this.#space();
-      out.set(key, this.#value(depth + 1));
-      return out.size;
-    });
+      visit(key, this.#value(depth + 1));
+    }
+  }
+
+  #object(depth: number): Map<string, HeaderValue> {
+    const out = new Map<string, HeaderValue>();
+    this.entries(depth, out, (key, value) => void out.set(key, value));
     return out;
   }
 
@@ -58,42 +75,60 @@ class Reader {
 
   #value(depth: number): HeaderValue {
     const c = this.#text[this.#at];
-    if (c === "{") return this.object(depth);
+    if (c === "{") return this.#object(depth);
     if (c === "[") return this.#array(depth);
     return c === '"' ? this.#string() : this.#integer();
   }
 
   #array(depth: number): HeaderValue[] {
     const out: HeaderValue[] = [];
-    this.#list("[", "]", depth, () => out.push(this.#value(depth + 1)));
+    for (let more = this.#open("[", "]", depth); more; more = this.#next("]", out.length)) out.push(this.#value(depth + 1));
     return out;
   }
 
-  #list(open: string, close: string, depth: number, item: () => number): void {
+  /** Enters a list or object; whether it has an entry. */
+  #open(open: string, close: string, depth: number): boolean {
     if (depth > MAX_DEPTH) this.#fail(`nesting of at most ${MAX_DEPTH}`);
     this.#expect(open);
     this.#space();
-    if (this.#text[this.#at] === close) {
-      this.#at++;
-      return;
-    }
-    for (;;) {
-      if (item() > MAX_ENTRIES) this.#fail(`at most ${MAX_ENTRIES} entries`);
-      this.#space();
-      if (this.#text[this.#at] === close) break;
-      this.#expect(",");
-      this.#space();
-    }
+    return !this.#closes(close);
+  }
+
+  /** Goes on behind an entry; whether another one follows. */
+  #next(close: string, entries: number): boolean {
+    if (entries > MAX_ENTRIES) this.#fail(`at most ${MAX_ENTRIES} entries`);
+    this.#space();
+    if (this.#closes(close)) return false;
+    this.#expect(",");
+    this.#space();
+    return true;
+  }
+
+  #closes(close: string): boolean {
+    if (this.#text[this.#at] !== close) return false;
     this.#at++;
+    return true;
   }
 
   /** Only whole numbers that a double holds exactly; -1, 1.0 and 1e3 are no sizes. */
-  #integer(): number {
-    const match = /^(0|[1-9]\d*)(?![\d.eE])/.exec(this.#text.slice(this.#at, this.#at + 24));
-    const n = match ? Number(match[0]) : Number.NaN;
-    if (!match || !Number.isSafeInteger(n)) this.#fail("a string, list, object or whole number below 2^53");
-    this.#at += (match as RegExpExecArray)[0].length;
+  #integer(): number | string {
+    const text = this.#text;
+    let end = this.#at;
+    let n = 0;
+    for (let c = text.charCodeAt(end); c >= 48 && c <= 57; c = text.charCodeAt(++end)) n = 10 * n + (c - 48);
+    const digits = end - this.#at;
+    const canonical = digits > 0 && (digits === 1 || text[this.#at] !== "0") && !/[.eE]/.test(text[end] ?? "");
+    if (!canonical || n > Number.MAX_SAFE_INTEGER) return this.#other();
+    this.#at = end;
     return n;
+  }
+
+  /** Another number, true, false, null: as their text, where that is wanted. */
+  #other(): string {
+    const other = this.#loose && /^(?:-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null)/.exec(this.#text.slice(this.#at, this.#at + 64));
+    if (!other) return this.#fail("a string, list, object or whole number below 2^53");
+    this.#at += other[0].length;
+    return other[0];
   }
 
   #string(): string {

@@ -62,22 +62,51 @@ export interface TransformerConfig {
   readonly rotaryBase: number;
   /** Rotate pairs (2i, 2i+1) instead of (i, i + dim/2). */
   readonly rotaryAdjacentPairs: boolean;
+  /** rotaryDim/2 inverse frequencies in radians a position, used instead of `rotaryBase` (scaled contexts); null for the base's own. */
+  readonly rotaryFreqs: readonly number[] | null;
+  /** Factor of cosine and sine (YaRN's attention factor); 1 otherwise. */
+  readonly rotaryScale: number;
   /** `causal` masks keys behind the query; `bidirectional` masks nothing. */
   readonly attentionDir: "causal" | "bidirectional";
   /** Fewer than `nHeads` is grouped-query attention. */
   readonly nKeyValueHeads: number;
   /** Divisor of q . k; sqrt(dHead) by default. */
   readonly attnScale: number;
-  /** b_Q, b_K, b_V and b_O. */
+  /** RMS norm with a gain of every head's query and key before the rotation (Qwen3). */
+  readonly qkNorm: boolean;
+  /** RMS norm with a gain before W_O (of all heads together) and before W_out: BitNet b1.58's sub-norms. */
+  readonly subNorm: boolean;
+  /** RMS norm with a gain of its own before every quantised matrix (`use_rms_norm` of transformers' BitLinear). */
+  readonly linearNorm: boolean;
+  /** Added to that norm's mean square. */
+  readonly linearNormEps: number;
+  /** b_Q, b_K and b_V. */
   readonly attnBias: boolean;
+  /** b_O; as `attnBias` by default. */
+  readonly attnOutBias: boolean;
   /** b_in and b_out. */
   readonly mlpBias: boolean;
+  /** Gated MLPs: act(x W_gate + b_gate) * (x W_in + b_in) as in Llama's `mlp_bias`, instead of TransformerLens's b_in after the product. */
+  readonly gateBias: boolean;
   /** b_U. */
   readonly unembedBias: boolean;
   /** Quantiser of W_Q, W_K, W_V, W_O, W_in, W_gate and W_out. */
   readonly quantizer: Quantizer;
   /** Quantise what goes into those matrices: symmetric int8 per token (BitNet b1.58). */
   readonly actQuant: "none" | "int8";
+  /** Names of matrices that neither `quantizer` nor `actQuant` touches (`modules_to_not_convert`), such as `blocks.0.attn.W_Q`. */
+  readonly plainMatrices: readonly string[];
+  /**
+   * Sites inside of every matrix with int8 activations: `hook_in`, `hook_in_codes`, `hook_in_scale`, `hook_acc`, `hook_out` under `attn.{q,k,v,o}` and
+   * `mlp.{gate,in,out}`. On by default where there is `actQuant`.
+   */
+  readonly quantSites: boolean;
+  /** Sites `unembed.hook_in` and `unembed.hook_out` (the logits), which TransformerLens has since version 4. On by default where `stored` is. */
+  readonly unembedSites: boolean;
+  /** The unembedding multiplies with W_E; there is no W_U of its own. */
+  readonly tiedEmbeddings: boolean;
+  /** Matrices are kept as a file has them (packed, F16, ...), filled by the loader and never trained. */
+  readonly stored: boolean;
   /** Logits at the last position only ([batch, class]), or at all ([batch, pos, class]). */
   readonly readout: "last" | "all";
   /** Scheme of the initial weights. */
@@ -136,14 +165,27 @@ export function transformerConfig(options: TransformerOptions): TransformerConfi
     rotaryDim: options.dHead,
     rotaryBase: 10000,
     rotaryAdjacentPairs: false,
+    rotaryFreqs: null,
+    rotaryScale: 1,
     attentionDir: "causal",
     nKeyValueHeads: nHeads,
     attnScale: Math.sqrt(options.dHead),
+    qkNorm: false,
+    subNorm: false,
+    linearNorm: false,
+    linearNormEps: 1e-6,
     attnBias: true,
+    attnOutBias: options.attnBias ?? true,
     mlpBias: true,
+    gateBias: false,
     unembedBias: true,
     quantizer: "none",
     actQuant: "none",
+    plainMatrices: [],
+    quantSites: options.actQuant === "int8",
+    unembedSites: options.stored ?? false,
+    tiedEmbeddings: false,
+    stored: false,
     readout: "all",
     init: "transformerlens",
     ...withoutUndefined(options),
@@ -176,9 +218,21 @@ function checkConfig(c: TransformerConfig): void {
   require_(c.actQuant === "none" || c.actQuant === "int8", "actQuant", "none or int8", c.actQuant);
   const evenRotary = Number.isInteger(c.rotaryDim) && c.rotaryDim % 2 === 0 && c.rotaryDim > 0 && c.rotaryDim <= c.dHead;
   require_(c.positions !== "rotary" || evenRotary, "rotaryDim", `an even number up to dHead ${c.dHead}`, c.rotaryDim);
-  require_(Number.isFinite(c.attnScale) && c.attnScale > 0, "attnScale", "a positive number", c.attnScale);
+  const freqs = c.rotaryFreqs;
+  const goodFreqs = freqs === null || (freqs.length === c.rotaryDim / 2 && freqs.every((f) => Number.isFinite(f) && f >= 0));
+  require_(goodFreqs, "rotaryFreqs", `${c.rotaryDim / 2} numbers of at least 0`, freqs);
+  require_(positive(c.rotaryScale), "rotaryScale", "a positive number", c.rotaryScale);
+  require_(positive(c.rotaryBase), "rotaryBase", "a positive number", c.rotaryBase);
+  require_(!c.tiedEmbeddings || c.dVocabOut === c.dVocab, "dVocabOut", `dVocab ${c.dVocab} with tiedEmbeddings`, c.dVocabOut);
+  require_(!c.stored || c.quantizer === "none", "quantizer", "none with stored", c.quantizer);
+  require_(c.linearNormEps >= 0, "linearNormEps", "a number of at least 0", c.linearNormEps);
+  require_(positive(c.attnScale), "attnScale", "a positive number", c.attnScale);
   require_(c.normEps >= 0 && c.finalNormEps >= 0 && c.finalNormFloor >= 0, "normEps", "numbers of at least 0", c.normEps);
   quantizerOf(modeOf(c.quantizer));
+}
+
+function positive(x: number): boolean {
+  return Number.isFinite(x) && x > 0;
 }
 
 function require_(ok: boolean, field: string, expected: string, found: unknown): void {

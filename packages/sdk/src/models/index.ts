@@ -12,7 +12,7 @@ export {
   type TransformerOptions,
   transformerConfig,
 } from "./config.ts";
-export { fromTransformerLens, readStateDict, toTransformerLens, transformerLensName } from "./layout.ts";
+export { fromTransformerLens, readStateDict, toTransformerLens, transformerLensName, UNEMBED } from "./layout.ts";
 export { liConfig, nandaConfig, type ReadyOptions, requireModulus } from "./ready.ts";
 export { transformerSpec } from "./transformer.ts";
 export { configFromTransformerLens, type TransformerLensJson } from "./transformerlens.ts";

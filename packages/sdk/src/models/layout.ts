@@ -41,8 +41,14 @@ function layoutOf(c: TransformerConfig, name: string, size: number): Layout {
     case "W_pos":
       return { core: [c.nCtx, c.dModel], axes: ["pos", "d_model"], order: [0, 1] };
     default:
-      return { core: [size], axes: [short === "b_in" ? "d_mlp" : short === "b_U" ? "d_vocab_out" : "d_model"], order: [0] };
+      return { core: [size], axes: [vectorAxis(name, short)], order: [0] };
   }
+}
+
+function vectorAxis(name: string, short: string): string {
+  if (short === "b_in" || short === "b_gate" || name.endsWith("mlp.sub_norm.w")) return "d_mlp";
+  if (short === "b_U") return "d_vocab_out";
+  return /\.[qk]_norm\.w$/.test(name) ? "d_head" : "d_model";
 }
 
 /** TransformerLens's name of a parameter: grouped keys and values carry an underscore there (`_W_K`). */
@@ -90,6 +96,7 @@ const BUFFERS = /\.(mask|IGNORE|rotary_sin|rotary_cos)$/;
  */
 export function readStateDict(c: TransformerConfig, params: readonly string[], dict: ReadonlyMap<string, Tensor>): Map<string, Float32Array> {
   const out = new Map<string, Float32Array>();
+  if (c.tiedEmbeddings) requireTied(dict);
   for (const name of params) {
     const key = transformerLensName(c, name);
     const tensor = dict.get(key);
@@ -97,11 +104,27 @@ export function readStateDict(c: TransformerConfig, params: readonly string[], d
     out.set(name, fromTransformerLens(c, name, tensor));
   }
   const known = new Set(params.map((name) => transformerLensName(c, name)));
+  if (c.tiedEmbeddings) known.add(UNEMBED);
   for (const key of dict.keys()) {
     if (!known.has(key) && !BUFFERS.test(key) && !isZeroBias(key, dict.get(key) as Tensor))
       throw unknownName("parameter in the state dict", key, known);
   }
   return out;
+}
+
+/** TransformerLens's name of the unembedding; a tied model has no parameter of that name, W_E transposed stands for it. */
+export const UNEMBED = "unembed.W_U";
+
+/** A dict for a tied model may hold W_U, but no other one than W_E transposed. */
+function requireTied(dict: ReadonlyMap<string, Tensor>): void {
+  const [embed, unembed] = [dict.get("embed.W_E"), dict.get(UNEMBED)];
+  if (!embed || !unembed) return;
+  const transposed = permute(embed.data, embed.shape, [1, 0]);
+  if (unembed.size === embed.size && unembed.data.every((x, i) => x === transposed[i])) return;
+  throw new TritlensError("E_SPEC", `the model's embeddings are tied, the dict's "${UNEMBED}" is no transpose of "embed.W_E"`, {
+    expected: "tiedEmbeddings: false, or equal values",
+    found: "different values",
+  });
 }
 
 /** TransformerLens always stores biases; a model without them may load a dict whose extra biases are all zero. */

@@ -7,6 +7,7 @@
 const BLOCK_ALIASES: Readonly<Record<string, readonly string[]>> = {
   hook_in: ["hook_resid_pre"],
   hook_out: ["hook_resid_post"],
+  "ln1.hook_in": ["hook_resid_pre"],
   "ln1.hook_out": ["ln1.hook_normalized"],
   "ln2.hook_in": ["hook_resid_mid"],
   "ln2.hook_out": ["ln2.hook_normalized"],
@@ -17,17 +18,23 @@ const BLOCK_ALIASES: Readonly<Record<string, readonly string[]>> = {
   "attn.q.hook_out": ["attn.hook_q"],
   "attn.k.hook_out": ["attn.hook_k"],
   "attn.v.hook_out": ["attn.hook_v"],
+  "attn.q_norm.hook_out": ["attn.hook_q_normed"],
+  "attn.k_norm.hook_out": ["attn.hook_k_normed"],
+  // Quantised matrices have `hook_in` and `hook_out` as sites of their own, which then win over these.
   "attn.o.hook_in": ["attn.hook_z"],
+  "attn.o.hook_out": ["hook_attn_out"],
   "mlp.gate.hook_out": ["mlp.hook_pre"],
   // In a gated MLP the "in" layer is the up-projection, which the classic names call pre_linear.
   "mlp.in.hook_out": ["mlp.hook_pre_linear", "mlp.hook_pre"],
   "mlp.out.hook_in": ["mlp.hook_post"],
+  "mlp.out.hook_out": ["hook_mlp_out"],
 };
 
 const GLOBAL_ALIASES: Readonly<Record<string, string>> = {
   "embed.hook_out": "hook_embed",
   "pos_embed.hook_out": "hook_pos_embed",
   "ln_final.hook_out": "ln_final.hook_normalized",
+  hook_unembed: "unembed.hook_out",
 };
 
 const BLOCK = /^blocks\.(\d+)\.(.+)$/;
@@ -55,7 +62,7 @@ const ACT_NAMES: Readonly<Record<string, string>> = {
   mlp_post: "post",
 };
 
-const IN_ATTN = new Set(["k", "v", "q", "z", "rot_k", "rot_q", "result", "pattern", "attn_scores"]);
+const IN_ATTN = new Set(["k", "v", "q", "z", "rot_k", "rot_q", "q_normed", "k_normed", "result", "pattern", "attn_scores"]);
 const IN_MLP = new Set(["pre", "post", "mid", "pre_linear"]);
 const IN_NORM = new Set(["scale", "normalized"]);
 

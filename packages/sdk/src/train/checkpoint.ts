@@ -186,6 +186,11 @@ export function requireSame(what: string, expected: object, found: object): void
   const keys = new Set([...Object.keys(expected), ...Object.keys(found)]);
   for (const key of keys) {
     const [x, y] = [(expected as Record<string, unknown>)[key], (found as Record<string, unknown>)[key]];
-    if (x !== y) throw wrong(`${what}.${key}`, String(x), String(y));
+    if (!same(x, y)) throw wrong(`${what}.${key}`, String(x), String(y));
   }
+}
+
+/** Lists (rotaryFreqs, plainMatrices) are equal when their entries are. */
+function same(x: unknown, y: unknown): boolean {
+  return x === y || (Array.isArray(x) && Array.isArray(y) && x.length === y.length && x.every((v, i) => v === y[i]));
 }

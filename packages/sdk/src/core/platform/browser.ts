@@ -23,6 +23,12 @@ export const platform: Platform = {
   spawnThread: spawnWebThread,
   readFile: async () => refuse("reading a file"),
   writeFileAtomic: async () => refuse("writing a file"),
+  openFile: async () => refuse("opening a file by its path"),
+  createFile: async () => refuse("writing a file"),
+  makeFolder: async () => refuse("making a folder"),
+  listFolder: async () => refuse("reading a folder"),
+  findInFolder: async () => refuse("reading a folder"),
+  pathOfUrl: () => refuse("a file: URL"),
   lockFolder: async () => refuse("locking a folder"),
   lockFile: async () => refuse("locking a file"),
 };

@@ -1,12 +1,14 @@
 /** The platform in Node. */
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { type NativeBinding, nativeCore } from "../native.ts";
 import { type NodeEnd, nodeLine } from "../pool/line.ts";
 import type { Line } from "../pool/messages.ts";
-import { readFileBytes, writeFileAtomic } from "./files.ts";
+import { createFile, makeFolder, readFileBytes, writeFileAtomic } from "./files.ts";
 import { lockFile, lockFolder } from "./lock.ts";
+import { findInFolder, listFolder, openFile } from "./reading.ts";
 import type { Platform } from "./types.ts";
 
 const require = createRequire(import.meta.url);
@@ -30,6 +32,12 @@ export const platform: Platform = {
   spawnThread: () => spawn("tritlens/worker/thread"),
   readFile: readFileBytes,
   writeFileAtomic,
+  openFile,
+  createFile,
+  makeFolder,
+  listFolder,
+  findInFolder,
+  pathOfUrl: (url) => fileURLToPath(url),
   lockFolder,
   lockFile,
 };

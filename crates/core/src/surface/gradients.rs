@@ -1,0 +1,45 @@
+//! The part of the surface that runs programs with gradients: every activation is kept. Builds for inference do without.
+
+use std::sync::Mutex;
+
+use super::{AnyRun, OpenRun, PROGRAMS, RUNS, copy, find, insert, lock, param, with_run};
+use crate::error::{CoreError, Result, codes};
+use crate::program::Run;
+
+/// Opens a run that keeps every activation.
+pub fn open_run(program: u32, batch: u32, seq: u32, grad: bool) -> Result<u32> {
+    let shared = find(&PROGRAMS, program, "program")?;
+    let run = Run::open(&*lock(&shared, "program")?, batch as usize, seq as usize, grad)?;
+    let run = AnyRun::Full(Box::new(run));
+    Ok(insert(&RUNS, Mutex::new(OpenRun { program: shared, run })))
+}
+
+/// Layout of a run that keeps everything: JSON.
+pub fn describe_run(run: u32) -> Result<String> {
+    with_run(run, |_, r| {
+        serde_json::to_string(r.full()?.info())
+            .map_err(|e| CoreError::new(codes::SPEC, format!("cannot describe the run: {e}")))
+    })
+}
+
+/// Seeds the gradient of the output.
+pub fn seed_grad(run: u32, arena: &mut [f32], grad: &[f32]) -> Result<()> {
+    with_run(run, |_, r| r.full()?.seed_grad(arena, grad))
+}
+
+/// Runs backward to the next paused site or the end (-1).
+pub fn step_back(run: u32, arena: &mut [f32]) -> Result<i32> {
+    with_run(run, |p, r| {
+        p.params.refresh();
+        r.full()?.step_back(p, arena)
+    })
+}
+
+/// Reads the gradient of a latent parameter.
+pub fn read_param_grad(run: u32, index: u32, out: &mut [f32]) -> Result<()> {
+    with_run(run, |p, r| {
+        let place = &p.params.places()[param(p, index)?];
+        let grad = r.full()?.param_grad()?;
+        copy(&format!("gradient of {}", place.name), &grad[place.range()], out)
+    })
+}
