@@ -52,11 +52,13 @@ impl Prepared {
 pub(super) unsafe fn rows<L: Bytes>(x: &[i8], m: usize, cols: usize, units: Units) -> Prepared {
     let stride = units.stride::<L>();
     let mut bytes = AlignedBytes::zeros(m * stride);
+    let mut sums = vec![0; m];
     for i in 0..m {
+        // Not `collect`: a closure that is not inlined loses the instruction set.
+        sums[i] = sum(&x[i * cols..][..cols]);
         // SAFETY: the caller has the instruction set.
         unsafe { row::<L>(&x[i * cols..][..cols], units, &mut bytes[i * stride..][..stride]) };
     }
-    let sums = (0..m).map(|i| sum(&x[i * cols..][..cols])).collect();
     Prepared { bytes, stride, sums }
 }
 
