@@ -86,6 +86,7 @@ export async function convertModel(model: Model, options: ConvertOptions): Promi
       logits,
       seconds,
     });
+    result.tokenizer = model.tokenizer;
     return { model: result, report };
   } catch (error) {
     result.dispose();
