@@ -56,9 +56,6 @@ export interface Recipe {
 /** Widest head that is believed: its frequencies and row orders are worked out before any tensor is looked at. */
 const MOST_HEAD = 1 << 14;
 
-/** Tensors that every block has, and more. */
-const LEAST_TENSORS = 4;
-
 /**
  * Number of blocks. One tensor of each has to be there, so that a wrong number is refused before lists and graphs of that many are made.
  *
@@ -66,7 +63,7 @@ const LEAST_TENSORS = 4;
  * @throws E_SPEC for a number that cannot be, E_NAME for the first tensor that is missing.
  */
 export function blockCount(f: Fields, key: string, tensors: TensorNames, probe: (block: number) => string, fallback?: number): number {
-  const count = f.integer(key, fallback, Math.max(1, Math.floor(tensors.size / LEAST_TENSORS)));
+  const count = f.integer(key, fallback, Math.max(1, tensors.size));
   for (let i = 0; i < count; i++) {
     const name = probe(i);
     if (tensors.has(name)) continue;

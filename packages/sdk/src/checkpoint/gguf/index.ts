@@ -88,7 +88,7 @@ function sizes(f: Fields, at: string, tensors: TensorNames, nCtx: number | undef
   const nKeyValueHeads = f.integer(`${at}.attention.head_count_kv`, nHeads);
   if (nHeads % nKeyValueHeads !== 0) throw f.wrong(`${at}.attention.head_count_kv`, `a divisor of head_count ${nHeads}`, nKeyValueHeads);
   return {
-    nLayers: blockCount(f, `${at}.block_count`, tensors, (i) => `blk.${i}.attn_output.weight`),
+    nLayers: blockCount(f, `${at}.block_count`, tensors, (i) => `blk.${i}.attn_norm.weight`),
     dModel,
     nHeads,
     dHead,
