@@ -70,7 +70,7 @@ impl Dense {
                 let widen = |first: usize, count: usize, out: &mut [f32]| {
                     self.widen(first, count, out);
                 };
-                tiles::forward((self.rows, self.cols), x, m, y, scratch, None, widen)
+                tiles::forward((self.rows, self.cols), x, m, y, scratch, widen)
             }
         }
     }

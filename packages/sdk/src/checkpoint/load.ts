@@ -1,12 +1,12 @@
 /** Loads a checkpoint into a model, tensor by tensor, without a copy of the file in memory. */
 import type { Core } from "../core/core.ts";
-import { loadCore } from "../core/load.ts";
+import { anyCore } from "../core/load.ts";
 import { type CheckpointInfo, Model, requireBudget } from "../hooks/index.ts";
 import type { SourceOptions } from "../io/index.ts";
 import { transformerSpec } from "../models/index.ts";
 import type { Spec } from "../spec/index.ts";
 import { fillParam } from "./fill.ts";
-import { type Fill, matchWeights } from "./fills.ts";
+import { type Fill, matchWeights, requireBlocks } from "./fills.ts";
 import { describeCheckpoint } from "./info.ts";
 import { type CheckpointInput, type OpenCheckpoint, openCheckpoint } from "./open.ts";
 import { Progress, type WatchOptions } from "./progress.ts";
@@ -44,6 +44,7 @@ export async function prepare(input: CheckpointInput, core: Core, options: Pretr
   const { signal, fetch, cache } = options;
   const checkpoint = await openCheckpoint(input, { nCtx: options.nCtx, trainable: options.trainable ?? false }, { signal, fetch, cache });
   try {
+    requireBlocks(checkpoint.recipe, checkpoint);
     const spec = transformerSpec(checkpoint.recipe.config);
     const fills = matchWeights(checkpoint.recipe, spec, checkpoint, { i2sLayout: options.i2sLayout ?? "x86" });
     const info = describeCheckpoint(checkpoint, fills, (fill) => keptAs(core, fill));
@@ -76,7 +77,7 @@ function keptAs(core: Core, { param, format, how }: Fill): { format: string; byt
 
 /** The core to load into. */
 export async function coreOf(options: { readonly core?: Core | undefined }): Promise<Core> {
-  return options.core ?? loadCore();
+  return options.core ?? anyCore();
 }
 
 /**

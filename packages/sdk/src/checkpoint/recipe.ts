@@ -50,9 +50,12 @@ export interface Recipe {
 /** Widest head that is believed: its frequencies and row orders are worked out before any tensor is looked at. */
 const MOST_HEAD = 1 << 14;
 
-/** Number of blocks: no more than there are tensors, so that a wrong number cannot make the loader build a graph without end. @throws E_SPEC. */
+/** Tensors that every block has, and more. */
+const LEAST_TENSORS = 4;
+
+/** Number of blocks: no more than the file has tensors for, so that a wrong number cannot make the loader build a graph without end. @throws E_SPEC. */
 export function blockCount(f: Fields, key: string, tensors: { readonly size: number }, fallback?: number): number {
-  return f.integer(key, fallback, Math.max(1, tensors.size));
+  return f.integer(key, fallback, Math.max(1, Math.floor(tensors.size / LEAST_TENSORS)));
 }
 
 /** Width of a head. @throws E_SPEC. */

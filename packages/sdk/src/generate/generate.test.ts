@@ -9,6 +9,7 @@ import { type GenerateOptions, generate, type Step } from "./index.ts";
 class Alphabet {
   readonly runs: number[][] = [];
   readonly spec = { vocab: 27, ctx: 20, sites: [{ name: "blocks.0.hook_resid_post", node: 0, shape: ["batch", "seq", 1] }] };
+  readonly siteNames = ["blocks.0.hook_resid_post"];
   readonly core = {
     random: (seed: number, stream: number, _: number, out: Float32Array): void => out.set([((seed * 7919 + stream * 104729) % 1000) / 1000]),
   };

@@ -2,7 +2,7 @@
 import { TritlensError } from "../core/errors.ts";
 import { lazyGeneration } from "../hooks/generation.ts";
 import type { ActivationCache, Generation, Model, Session, Tokens } from "../hooks/index.ts";
-import { toTokenRows } from "../hooks/index.ts";
+import { type NameFilter, selectSites, toTokenRows } from "../hooks/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { applyChatTemplate, type ChatMessage, type ChatOptions, type TextStream, toTokens } from "../tokenizer/index.ts";
 import { giveWay } from "../train/pace.ts";
@@ -70,6 +70,7 @@ function checkPrompt(model: Model, prompt: readonly number[], room: number): voi
 async function* steps(model: Model, promptOf: () => Promise<number[]>, given: GenerateOptions): AsyncGenerator<Step, void, undefined> {
   const options = settle(given);
   const hooks = new PlacedHooks(options.hooks ?? [], model.spec.sites);
+  const names = options.names === undefined ? undefined : chosen(options.names, model.siteNames);
   throwIfAborted(options.signal);
   const prompt = await promptOf();
   checkPrompt(model, prompt, options.session?.capacity ?? Number.POSITIVE_INFINITY);
@@ -79,10 +80,16 @@ async function* steps(model: Model, promptOf: () => Promise<number[]>, given: Ge
   const capacity = Math.min(model.spec.ctx, prompt.length + options.maxTokens - 1);
   const session = options.session ?? model.openSession({ capacity, batch: 1 });
   try {
-    yield* run(new Writer(model, session, hooks, options), prompt, options);
+    yield* run(new Writer(model, session, hooks, { ...options, ...(names ? { names } : {}) }), prompt, options);
   } finally {
     if (!options.session) session.dispose();
   }
+}
+
+/** The same filter, resolved once instead of in every step. @throws E_NAME. */
+function chosen(filter: NameFilter, names: readonly string[]): NameFilter {
+  const kept = new Set(selectSites(filter, names).map((i) => names[i]));
+  return (name) => kept.has(name);
 }
 
 async function* run(writer: Writer, prompt: readonly number[], options: Settled): AsyncGenerator<Step, void, undefined> {
