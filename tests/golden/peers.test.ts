@@ -25,6 +25,8 @@ import {
   writeSafetensors,
 } from "tritlens/io";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BLIND, Dice } from "../fuzz/engine.ts";
+import { moveTensor, setGgufField, setHeaderLength, setHeaderNumber } from "../fuzz/fields.ts";
 import { TABLE_G } from "../hostile/gguf.ts";
 import type { Row } from "../hostile/row.ts";
 import { TABLE_S } from "../hostile/safetensors.ts";
@@ -171,6 +173,36 @@ describe.skipIf(reason !== "")("read by the packages from PyPI", () => {
       expect(seen.error).toBeUndefined();
       expect(seen.tensors).toEqual(await digests(file.tensors.values()));
       await file.close();
+    }
+  });
+
+  it("mutated files, as far as this library accepts them", async () => {
+    const formats = [
+      { ending: "safetensors", seeds: TABLE_S, mutations: [...BLIND, setHeaderLength, setHeaderNumber, moveTensor], open: openSafetensors },
+      { ending: "gguf", seeds: TABLE_G, mutations: [...BLIND, setGgufField, setGgufField], open: openGguf },
+    ];
+    for (const { ending, seeds, mutations, open } of formats) {
+      const good = seeds.filter((row) => row.verdict !== "refused").map((row) => row.bytes());
+      const small = good.filter((bytes) => bytes.length < 1 << 14);
+      const accepted: { path: string; tensors: Seen["tensors"] }[] = [];
+      for (let i = 0; i < 20_000 && accepted.length < 500; i++) {
+        const dice = new Dice(i);
+        const bytes = dice.pick(mutations)(dice.pick(small), dice);
+        const file = await open(bytes).catch(() => undefined);
+        if (!file) continue;
+        const path = join(folder, `${i}.${ending}`);
+        writeFileSync(path, bytes);
+        accepted.push({ path, tensors: await digests(file.tensors.values()) });
+      }
+      expect(accepted.length).toBeGreaterThan(100);
+      const seen = read(accepted.map(({ path }) => path));
+      for (const [i, { tensors }] of accepted.entries()) {
+        const peer = seen[i] as Seen;
+        // gguf-py decodes every string as UTF-8, and knows fewer types.
+        if (ending === "gguf" && /UnicodeDecodeError|is not a valid GGMLQuantizationType/.test(peer.error ?? "")) continue;
+        expect(peer.error, peer.file).toBeUndefined();
+        expect(peer.tensors, peer.file).toEqual(tensors);
+      }
     }
   });
 

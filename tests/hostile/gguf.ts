@@ -48,7 +48,7 @@ const pair = (second: bigint | number, data: number, dims: readonly (bigint | nu
   gguf({ tensors: [tensor("a", dims, F32, 0), tensor("b", dims, F32, second)], data: new Uint8Array(data) });
 
 /** A whole model of Llama's architecture: vocabulary 4, 32 channels, 2 heads, 1 block, and the tokenizer that goes with it. */
-export function tinyLlama({ blocks = 1, layer = "0", scores = array(F32V, 4, f32(0, 0, -1, -2)) } = {}): Uint8Array {
+export function tinyLlama({ blocks = 1, layer = "0", epsilon = 1e-5, scores = array(F32V, 4, f32(0, 0, -1, -2)) } = {}): Uint8Array {
   const [d, ff, vocab] = [32, 64, 4];
   const number = (key: string, value: number) => kv(`llama.${key}`, U32, u32(value));
   const kvs = [
@@ -59,7 +59,7 @@ export function tinyLlama({ blocks = 1, layer = "0", scores = array(F32V, 4, f32
     number("feed_forward_length", ff),
     number("attention.head_count", 2),
     number("attention.head_count_kv", 2),
-    kv("llama.attention.layer_norm_rms_epsilon", F32V, f32(1e-5)),
+    kv("llama.attention.layer_norm_rms_epsilon", F32V, f32(epsilon)),
     number("rope.dimension_count", d / 2),
     number("vocab_size", vocab),
     kv("tokenizer.ggml.model", STR, str("llama")),

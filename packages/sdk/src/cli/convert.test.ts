@@ -21,7 +21,15 @@ beforeAll(async () => {
   scratch = mkdtempSync(join(tmpdir(), "tritlens-convert-"));
   source = join(scratch, "dense");
   const sizes = { nLayers: 1, dModel: 256, dHead: 64, nHeads: 4, dMlp: 512, nCtx: 16, dVocab: 20 };
-  const llama = { normalization: "RMS", actFn: "silu", gatedMlp: true, positions: "rotary", attnBias: false, mlpBias: false, unembedBias: false } as const;
+  const llama = {
+    normalization: "RMS",
+    actFn: "silu",
+    gatedMlp: true,
+    positions: "rotary",
+    attnBias: false,
+    mlpBias: false,
+    unembedBias: false,
+  } as const;
   await saveModel(Model.fromConfig({ ...sizes, ...llama }, { seed: 1 }), source, { format: "safetensors" });
 });
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -35,7 +43,12 @@ describe("tritlens convert", () => {
     expect(out).toMatch(/^LOSSY: .*train with the quantiser/);
     expect(out).toMatch(/blocks\.0\.mlp\.W_out +256 x 512/);
     const report = JSON.parse(readFileSync(`${target}.report.json`, "utf8"));
-    expect(report).toMatchObject({ format: "gguf", architecture: "llama", notes: [], conversion: { lossy: true, options: { method: "twnExact", granularity: "row" } } });
+    expect(report).toMatchObject({
+      format: "gguf",
+      architecture: "llama",
+      notes: [],
+      conversion: { lossy: true, options: { method: "twnExact", granularity: "row" } },
+    });
     expect(report.conversion.layers.length).toBe(7);
     expect(report.tensors.find((t: { name: string }) => t.name === "blk.0.ffn_up.weight").type).toBe("TQ1_0");
     using back = await Model.fromPretrained(target);

@@ -95,6 +95,9 @@ describe("a split checkpoint", () => {
     const found = await openSafetensors(snapshot);
     expect([...found.tensors.keys()]).toEqual(["a"]);
     await found.close();
+    await mkdir(join(snapshot, "part"));
+    await symlink("../../../blobs/0123", join(snapshot, "part", "model.safetensors"));
+    await (await openSafetensors(join(snapshot, "part"))).close();
     await rm(join(snapshot, "model.safetensors"));
     await copyFile(join(blobs, "0123"), join(folder, "outside"));
     await symlink("../../../outside", join(snapshot, "model.safetensors"));

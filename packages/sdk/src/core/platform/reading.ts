@@ -1,7 +1,7 @@
 /** Positioned reads and folders in Node. Files are never mapped: one that shrinks while it is mapped kills the process. */
 import { constants } from "node:fs";
 import { open, readdir, realpath, stat } from "node:fs/promises";
-import { basename, dirname, join, sep } from "node:path";
+import { join, sep } from "node:path";
 import { TritlensError } from "../errors.ts";
 import { readFully, withErrors } from "./files.ts";
 import type { ReadableFile } from "./types.ts";
@@ -45,11 +45,18 @@ export async function findInFolder(folder: string, name: string): Promise<string
       throw error;
     });
     if (target === undefined) return undefined;
-    const roots = basename(dirname(root)) === "snapshots" ? [root, join(dirname(dirname(root)), "blobs")] : [root];
+    const roots = [root, ...blobsOf(root)];
     if (!roots.some((allowed) => target.startsWith(allowed.endsWith(sep) ? allowed : allowed + sep)))
       throw new TritlensError("E_FORMAT", `"${name}" is a link that leaves its folder`, { expected: `a file in ${root}`, found: target });
     if (!(await stat(target)).isFile())
       throw new TritlensError("E_FORMAT", `"${name}" in ${root}`, { expected: "a regular file", found: "something else" });
     return target;
   });
+}
+
+/** Where Hugging Face's cache keeps the content of a snapshot's files. */
+function blobsOf(folder: string): string[] {
+  const parts = folder.split(sep);
+  const at = parts.lastIndexOf("snapshots");
+  return at > 0 && at < parts.length - 1 ? [[...parts.slice(0, at), "blobs"].join(sep)] : [];
 }
