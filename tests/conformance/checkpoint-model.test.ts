@@ -29,6 +29,11 @@ describe("memory", () => {
     await expect(Model.fromPretrained(folder("bitnet_offline"), { core, budgetBytes: told.weights - 1 })).rejects.toMatchObject({ code: "E_MEMORY" });
     await expect(plan(folder("bitnet_offline"), { core, budgetBytes: told.weights })).rejects.toMatchObject({ code: "E_MEMORY" });
     expect(() => model.runWithCache([[1, 2, 3]], { budgetBytes: 100 })).toThrow(/E_MEMORY.*at most 100 bytes/);
+    const text = model.generate([1, 2, 3], { maxTokens: 4, budgetBytes: 1000 });
+    await expect(text[Symbol.asyncIterator]().next()).rejects.toThrow(/E_MEMORY.*at most 1000 bytes/);
+    const rest = model.plan({ seq: 3, capacity: 6, lastOnly: true });
+    const budgetBytes = rest.total - rest.weights;
+    for await (const step of model.generate([1, 2, 3], { maxTokens: 4, budgetBytes })) expect(step.token).toBeLessThan(96);
     const need = model.plan({ seq: 3, names: model.siteNames as string[] });
     model.runWithCache([[1, 2, 3]], { budgetBytes: need.activations + need.captures });
   });
@@ -119,6 +124,35 @@ describe("sites of quantisers", () => {
     expect(cache.get("blocks.0.attn.q.hook_out")).toBe(cache.get("blocks.0.attn.hook_q"));
     expect(cache.get("blocks.1.mlp.in.hook_out")).toBe(cache.get("blocks.1.mlp.hook_pre_linear"));
     expect(() => cache.get("blocks.0.attn.q.hook_acc")).toThrow(/E_NAME/);
+  });
+});
+
+describe("gradients", () => {
+  it.each(["gpt2", "qwen3_tied", "llama_biased", "llama_yarn"])("of a trainable %s are the slopes of its loss", async (name) => {
+    using model = await Model.fromPretrained(folder(name), { core, trainable: true });
+    const run = (): ReturnType<typeof model.runWithCache> =>
+      model.runWithCache([[5, 6, 7, 8]], { loss: { targets: [6, 7, 8, 9] }, paramGrads: true, names: "hook_embed" });
+    const { paramGrads } = run();
+    for (const param of model.paramNames.filter((n) => !n.startsWith("blocks.1"))) {
+      const { data } = model.readParam(param);
+      const direction = Float32Array.from(data, (_, i) => Math.sin(i * 12.9898));
+      const eps = 3e-3 / Math.sqrt(data.length);
+      const at = (s: number): number => {
+        model.writeParam(
+          param,
+          data.map((x, i) => x + s * eps * (direction[i] as number)),
+        );
+        return run().loss as number;
+      };
+      const slope = (at(1) - at(-1)) / (2 * eps);
+      // Gradients come in TransformerLens's shapes.
+      model.writeParam(param, direction);
+      const turned = model.weight(param).data;
+      model.writeParam(param, data);
+      const key = [param, param.replace(/\.([Wb]_[KV])$/, "._$1")].find((k) => paramGrads?.has(k)) as string;
+      const told = paramGrads?.get(key)?.data.reduce((n, g, i) => n + g * (turned[i] as number), 0) ?? Number.NaN;
+      expect(Math.abs(slope - told), param).toBeLessThan(2e-2 * Math.max(0.05, Math.abs(slope)));
+    }
   });
 });
 
