@@ -1,7 +1,7 @@
 /** Models from checkpoints: their memory, what `inspect` says of them, the sites of their quantisers, their weights. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type Core, inspect, Model, openSource, parseSafetensors, plan, type Tensor, toTensor } from "tritlens";
+import { type Core, inspect, Model, openSource, parseSafetensors, plan, type Tensor, toTensor, transformerConfig, transformerSpec } from "tritlens";
 import { beforeAll, describe, expect, it } from "vitest";
 import { countZeros } from "../../packages/sdk/src/checkpoint/zeros.ts";
 import { coreUnderTest } from "./support.ts";
@@ -92,6 +92,33 @@ describe("sites of quantisers", () => {
     expect(cache.get("blocks.0.attn.q.hook_out").axes).toEqual(["batch", "pos", "head", "d_head"]);
     expect(cache.get("blocks.0.attn.sub_norm.hook_scale").shape).toEqual([1, 4, 1]);
     expect(cache.get("blocks.0.mlp.out.hook_in").axes).toEqual(["batch", "pos", "d_mlp"]);
+  });
+
+  it("are there for matrices with a scale for every block, too", async () => {
+    const spec = transformerSpec(
+      transformerConfig({ nLayers: 1, dModel: 512, dHead: 256, nCtx: 4, dVocab: 8, attnOnly: true, attnBias: false, actQuant: "int8", stored: true }),
+    );
+    using model = Model.fromSpec(spec, { core });
+    const codes = Int8Array.from({ length: 512 * 512 }, (_, i) => ((Math.imul(i, 2654435761) >>> 8) % 3) - 1);
+    for (const [i, { name, shape, stored }] of spec.params.entries()) {
+      if (!stored) continue;
+      if (/W_[QKVO]$/.test(name)) {
+        const scales = Float32Array.from({ length: 1024 }, (_, k) => 0.02 + (k % 5) / 100);
+        core.setStoredCodes(model.program, i, "ternary2", 256, codes, scales, new Float32Array(0));
+      } else {
+        const values = Float32Array.from({ length: (shape[0] as number) * (shape[1] as number) }, (_, k) => Math.sin(k));
+        core.openStored(model.program, i, "f32", 1);
+        core.writeStored(model.program, i, 0, new Uint8Array(values.buffer));
+        core.finishStored(model.program, i);
+      }
+    }
+    const { cache } = model.runWithCache([[1, 2]]);
+    const [x, acc] = [cache.get("blocks.0.attn.q.hook_in_codes").data, cache.get("blocks.0.attn.q.hook_acc").data];
+    for (let o = 0; o < 512; o += 37) {
+      let sum = 0;
+      for (let k = 0; k < 512; k++) sum += (x[512 + k] as number) * (codes[o * 512 + k] as number);
+      expect(acc[512 + o]).toBe(sum);
+    }
   });
 
   it("are inputs that can be changed for one matrix alone, codes cannot", async () => {
