@@ -191,6 +191,7 @@ describe("a generation", () => {
     const model = new Alphabet();
     expect(await codeOf(model.generate("a", { hooks: [["blocks.1.hook_resid_post", { kind: "zero" }]] }))).toBe("E_NAME");
     expect(await codeOf(generate({ spec: model.spec } as unknown as Model, "a"))).toBe("E_MODE");
+    expect(await codeOf(generate({ spec: model.spec } as unknown as Model, [1], { stop: "b" }))).toBe("E_MODE");
     expect(model.runs).toEqual([]);
   });
 
