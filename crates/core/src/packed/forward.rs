@@ -111,18 +111,33 @@ impl PackedLinear {
         self.forward_int8(codes, scales, m, &mut scratch.parts, y)
     }
 
-    /// `sums [m, rows]` = `codes [m, cols] . Wcodes^T` in integers, exact below 2^24 columns, of a layer with one group.
+    /// `sums [m, rows]` = `codes [m, cols] . Wcodes^T` in integers, exact below 2^24 columns. With several groups, the sum over all of them: what scales of groups
+    /// are left out of.
     ///
     /// # Errors
-    /// `E_SHAPE` for wrong lengths or a layer with groups, whose codes have no common sum.
-    pub fn accumulators(&self, codes: &[i8], m: usize, sums: &mut [i32]) -> Result<()> {
-        check_len("codes", size(m, self.shape.cols)?, codes.len())?;
-        check_len("sums", size(m, self.shape.rows)?, sums.len())?;
-        if self.shape.groups() > 1 {
-            return Err(CoreError::new(codes::SHAPE, "sums of codes need one group")
-                .expected(format!("groups of {}", self.shape.cols), self.shape.group));
+    /// `E_SHAPE` for wrong lengths, `E_MEMORY` when buffers do not fit.
+    pub fn accumulators(
+        &self,
+        codes: &[i8],
+        m: usize,
+        sums: &mut [i32],
+        scratch: &mut PackedScratch,
+    ) -> Result<()> {
+        let PackedShape { rows, cols, group } = self.shape;
+        check_len("codes", size(m, cols)?, codes.len())?;
+        check_len("sums", size(m, rows)?, sums.len())?;
+        if self.shape.groups() == 1 {
+            self.integer_products(0, codes, m, sums);
+            return Ok(());
         }
-        self.integer_products(0, codes, m, sums);
+        let s = &mut scratch.parts;
+        let one = room(&mut s.sums, m * rows)?;
+        sums.fill(0);
+        for g in 0..self.shape.groups() {
+            let part = columns(codes, cols, g * group, group, m, &mut s.codes)?;
+            self.integer_products(g, part, m, one);
+            sums.iter_mut().zip(one.iter()).for_each(|(sum, &x)| *sum += x);
+        }
         Ok(())
     }
 

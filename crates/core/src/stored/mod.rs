@@ -228,15 +228,15 @@ impl Stored {
     /// `sums [m, rows]` = `codes [m, cols] . Wcodes^T`: exact below 2^24 columns.
     ///
     /// # Errors
-    /// `E_MODE` for a dense matrix, `E_SHAPE` for wrong lengths or a matrix with groups.
+    /// `E_MODE` for a dense matrix, `E_SHAPE` for wrong lengths, `E_MEMORY` when buffers do not fit.
     pub fn accumulators(
         &self,
         codes: &[i8],
         m: usize,
         sums: &mut [i32],
-        _s: &mut StoredScratch,
+        s: &mut StoredScratch,
     ) -> Result<()> {
-        self.need_packed("sums of codes")?.accumulators(codes, m, sums)
+        self.need_packed("sums of codes")?.accumulators(codes, m, sums, &mut s.packed)
     }
 
     /// `dx [m, cols]` += `dy [m, rows]` W with the dequantised weights, a few rows of W at a time.
