@@ -66,12 +66,6 @@ export function matchWeights(recipe: Recipe, spec: Spec, files: CheckpointFiles,
   return fills.sort((a, b) => rank(a) - rank(b) || a.tensor.offset - b.tensor.offset);
 }
 
-/** Looks for one tensor of every block before a graph of that many is built. @throws E_NAME for the first that is missing. */
-export function requireBlocks({ config, weights }: Recipe, files: CheckpointFiles): void {
-  const sources = new Map(weights.map((w) => [w.param, w]));
-  for (let i = 0; i < config.nLayers; i++) find(files, (sources.get(`blocks.${i}.attn.W_O`) as WeightSource).tensor);
-}
-
 function fillOf(index: number, param: ParamSpec, source: WeightSource, files: CheckpointFiles, options: MatchOptions): Fill {
   const tensor = find(files, source.tensor);
   const matrix = param.shape.length === 2;

@@ -6,7 +6,7 @@ import type { SourceOptions } from "../io/index.ts";
 import { transformerSpec } from "../models/index.ts";
 import type { Spec } from "../spec/index.ts";
 import { fillParam } from "./fill.ts";
-import { type Fill, matchWeights, requireBlocks } from "./fills.ts";
+import { type Fill, matchWeights } from "./fills.ts";
 import { describeCheckpoint } from "./info.ts";
 import { type CheckpointInput, type OpenCheckpoint, openCheckpoint } from "./open.ts";
 import { Progress, type WatchOptions } from "./progress.ts";
@@ -44,7 +44,6 @@ export async function prepare(input: CheckpointInput, core: Core, options: Pretr
   const { signal, fetch, cache } = options;
   const checkpoint = await openCheckpoint(input, { nCtx: options.nCtx, trainable: options.trainable ?? false }, { signal, fetch, cache });
   try {
-    requireBlocks(checkpoint.recipe, checkpoint);
     const spec = transformerSpec(checkpoint.recipe.config);
     const fills = matchWeights(checkpoint.recipe, spec, checkpoint, { i2sLayout: options.i2sLayout ?? "x86" });
     const info = describeCheckpoint(checkpoint, fills, (fill) => keptAs(core, fill));
