@@ -162,7 +162,11 @@ impl PackedLinear {
     /// Packed codes with a scale for each group: one pass over them instead of one a group.
     fn groups(&self) -> Option<PackedGroups<'_>> {
         let (rows, groups) = (self.shape.rows, self.shape.groups());
-        let each = groups > 1 && self.scales.len() == rows * groups && self.quads.is_none();
+        // WebAssembly has products of groups alone.
+        let each = !cfg!(target_arch = "wasm32")
+            && groups > 1
+            && self.scales.len() == rows * groups
+            && self.quads.is_none();
         each.then(|| PackedGroups {
             format: self.format,
             data: &self.bytes,

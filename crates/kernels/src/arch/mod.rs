@@ -95,7 +95,7 @@ macro_rules! training {
         #[target_feature(enable = $features)]
         #[allow(unused_variables, reason = "where it is left out")]
         unsafe fn wrapper($($arg: $ty),*) $(-> $ret)? {
-            if cfg!(all(feature = "lean", target_arch = "wasm32")) {
+            if $crate::arch::LEAN {
                 $crate::arch::left_out();
             }
             // SAFETY: as in `wrap`.
@@ -104,6 +104,24 @@ macro_rules! training {
         wrapper
     }};
 }
+
+/// Like `wrap`, of a kernel that products of WebAssembly hardly need beside `quads`: where `plain` says so, the specification itself, which is much smaller.
+macro_rules! rare {
+    ($plain:expr, $features:literal, $body:expr, $scalar:path, ($($arg:ident: $ty:ty),*)) => {{
+        #[target_feature(enable = $features)]
+        unsafe fn wrapper($($arg: $ty),*) {
+            if $plain {
+                return $scalar($($arg),*);
+            }
+            // SAFETY: as in `wrap`.
+            unsafe { $body($($arg),*) }
+        }
+        wrapper
+    }};
+}
+
+/// Whether this build is downloaded to infer: rare kernels are not worth their size there.
+pub(crate) const LEAN: bool = cfg!(all(feature = "lean", target_arch = "wasm32"));
 
 /// An instruction set's table: every generic body, wrapped. Floats, bytes and bits may come from different instruction sets. The tile sizes say how many rows
 /// of packed weights and rows of activations have their sums in registers at once, `vector` and (for binary weights, whose sums
@@ -120,6 +138,7 @@ macro_rules! table {
             };
             use $crate::generic::{activation as act, norm};
             use $crate::layouts::Elements;
+            use $crate::scalar as plain;
             use $crate::table::{AdamHyper, Columns, Kernels, NormRows, PackedGroups, PackedRows};
             type L = $floats;
             Kernels {
@@ -201,20 +220,20 @@ macro_rules! table {
                     $features, el::element_rows::<L, $bytes, $rf>,
                     (elements: Elements, bytes: &[u8], x: &[f32], y: &mut [f32])
                 ),
-                packed_rows_f32: wrap!(
-                    $features, pf::packed_rows_f32::<L, $rf, $mf>,
+                packed_rows_f32: $crate::arch::rare!(
+                    $crate::arch::LEAN, $features, pf::packed_rows_f32::<L, $rf, $mf>, plain::packed_rows_f32,
                     (w: PackedRows<'_>, scale: f32, x: &[f32], m: usize, y: &mut [f32])
                 ),
-                packed_rows_i8: wrap!(
-                    $features, pi::packed_rows_i8::<$bytes, $v, $vb, $ri, $mi>,
+                packed_rows_i8: $crate::arch::rare!(
+                    $crate::arch::LEAN, $features, pi::packed_rows_i8::<$bytes, $v, $vb, $ri, $mi>, plain::packed_rows_i8,
                     (w: PackedRows<'_>, x: &[i8], m: usize, y: &mut [i32])
                 ),
-                packed_groups_i8: wrap!(
-                    $features, pi::packed_groups_i8::<$bytes>,
+                packed_groups_i8: $crate::arch::rare!(
+                    cfg!(target_arch = "wasm32"), $features, pi::packed_groups_i8::<$bytes>, plain::packed_groups_i8,
                     (w: PackedGroups<'_>, x: &[i8], m: usize, y: &mut [f32])
                 ),
-                binary_matmul_bits: wrap!(
-                    $features, b::binary_matmul_bits::<$bits, $rs, $ms>,
+                binary_matmul_bits: $crate::arch::rare!(
+                    $crate::arch::LEAN, $features, b::binary_matmul_bits::<$bits, $rs, $ms>, plain::binary_matmul_bits,
                     (w: &[u8], rows: usize, cols: usize, x: &[u8], m: usize, y: &mut [i32])
                 ),
             }
@@ -222,4 +241,4 @@ macro_rules! table {
     };
 }
 
-pub(crate) use {contract, each, lift, table, training, wrap};
+pub(crate) use {contract, each, lift, rare, table, training, wrap};
