@@ -55,7 +55,7 @@ function changes(plan: RunPlan): boolean {
  *
  * @returns The residual stream at `plan.stop`, or undefined when the run went to its end.
  */
-export function* forward(run: Run, plan: RunPlan, cache: Map<string, Tensor>): Steps<Tensor | undefined> {
+export function* forward(run: Run, plan: RunPlan, cache: Map<string, Tensor>, taps: ReadonlySet<number> = new Set()): Steps<Tensor | undefined> {
   const live = !run.retains || changes(plan);
   const pause = new Set([...plan.forward.keys(), ...(live ? plan.keep : []), ...(plan.stop ? [plan.stop.site] : [])]);
   run.setPause(pause, plan.backward.size > 0 || plan.edits.length > 0 ? [...plan.backward.keys(), ...plan.keepGrad] : []);
@@ -67,7 +67,11 @@ export function* forward(run: Run, plan: RunPlan, cache: Map<string, Tensor>): S
       const call = new SiteCall(run, run.view(site, "value"), plan.names[site] as string);
       for (const hook of hooks) {
         const returned = call.begin(hook);
-        if (returned !== undefined) call.replace(yield returned);
+        if (returned !== undefined) {
+          const result = yield returned;
+          if (result !== undefined && taps.has(site)) throw readOnly(call.name);
+          call.replace(result);
+        }
         run.leaveHook();
       }
     }
@@ -76,6 +80,14 @@ export function* forward(run: Run, plan: RunPlan, cache: Map<string, Tensor>): S
   }
   if (!live) for (const site of plan.keep) cache.set(plan.names[site] as string, run.copy(site, "value"));
   return undefined;
+}
+
+/** The error for changing what only shows how a product is computed. */
+export function readOnly(name: string): TritlensError {
+  return new TritlensError("E_MODE", `"${name}" can be looked at only`, {
+    expected: "an edit of hook_in or hook_out of the layer",
+    found: "an edit of what lies between them",
+  });
 }
 
 /** Backward to the end; fills the cache's gradients. The gradient must be seeded. */

@@ -54,8 +54,7 @@ export function planMemory(core: Core, program: ProgramHandle, spec: Spec, optio
   const listen = new Uint8Array(names.length);
   for (const site of kept) listen[site] = 1;
   const said = core.planInference(program, batch, seq, Math.max(capacity, seq), listen, lastOnly);
-  const lean = spec.params.some((p) => p.stored);
-  const activations = (lean ? said.arena : 4 * batch * elementsOfFullRun(core, program, seq)) + said.scratch;
+  const activations = said.arena + said.scratch;
   const classes = outputColumns(core, program, spec);
   const logits = 4 * batch * (lastOnly ? 1 : seq) * classes;
   const captures = kept.reduce((n, site) => n + bytesOf(spec.sites[site] as SiteSpec, sizes), logits);
@@ -74,16 +73,6 @@ function sizesOf(spec: Spec, { batch = 1, seq = Math.min(512, spec.ctx), capacit
     throw new TritlensError("E_RANGE", `${name} is out of range`, { expected: `an integer of at least ${least}`, found: String(value) });
   }
   return { batch, seq, capacity, lastOnly };
-}
-
-/** Elements of one example of a run that keeps every activation: models without stored matrices, which are small. */
-function elementsOfFullRun(core: Core, program: ProgramHandle, seq: number): number {
-  const run = core.openRun(program, 1, seq, false);
-  try {
-    return core.describeRun(run).arenaLength;
-  } finally {
-    core.closeRun(run);
-  }
 }
 
 /** Classes: rows of the last matrix. */

@@ -1,10 +1,11 @@
 /** Runs a compiled program: opens runs, drives them through hooks, cuts large batches into parts. What {@link Model} and {@link Session} share. */
 import type { Core, ProgramHandle, SessionHandle } from "../core/core.ts";
+import { TritlensError } from "../core/errors.ts";
 import type { Spec } from "../spec/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { axesOf } from "./axes.ts";
 import { Collector, examplesPerPart, parts, runPart } from "./chunks.ts";
-import { backward, driveSync, forward, type RunPlan, type Steps } from "./drive.ts";
+import { backward, driveSync, forward, type RunPlan, readOnly, type Steps } from "./drive.ts";
 import { applyLoss } from "./loss.ts";
 import type { AsyncRunOptions, CacheOptions } from "./options.ts";
 import { Run, RunLayouts } from "./run.ts";
@@ -33,6 +34,9 @@ function heard(plan: RunPlan): Set<number> {
   return new Set([...plan.forward.keys(), ...plan.edits.map((e) => e.site), ...plan.keep, ...(plan.stop ? [plan.stop.site] : [])]);
 }
 
+/** Operations whose output nothing reads. */
+const TAPS = new Set(["codes", "code_scale", "acc"]);
+
 /** Runs one program. */
 export class Runner {
   readonly core: Core;
@@ -43,6 +47,8 @@ export class Runner {
   readonly #program: () => ProgramHandle;
   readonly #axes: readonly (readonly string[])[];
   readonly #chunkable: boolean;
+  /** Sites that show what a quantised product works with: nothing reads them, so changing them would change nothing. */
+  readonly #taps: ReadonlySet<number>;
   readonly #layouts: RunLayouts = new RunLayouts();
   readonly #elements: Map<number, number> = new Map();
 
@@ -53,6 +59,8 @@ export class Runner {
     this.names = spec.sites.map((s) => s.name);
     this.layers = this.names.filter((n) => /^blocks\.\d+\.hook_resid_post$/.test(n)).length;
     this.#axes = spec.sites.map(axesOf);
+    const isTap = (i: number): boolean => TAPS.has(spec.nodes[spec.sites[i]?.node as number]?.op as string);
+    this.#taps = new Set(Array.from(spec.sites.keys()).filter(isTap));
     this.#chunkable = spec.sites.every((s) => s.shape[0] === "batch");
   }
 
@@ -67,13 +75,15 @@ export class Runner {
 
   /** Runs with hooks; fills the cache. */
   *run(rows: TokenRows, plan: RunPlan, options: CacheOptions | AsyncRunOptions, cache: Map<string, Tensor>, weights: Weights): Steps<Outcome> {
+    this.#refuseEditedTaps(plan);
     const wanted = "paramGrads" in options ? options.paramGrads : undefined;
     const backwards = plan.backward.size > 0 || plan.keepGrad.size > 0 || Boolean(wanted);
     const lossOf = options.loss;
+    const taps = this.#taps;
     const open = backwards ? () => this.#withGradients(rows) : () => this.inference(rows, heard(plan));
     return yield* this.using(open, function* (run): Steps<Outcome> {
       run.setTokens(rows);
-      const residual = yield* forward(run, plan, cache);
+      const residual = yield* forward(run, plan, cache, taps);
       if (residual) return { logits: residual };
       const logits = run.output();
       const loss = lossOf === undefined ? undefined : applyLoss(run, lossOf, logits, backwards);
@@ -86,14 +96,20 @@ export class Runner {
 
   /** One step of a session: logits, and what the plan keeps. */
   *continue(run: Run, rows: TokenRows, plan: RunPlan, cache: Map<string, Tensor>): Steps<Tensor> {
+    this.#refuseEditedTaps(plan);
     this.active++;
     try {
       run.setTokens(rows);
-      yield* forward(run, plan, cache);
+      yield* forward(run, plan, cache, this.#taps);
       return run.output();
     } finally {
       this.active--;
     }
+  }
+
+  #refuseEditedTaps(plan: RunPlan): void {
+    const edit = plan.edits.find((e) => this.#taps.has(e.site));
+    if (edit) throw readOnly(this.names[edit.site] as string);
   }
 
   /** The sites that a plan looks at. */
@@ -153,11 +169,16 @@ export class Runner {
 }
 
 function paramGradients(run: Run, weights: Weights, wanted: boolean | readonly string[]): Map<string, Tensor> {
-  const names = typeof wanted === "boolean" ? weights.names() : wanted;
+  const names = typeof wanted === "boolean" ? weights.names().filter((name) => !weights.isStored(name)) : wanted;
   return new Map(
     names.map((name) => {
       const i = weights.index(name);
       const info = weights.infos[i] as { name: string; length: number };
+      if (weights.isStored(name))
+        throw new TritlensError("E_MODE", `parameter "${name}" is a matrix of a checkpoint and has no gradient`, {
+          expected: "a model loaded with trainable: true",
+          found: "a stored matrix",
+        });
       return [weights.publicName(info.name), weights.shaped(i, run.paramGrad(i, info.length))];
     }),
   );

@@ -84,9 +84,19 @@ export class Weights {
   /** Replaces a parameter. @throws E_SHAPE, E_DETACHED. */
   write(name: string, data: Float32Array): void {
     const i = this.index(name);
+    if (this.isStored(name))
+      throw new TritlensError("E_MODE", `parameter "${name}" is a matrix of a checkpoint and cannot be overwritten`, {
+        expected: "a model loaded with trainable: true",
+        found: "a stored matrix",
+      });
     requireAttached(`parameter "${name}"`, data);
     requireLength(`parameter "${name}"`, (this.infos[i] as ParamInfo).length, data.length);
     this.#core.writeParam(this.#program, i, data);
+  }
+
+  /** Whether a parameter is a matrix that stays as a checkpoint has it. */
+  isStored(name: string): boolean {
+    return (this.infos[this.index(name)] as ParamInfo).stored;
   }
 
   /** Codes and scale. @throws E_NAME when the parameter is not quantised. */
