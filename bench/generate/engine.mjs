@@ -4,6 +4,7 @@
  */
 
 const CAPACITY = 1024;
+const CAPTURED = "blocks.*.hook_resid_post";
 /** Prompts are bytes, as those of the other sides. */
 const words = (count) => Array.from({ length: count }, (_, i) => (i * 7919 + 3) % 256);
 const since = (began) => (performance.now() - began) / 1000;
@@ -28,8 +29,7 @@ export function engine({ loadCore, Model }, backend) {
   async function load({ model: path, threads }) {
     const { core, model } = await open(path);
     const session = model.openSession({ capacity: CAPACITY, batch: 1 });
-    const names = [...model.hookNames].filter((name) => name.endsWith("hook_resid_post"));
-    return { case: cases.push({ core, model, session, threads, names }) - 1 };
+    return { case: cases.push({ core, session, threads, blocks: model.layers }) - 1 };
   }
 
   /** A case with its threads in force and nothing in its cache. */
@@ -40,35 +40,36 @@ export function engine({ loadCore, Model }, backend) {
     return found;
   }
 
-  const run = (session, tokens, names) => session.run(tokens, { lastOnly: true, names });
+  const run = (session, tokens, names) => session.run(tokens, names ? { lastOnly: true, names } : { lastOnly: true });
 
   /** Seconds of `count` tokens, each the likeliest, after a prompt that is not timed. */
   function generate({ case: number, count, prompt, capture = false }) {
-    const { session, names } = fresh(number);
-    const listened = capture ? names : [];
+    const { session, blocks } = fresh(number);
+    const listened = capture ? CAPTURED : undefined;
     let token = likeliest(run(session, words(prompt), listened).logits);
     let captured = 0;
     const began = performance.now();
     for (let i = 0; i < count; i++) {
       const { logits, cache } = run(session, [token], listened);
       token = likeliest(logits);
-      captured += cache?.size ?? 0;
+      captured += cache.size;
     }
     const seconds = since(began);
-    if (captured !== count * listened.length) throw new Error(`${captured} captures of ${count * listened.length}`);
+    const expected = capture ? count * blocks : 0;
+    if (captured !== expected) throw new Error(`${captured} captures of ${expected}`);
     return { seconds };
   }
 
   function prompt({ case: number, count, capture = false }) {
-    const { session, names } = fresh(number);
+    const { session } = fresh(number);
     const began = performance.now();
-    run(session, words(count), capture ? names : []);
+    run(session, words(count), capture ? CAPTURED : undefined);
     return { seconds: since(began) };
   }
 
   function logits({ case: number, tokens }) {
     const { session } = fresh(number);
-    return { logits: [...run(session, tokens.split(" ").map(Number), []).logits.data] };
+    return { logits: [...run(session, tokens.split(" ").map(Number)).logits.data] };
   }
 
   /** Seconds from opening the file to the first token after a prompt of 16, the core's own loading included. */
@@ -77,9 +78,17 @@ export function engine({ loadCore, Model }, backend) {
     const { core, model } = await open(path);
     core.setThreads(threads);
     const session = model.openSession({ capacity: CAPACITY, batch: 1 });
-    likeliest(run(session, words(16), []).logits);
-    return { seconds: since(began) };
+    likeliest(run(session, words(16)).logits);
+    const seconds = since(began);
+    const { weights, total } = model.plan({ batch: 1, seq: 16, capacity: CAPACITY });
+    return { seconds, weights, running: total - weights };
   }
 
-  return { load, generate, prompt, logits, first };
+  /** Loads the core alone. */
+  async function core({ threads }) {
+    (await loadCore({ backend })).setThreads(threads);
+    return {};
+  }
+
+  return { load, generate, prompt, logits, first, core };
 }

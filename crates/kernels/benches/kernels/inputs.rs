@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use tritlens_kernels::{AlignedBytes, Format, decode, pack, place, quads, row_bytes};
+use tritlens_kernels::{AlignedBytes, Format, PackedRows, decode, pack, place, quads, row_bytes};
 
 /// Splitmix64.
 pub(crate) struct Random(pub(crate) u64);
@@ -77,7 +77,8 @@ impl Weights {
         // All matrices are equal, so that every run has the same answer; what is measured is where the bytes come from.
         let quads = cfg!(target_arch = "wasm32").then(|| {
             let (mut quad, mut sums) = (vec![0; quads::bytes(rows, cols)], vec![0; rows]);
-            quads::repack(format, &one, rows, cols, &mut quad, &mut sums).expect("codes");
+            quads::repack(PackedRows::whole(format, &one, rows, cols), &mut quad, &mut sums)
+                .expect("codes");
             (aligned(&quad.repeat(matrices)), sums)
         });
         Weights { wanted, bytes: aligned(&one.repeat(matrices)), quads, matrices }
