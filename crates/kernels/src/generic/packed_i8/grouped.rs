@@ -10,7 +10,7 @@
 
 use super::super::digits::{Binary, Digits, Ternary2, Ternary5};
 use super::prepare::{self, Prepared};
-use super::{Weights, codes, starts, vector};
+use super::{Weights, ahead, codes, starts, vector};
 use crate::lanes::Bytes;
 use crate::pack::Format;
 use crate::table::PackedGroups;
@@ -104,7 +104,7 @@ unsafe fn tile<L: Bytes, D: Digits, const R: usize, const M: usize>(
         let found = unsafe {
             let ws = starts::<R>(w.row(row).add(g * w.width), w.stride);
             let xs = starts::<M>(x.row(i * groups + g), groups * x.stride);
-            let totals = vector::totals::<L, D, R, M>(ws, xs, w.stride, w.blocks());
+            let totals = vector::totals::<L, D, R, M>(ws, xs, ahead(R, w.stride), w.blocks());
             across::<L, R, M>(totals)
         };
         for k in 0..M {
