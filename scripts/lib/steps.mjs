@@ -104,6 +104,7 @@ export const PROJECTS = [
   "conformance[native,ISA=scalar]",
   "conformance[wasm]",
   "golden",
+  "large",
   "browser",
   "packaging",
   "types",

@@ -55,11 +55,11 @@ describe.each(Object.keys(MODELS))("%s", (name) => {
     const { logits, cache } = session.run(tokens, { lastOnly: true, names: ["blocks.1.attn.hook_q", "blocks.0.hook_resid_post"] });
     expectClose(logits, last, "last position with listeners");
     expectClose(cache.get("blocks.1.attn.hook_q"), whole.cache.get("blocks.1.attn.hook_q"), "queries");
-    for (const site of ["blocks.1.attn.hook_attn_scores", "blocks.1.attn.hook_pattern", "blocks.1.attn.hook_z"]) {
+    for (const site of model.siteNames) {
       session.rewind(0);
-      const one = session.run(tokens, { lastOnly: true, names: site });
-      expectClose(one.logits, last, `last position with a listener at ${site}`);
-      expectClose(one.cache.get(site), whole.cache.get(site), site);
+      const heardOne = session.run(tokens, { lastOnly: true, names: site });
+      expectClose(heardOne.logits, last, `last position with a listener at ${site}`);
+      expectClose(heardOne.cache.get(site), whole.cache.get(site), site);
     }
   });
 

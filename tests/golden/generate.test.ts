@@ -24,6 +24,18 @@ describe.each(["native", "wasm"] as const)("%s", (backend) => {
   });
 });
 
+it("draws the same tokens with the same seed on every backend", async () => {
+  const drawn = async (backend: "native" | "wasm", seed: number): Promise<number[]> => {
+    using model = await Model.fromPretrained(`${FOLDER}/gpt2`, { core: await loadCore({ backend }) });
+    const tokens: number[] = [];
+    for await (const { token } of model.generate([5, 6, 7], { maxTokens: 24, stopTokens: [], temperature: 1.5, topP: 0.95, seed }))
+      tokens.push(token);
+    return tokens;
+  };
+  expect(await drawn("wasm", 3)).toEqual(await drawn("native", 3));
+  expect(await drawn("native", 4)).not.toEqual(await drawn("native", 3));
+});
+
 /**
  * Every site. Attention sums in another order for one query than for many, so an activation that lies on the border between two codes may round to the other
  * one: where that is what happened, everything behind it is another computation and is not compared.

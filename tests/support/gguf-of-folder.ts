@@ -14,8 +14,21 @@ import {
 
 type Json = Record<string, unknown>;
 
-/** Bytes of a GGUF file with the folder's model, its matrices as `type` where given (F32 otherwise). */
+/** What the file holds, to be changed by tests. */
+export interface GgufParts {
+  readonly metadata: Map<string, GgufValue>;
+  readonly tensors: GgufItem[];
+}
+
+/** Bytes of a GGUF file with the folder's model, BitNet's matrices as `matrixType`. */
 export async function ggufOfFolder(folder: string, matrixType: "F32" | "I2_S" = "F32"): Promise<Uint8Array> {
+  const sink = memorySink();
+  await writeGguf(sink, await ggufParts(folder, matrixType));
+  return sink.bytes;
+}
+
+/** The same before it is written. */
+export async function ggufParts(folder: string, matrixType: "F32" | "I2_S" = "F32"): Promise<GgufParts> {
   const config = JSON.parse(readFileSync(`${folder}/config.json`, "utf8")) as Json;
   const files = await openSafetensors(folder);
   const tensors: Floats[] = [];
@@ -23,9 +36,7 @@ export async function ggufOfFolder(folder: string, matrixType: "F32" | "I2_S" = 
   await files.close();
   const arch = ARCHITECTURES[config.model_type as string] as string;
   const named = tensors.flatMap((t) => rename(arch, t, config));
-  const sink = memorySink();
-  await writeGguf(sink, { metadata: metadataOf(arch, config, named), tensors: named.map((t) => item(t, matrixType)) });
-  return sink.bytes;
+  return { metadata: metadataOf(arch, config, named), tensors: named.map((t) => item(t, matrixType)) };
 }
 
 const ARCHITECTURES: Readonly<Record<string, string>> = {

@@ -1,8 +1,8 @@
 //! Formats of matrices by name: our own packed rows, the layouts of Hugging Face, GGUF and bitnet.cpp, floats. The layouts themselves are the kernels crate's.
 
 use tritlens_kernels::layouts::{
-    Elements, I2sVariant, dequantize, hf_pack, hf_unpack, i2s_bytes, i2s_pack, i2s_unpack,
-    pack_block_codes, quantize, unpack_block_codes,
+    Elements, I2sVariant, hf_pack, hf_unpack, i2s_bytes, i2s_pack, i2s_unpack, pack_block_codes,
+    quantize, unpack_block_codes,
 };
 use tritlens_kernels::{self as k, Format, PackError};
 
@@ -216,7 +216,9 @@ pub fn quantize_blocks(format: &str, values: &[f32], cols: usize, out: &mut [u8]
 pub fn dequantize_blocks(format: &str, packed: &[u8], cols: usize, out: &mut [f32]) -> Result<()> {
     let f = elements(format, cols)?;
     check_rows(out.len(), cols)?;
-    dequantize(f, packed, out).map_err(|e| bad_bytes(&e))
+    check_len("packed", packed_bytes(format, out.len() / cols, cols)?, packed.len())?;
+    k::widen(f, packed, out);
+    Ok(())
 }
 
 /// The product's own format, with every length checked and every byte a code.

@@ -1,11 +1,11 @@
 //! Stored matrices against their dequantised numbers: every format, every way of filling, bad bytes, threads.
 
 use tritlens_core::error::codes;
+use tritlens_core::formats;
 use tritlens_core::packed::{PackedShape, quantize_activations};
 use tritlens_core::par;
 use tritlens_core::rng::Rng;
 use tritlens_core::stored::{Stored, StoredScratch};
-use tritlens_core::{formats, stored};
 use tritlens_kernels::Format;
 
 const DENSE: [&str; 8] = ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_k", "q6_k", "q2_0"];
@@ -245,6 +245,32 @@ fn what_was_filled_comes_out_again() {
     }
 }
 
+/// Blocks of zeros have scale 0 in files; the others' one scale stays one, and the file comes out again.
+#[test]
+fn blocks_of_zeros_need_no_scale() {
+    for format in ["tq1_0", "tq2_0"] {
+        let mut values: Vec<f32> =
+            codes_of(format, 4 * 768).iter().map(|&c| 0.5 * f32::from(c)).collect();
+        values[256..512].fill(0.0);
+        values[..256].fill(0.0);
+        let mut bytes = vec![0; Stored::bytes_of(format, 4, 768).unwrap()];
+        formats::quantize_blocks(format, &values, 768, &mut bytes).unwrap();
+        let fill = |bytes: &[u8]| {
+            let mut filling = Stored::filling(format, 4, 768, 1.0).unwrap();
+            filling.write(0, bytes).unwrap();
+            filling.finish()
+        };
+        let stored = fill(&bytes).unwrap();
+        assert_eq!(stored.scales(), [0.5], "{format}");
+        let mut again = vec![0; bytes.len()];
+        stored.export(format, &mut again).unwrap();
+        assert_eq!(again, bytes, "{format}");
+        let at = bytes.len() / 12;
+        bytes[at - 2..at].copy_from_slice(&[0, 0x7c]);
+        assert_eq!(fill(&bytes).err().unwrap().code, codes::NONFINITE, "{format}");
+    }
+}
+
 #[test]
 fn codes_become_a_matrix() {
     let found = codes_of("ternary2", 6 * 100);
@@ -316,7 +342,7 @@ fn rows_that_do_not_exist_are_refused() {
     assert_eq!(stored.row(4, &mut out).unwrap_err().code, codes::RANGE);
     assert_eq!(stored.rows_into(usize::MAX, 2, &mut out).unwrap_err().code, codes::RANGE);
     assert_eq!(stored.row(3, &mut out[1..]).unwrap_err().code, codes::SHAPE);
-    let mut scratch = stored::StoredScratch::default();
+    let mut scratch = StoredScratch::default();
     assert_eq!(
         stored.forward(&out, 2, &mut [0.0; 8], &mut scratch).unwrap_err().code,
         codes::SHAPE

@@ -11,13 +11,14 @@ mod host;
 #[path = "../tests/quads.rs"]
 mod quads;
 
-const TESTS: [(&str, fn()); 35] = [
+const TESTS: [(&str, fn()); 36] = [
     ("the_expected_tables_run", agree::the_expected_tables_run),
     ("elementwise", agree::elementwise),
     ("smooth_activations", agree::smooth_activations),
     ("norms", agree::norms),
     ("reductions", agree::reductions),
     ("mixed_rows", agree::mixed_rows),
+    ("attended_rows", agree::attended_rows),
     ("every_alignment", agree::every_alignment),
     ("softmax", agree::softmax),
     ("exp_over_its_range", agree::exp_over_its_range),

@@ -21,7 +21,7 @@ pub struct AlignedBytes {
 
 #[derive(Debug)]
 enum Room {
-    Own(Vec<u8>),
+    Own(Box<[u8]>),
     #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
     Pages(Block),
 }
@@ -50,19 +50,19 @@ impl AlignedBytes {
 }
 
 /// `len` (above 0) zeros from the allocator: large ones are pages that cost nothing until they are written, where `Vec::resize` would write them once more.
-fn zeros(len: usize) -> Option<Vec<u8>> {
+fn zeros(len: usize) -> Option<Box<[u8]>> {
     let layout = Layout::array::<u8>(len).ok()?;
     // SAFETY: the layout is not empty. The memory, if there is any, has `len` bytes of alignment 1 that are zero, from the global allocator, which is what a
-    // vector of that length and capacity takes over.
+    // box of that length takes over.
     unsafe {
         let start = alloc_zeroed(layout);
-        (!start.is_null()).then(|| Vec::from_raw_parts(start, len, len))
+        (!start.is_null()).then(|| Box::from_raw(std::ptr::slice_from_raw_parts_mut(start, len)))
     }
 }
 
 impl Default for AlignedBytes {
     fn default() -> Self {
-        AlignedBytes { room: Room::Own(Vec::new()), start: 0, len: 0 }
+        AlignedBytes { room: Room::Own(Box::default()), start: 0, len: 0 }
     }
 }
 
@@ -80,7 +80,7 @@ impl std::ops::Deref for AlignedBytes {
 
     fn deref(&self) -> &[u8] {
         let room = match &self.room {
-            Room::Own(room) => room.as_slice(),
+            Room::Own(room) => &room[..],
             #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
             Room::Pages(block) => block.bytes(),
         };
@@ -91,7 +91,7 @@ impl std::ops::Deref for AlignedBytes {
 impl std::ops::DerefMut for AlignedBytes {
     fn deref_mut(&mut self) -> &mut [u8] {
         let room = match &mut self.room {
-            Room::Own(room) => room.as_mut_slice(),
+            Room::Own(room) => &mut room[..],
             #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
             Room::Pages(block) => block.bytes_mut(),
         };

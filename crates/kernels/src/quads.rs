@@ -63,7 +63,7 @@ fn decode_row(unit: &[u8; UNIT], row: usize) -> [u8; UNIT] {
     let shift = [0, 4, 2, 6][row];
     let mut digits = [0; UNIT];
     for word in 0..UNIT / 2 {
-        let second = if row % 2 == 0 { 2 * word + 1 } else { (2 * word + 2) % UNIT };
+        let second = if row.is_multiple_of(2) { 2 * word + 1 } else { (2 * word + 2) % UNIT };
         digits[word] = (unit[2 * word + row % 2] >> shift) & 3;
         digits[8 + word] = (unit[second] >> shift) & 3;
     }

@@ -9,7 +9,7 @@
 use crate::layouts::{Elements, dequantize};
 use crate::math::{exp_f32, exp_f64, log_f64};
 use crate::pack::{BLOCK, Format, decode, place, row_bytes};
-use crate::table::{AdamHyper, Columns, PackedGroups, PackedRows};
+use crate::table::{AdamHyper, Columns, PackedGroups, PackedRows, Strided};
 
 /// Partial results of a float reduction.
 pub(crate) const LANES: usize = 16;
@@ -76,6 +76,21 @@ pub(crate) fn scale_in_place(a: f32, x: &mut [f32]) {
 /// Sum of `a_i b_i` in f32 lanes.
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     lane_sum_f32(a.len(), |i| a[i] * b[i])
+}
+
+/// `out_t` = q . `key_t`
+pub(crate) fn dot_rows(q: &[f32], keys: Strided<'_>, out: &mut [f32]) {
+    for (t, o) in out.iter_mut().enumerate() {
+        *o = dot(q, &keys.data[t * keys.stride..][..q.len()]);
+    }
+}
+
+/// y = sum over t of `w_t` `value_t`, t in order; a weight of 0 leaves its row out, whatever it holds
+pub(crate) fn weigh_rows(weights: &[f32], values: Strided<'_>, y: &mut [f32]) {
+    y.fill(0.0);
+    for (t, &w) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
+        axpy(w, &values.data[t * values.stride..][..y.len()], y);
+    }
 }
 
 /// y += sum over j of `w_j` `table[row_j]`, j in order

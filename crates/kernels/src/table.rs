@@ -59,6 +59,15 @@ impl Columns<'_> {
     }
 }
 
+/// Rows of f32 that begin `stride` elements apart: the keys or values of one attention head.
+#[derive(Clone, Copy, Debug)]
+pub struct Strided<'a> {
+    /// The first row begins with the first element.
+    pub data: &'a [f32],
+    /// From one row to the next.
+    pub stride: usize,
+}
+
 /// Rows of packed weights `[rows, cols]`, `stride` bytes apart: a whole matrix, or a group of columns of one that is packed group by group.
 #[derive(Clone, Copy, Debug)]
 pub struct PackedRows<'a> {
@@ -134,6 +143,7 @@ type Reduce64 = unsafe fn(&[f32]) -> f64;
 type Back = unsafe fn(&[f32], &[f32], &mut [f32]);
 type CrossEntropy = unsafe fn(&[f32], usize, &[i32], &[f32], Option<&mut [f32]>, &mut [f64]) -> u64;
 type Mix = unsafe fn(&[f32], &[u32], Columns<'_>, &mut [f32]);
+type Attend = unsafe fn(&[f32], Strided<'_>, &mut [f32]);
 type MixBack = unsafe fn(&[f32], &[u32], Columns<'_>, &[f32], &mut [f32], &mut [f32]);
 type QuantizeTernary = unsafe fn(&[f32], f32, f32, &mut [i8], &mut [f32]);
 type QuantizeBinary = unsafe fn(&[f32], f32, f32, bool, &mut [i8], &mut [f32]);
@@ -154,6 +164,8 @@ pub struct Kernels {
     pub(crate) scale_add: ScaledBinary,
     pub(crate) scale_in_place: unsafe fn(f32, &mut [f32]),
     pub(crate) dot: unsafe fn(&[f32], &[f32]) -> f32,
+    pub(crate) dot_rows: Attend,
+    pub(crate) weigh_rows: Attend,
     pub(crate) mix_rows: Mix,
     pub(crate) mix_rows_back: MixBack,
     pub(crate) sum: Reduce64,
@@ -198,6 +210,8 @@ pub(crate) static SCALAR: Kernels = Kernels {
     scale_add: scalar::scale_add,
     scale_in_place: scalar::scale_in_place,
     dot: scalar::dot,
+    dot_rows: scalar::dot_rows,
+    weigh_rows: scalar::weigh_rows,
     mix_rows: scalar::mix_rows,
     mix_rows_back: scalar::mix_rows_back,
     sum: scalar::sum,

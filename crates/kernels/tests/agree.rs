@@ -2,7 +2,7 @@
 //!
 //! `examples/agree.rs` runs the same functions where there is no test harness, which is how WebAssembly is tested.
 
-use tritlens_kernels::{AdamHyper, Columns, NormRows, available, isa};
+use tritlens_kernels::{AdamHyper, Columns, NormRows, Strided, available, isa};
 
 #[path = "agree/data.rs"]
 mod data;
@@ -166,6 +166,26 @@ pub(crate) fn mixed_rows() {
         table.mix_rows(&weights, &rows, source, &mut y);
         table.mix_rows_back(&weights, &rows, source, &dy, &mut dweights, &mut dsource);
         Bits::default().f32(&y).f32(&dweights).f32(&dsource)
+    });
+}
+
+/// Keys and values of one query, some with weight 0 in front of what is no number.
+#[cfg_attr(test, test)]
+pub(crate) fn attended_rows() {
+    for_all("attended rows", |table, data, cols, random| {
+        let (rows, stride) = (9, cols + 5);
+        let source = data.floats(random, rows * stride);
+        let mut weights = data.floats(random, rows);
+        weights[3] = 0.0;
+        let (q, source) = (data.floats(random, cols), Strided { data: &source, stride });
+        let (mut dots, mut y) = (vec![9.0; rows], vec![9.0; cols]);
+        table.dot_rows(&q, source, &mut dots);
+        table.weigh_rows(&weights, source, &mut y);
+        for (t, &dot) in dots.iter().enumerate() {
+            let alone = table.dot(&q, &source.data[t * stride..][..cols]);
+            assert!(alone.to_bits() == dot.to_bits() || alone.is_nan() && dot.is_nan());
+        }
+        Bits::default().f32(&dots).f32(&y)
     });
 }
 

@@ -8,19 +8,30 @@ mod pages;
 use pages::{Guarded, Side, announce, signal_of_reading};
 use tritlens_kernels::layouts::Elements;
 use tritlens_kernels::{
-    AdamHyper, Columns, Format, Kernels, NormRows, PackedGroups, View, available, gemm, row_bytes,
+    AdamHyper, Columns, Format, Kernels, NormRows, PackedGroups, Strided, View, available, gemm,
+    row_bytes,
 };
 
 /// One call of a kernel with slices of `len` elements, or with rows of them.
 type Call = fn(&Kernels, Side, usize);
 
 /// Every kernel of a table.
-const CALLS: [(&str, Call); 39] = [
+const CALLS: [(&str, Call); 41] = [
     ("add", |t, at, n| t.add(&at.floats(n), &mut at.floats(n))),
     ("axpy", |t, at, n| t.axpy(0.5, &at.floats(n), &mut at.floats(n))),
     ("scale_add", |t, at, n| t.scale_add(0.5, &at.floats(n), &mut at.floats(n))),
     ("scale_in_place", |t, at, n| t.scale_in_place(0.5, &mut at.floats(n))),
     ("dot", |t, at, n| ignore(t.dot(&at.floats(n), &at.floats(n)))),
+    ("dot_rows", |t, at, n| {
+        let keys = at.floats(6 * (n + 3) + n);
+        let keys = Strided { data: &keys, stride: n + 3 };
+        t.dot_rows(&at.floats(n), keys, &mut at.floats(7));
+    }),
+    ("weigh_rows", |t, at, n| {
+        let values = at.floats(6 * (n + 3) + n);
+        let values = Strided { data: &values, stride: n + 3 };
+        t.weigh_rows(&at.floats(7), values, &mut at.floats(n));
+    }),
     ("mix_rows", |t, at, n| {
         let data = at.floats(TABLE_ROWS * (n + 3));
         let (weights, rows) = (at.floats(ROWS.len()), at.slice(&ROWS));

@@ -83,6 +83,39 @@ def sentence_piece():
     save("gguf-llama", metadata, cases)
 
 
+def whole_files():
+    """Other kinds of tokenizer.json than byte-level BPE, as older models have them."""
+    byte_tokens = [f"<0x{b:02X}>" for b in range(256)]
+    llama = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    llama.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    llama.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    llama.train_from_iterator(CORPUS, trainers.BpeTrainer(vocab_size=500, limit_alphabet=60, special_tokens=["<unk>", "<s>", "</s>"] + byte_tokens, show_progress=False))
+    content = json.loads(llama.to_str())
+    # Bytes are tokens of the vocabulary, not special ones.
+    content["added_tokens"] = content["added_tokens"][:3]
+    content["post_processor"] = {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+                                 "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+                                 "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}}}
+    whole("json-llama", Tokenizer.from_str(json.dumps(content)))
+    unigram = Tokenizer(models.Unigram())
+    unigram.pre_tokenizer = pre_tokenizers.Metaspace()
+    unigram.decoder = decoders.Metaspace()
+    unigram.train_from_iterator(CORPUS, trainers.UnigramTrainer(vocab_size=200, special_tokens=["<unk>", "</s>"], unk_token="<unk>", show_progress=False))
+    whole("json-unigram", unigram)
+    words = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    words.normalizer = normalizers.BertNormalizer(lowercase=True)
+    words.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    words.decoder = decoders.WordPiece(cleanup=False)
+    words.train_from_iterator(CORPUS, trainers.WordPieceTrainer(vocab_size=300, special_tokens=["[UNK]", "[CLS]"], show_progress=False))
+    whole("json-wordpiece", words)
+
+
+def whole(name, tok):
+    encode = lambda t: tok.encode(t).ids
+    cases = [{"text": t, "ids": encode(t), "decoded": tok.decode(encode(t), skip_special_tokens=False)} for t in TEXTS]
+    json.dump({"tokenizer": json.loads(tok.to_str()), "cases": cases}, open(f"{out}/{name}.json", "w"), ensure_ascii=False)
+
+
 def save(name, metadata, cases):
     json.dump({"metadata": metadata, "cases": cases}, open(f"{out}/{name}.json", "w"), ensure_ascii=False)
 
@@ -90,3 +123,4 @@ def save(name, metadata, cases):
 for name, (patterns, normalizer, whole_words) in KINDS.items():
     byte_level(name, patterns, normalizer, whole_words)
 sentence_piece()
+whole_files()

@@ -4,8 +4,8 @@
 
 use tritlens_kernels::{self as k, PackedGroups, PackedRows};
 
-use super::PackedLinear;
 use super::split::product;
+use super::{PackedLinear, PackedShape};
 use crate::error::{CoreError, Result, check_len, codes};
 
 /// How activations enter the product.
@@ -134,9 +134,9 @@ impl PackedLinear {
         s: &mut Parts,
         y: &mut [f32],
     ) -> Result<()> {
-        if let Some(w) = self.groups() {
-            self.forward_groups(w, codes, scales, m, y);
-            return Ok(());
+        let groups = self.shape.groups();
+        if groups > 1 && self.scales.len() == self.shape.rows * groups {
+            return self.forward_groups(codes, scales, m, s, y);
         }
         let (cols, group, rows) = (self.shape.cols, self.shape.group, self.shape.rows);
         let sums = room(&mut s.sums, m * rows)?;
@@ -159,42 +159,48 @@ impl PackedLinear {
         }
     }
 
-    /// Packed codes with a scale for each group: one pass over them instead of one a group.
-    fn groups(&self) -> Option<PackedGroups<'_>> {
-        let (rows, groups) = (self.shape.rows, self.shape.groups());
-        let each = groups > 1 && self.scales.len() == rows * groups && self.quads.is_none();
-        each.then(|| PackedGroups {
-            format: self.format,
-            data: &self.bytes,
-            scales: &self.scales,
-            rows,
-            groups,
-            group: self.shape.group,
-        })
-    }
-
+    /// A scale for each group: `y = unit * (sum over groups of scale * sum of codes, + shift * sum of x)`, in the order of the groups.
     fn forward_groups(
         &self,
-        w: PackedGroups<'_>,
         codes: &[i8],
-        scales: &[f32],
+        units: &[f32],
         m: usize,
+        s: &mut Parts,
         y: &mut [f32],
-    ) {
-        product(w, codes, m, y, k::packed_groups_i8);
-        let (rows, groups) = (w.rows, w.groups);
-        for ((y, codes), &unit) in
-            y.chunks_exact_mut(rows).zip(codes.chunks_exact(self.shape.cols)).zip(scales)
-        {
+    ) -> Result<()> {
+        let PackedShape { rows, cols, group } = self.shape;
+        let groups = self.shape.groups();
+        if let Some(quads) = &self.quads {
+            let sums = room(&mut s.sums, m * rows)?;
+            y.fill(0.0);
+            for g in 0..groups {
+                let part = columns(codes, cols, g * group, group, m, &mut s.codes)?;
+                quads.product(self.shape, g, part, m, sums);
+                for (y, sums) in y.chunks_exact_mut(rows).zip(sums.chunks_exact(rows)) {
+                    let scales = self.scales[g..].iter().step_by(groups);
+                    for ((y, &sum), scale) in y.iter_mut().zip(sums).zip(scales) {
+                        *y += scale * sum as f32;
+                    }
+                }
+            }
+        } else {
+            // One pass over the codes instead of one a group.
+            let (data, scales) = (&self.bytes[..], &self.scales[..]);
+            let w = PackedGroups { format: self.format, data, scales, rows, groups, group };
+            product(w, codes, m, y, k::packed_groups_i8);
+        }
+        let each = y.chunks_exact_mut(rows).zip(codes.chunks_exact(cols)).zip(units);
+        for ((y, codes), &unit) in each {
             if self.has_shifts() {
                 let totals: Vec<f32> =
-                    codes.chunks_exact(w.group).map(|group| row_sum(group) as f32).collect();
+                    codes.chunks_exact(group).map(|codes| row_sum(codes) as f32).collect();
                 for (y, shifts) in y.iter_mut().zip(self.shifts.chunks_exact(groups)) {
                     *y += k::dot(shifts, &totals);
                 }
             }
             k::scale_in_place(unit, y);
         }
+        Ok(())
     }
 
     fn forward_f32(&self, x: &[f32], m: usize, s: &mut Parts, y: &mut [f32]) -> Result<()> {

@@ -7,7 +7,8 @@
 //! | `hf` (transformers' `BitNet`) | ternary, four rows a byte | one for the matrix, kept beside the bytes |
 //! | `i2_s`, `i2_s_neon` (bitnet.cpp) | ternary | one f32 behind the bytes |
 //!
-//! Blocks that all have one scale become one scale for the matrix: the same numbers, and products without groups.
+//! Blocks that all have one scale become one scale for the matrix: the same numbers, and products without groups. A ternary block of nothing but zeros, whose scale says
+//! nothing, does not count; the reference quantisers give it the scale 0, and so does [`PackedLinear::export`].
 
 use tritlens_kernels::Format;
 use tritlens_kernels::layouts::{
@@ -55,9 +56,11 @@ fn block_scales(
     group: PackedShape,
 ) -> Result<(PackedShape, Vec<f32>)> {
     let scale = |block: usize| foreign.scale(block).unwrap_or(1.0);
-    let first = scale(0);
     let count = foreign.scales();
-    if (1..count).all(|block| scale(block).to_bits() == first.to_bits()) {
+    let idle = |block: usize| scale(block).is_finite() && foreign.all_zero(block);
+    let first = (0..count).find(|&block| !idle(block)).map_or(scale(0), scale);
+    let fits = |block: usize| scale(block).to_bits() == first.to_bits() || idle(block);
+    if (0..count).all(fits) {
         return Ok((whole, vec![first]));
     }
     let mut scales = zeros(count)?;
@@ -157,6 +160,7 @@ impl PackedLinear {
             if f16_to_f32(f32_to_f16(scale)).to_bits() != scale.to_bits() {
                 return Err(lost(layout_name, &format!("the scale {scale}, which is no f16,")));
             }
+            let scale = if block.iter().all(|&code| code == 0) { 0.0 } else { scale };
             pack_block_codes(f, block, scale, out).map_err(|e| wrong(&e))?;
         }
         Ok(())

@@ -12,7 +12,7 @@ mod backward;
 mod forward;
 mod layouts;
 mod quads;
-mod split;
+pub(crate) mod split;
 mod widen;
 
 use tritlens_kernels::{self as k, AlignedBytes, Format, PackedRows};

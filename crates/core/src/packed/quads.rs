@@ -199,7 +199,7 @@ mod tests {
                 let (packed, mut quads) = (make(), make());
                 quads.keep_quads().unwrap();
                 assert_eq!(quads.bytes.is_empty(), suits);
-                assert_eq!(run(&packed), run(&quads), "{format:?} groups of {group}");
+                assert!(run(&packed) == run(&quads), "{format:?} groups of {group}");
             }
         }
     }

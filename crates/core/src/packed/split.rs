@@ -5,7 +5,7 @@ use tritlens_kernels::{PackedGroups, PackedRows};
 use crate::par;
 
 /// Rows of weights that can be cut.
-pub(super) trait Rows: Copy + Sync {
+pub(crate) trait Rows: Copy + Sync {
     fn rows(self) -> usize;
     fn cols(self) -> usize;
     /// Rows `first..first + count`; `first` is a multiple of 4.
@@ -52,7 +52,7 @@ const WORTH_SPLITTING: usize = 1 << 18;
 const MANY: usize = 16;
 
 /// `y [m, rows]` over the pool: `f` for parts of the rows of W (few rows of x) or of x.
-pub(super) fn product<W: Rows, X: Copy + Sync, Y: Copy + Default + Send>(
+pub(crate) fn product<W: Rows, X: Copy + Sync, Y: Copy + Default + Send>(
     w: W,
     x: &[X],
     m: usize,

@@ -6,10 +6,31 @@ use tritlens_kernels::{self as k, AlignedBytes};
 use super::tiles::{self, Tile};
 use crate::error::{CoreError, Result, check_len, codes};
 use crate::formats;
-use crate::par;
+use crate::packed::split::{Rows, product};
 
-/// Rows of W that one thread takes for one row of x.
-const ROWS: usize = 64;
+/// Rows of numbers, to be cut.
+#[derive(Clone, Copy)]
+struct Numbers<'a> {
+    elements: Elements,
+    bytes: &'a [u8],
+    rows: usize,
+    cols: usize,
+}
+
+impl Rows for Numbers<'_> {
+    fn rows(self) -> usize {
+        self.rows
+    }
+
+    fn cols(self) -> usize {
+        self.cols
+    }
+
+    fn part(self, first: usize, count: usize) -> Self {
+        let width = self.bytes.len() / self.rows;
+        Numbers { bytes: &self.bytes[first * width..][..count * width], rows: count, ..self }
+    }
+}
 
 /// Numbers as in a file, row after row.
 pub(super) struct Dense {
@@ -63,22 +84,20 @@ impl Dense {
         match m {
             0 => Ok(()),
             1 => {
-                self.forward_one(x, y);
+                let (elements, bytes) = (self.elements, &self.bytes[..]);
+                let w = Numbers { elements, bytes, rows: self.rows, cols: self.cols };
+                product(w, x, 1, y, |w, x: &[f32], _, y: &mut [f32]| {
+                    k::element_rows(w.elements, w.bytes, x, y);
+                });
                 Ok(())
             }
             _ => {
                 let widen = |first: usize, count: usize, out: &mut [f32]| {
                     self.widen(first, count, out);
                 };
-                tiles::forward((self.rows, self.cols), x, m, y, scratch, None, widen)
+                tiles::forward((self.rows, self.cols), x, m, y, scratch, widen)
             }
         }
-    }
-
-    fn forward_one(&self, x: &[f32], y: &mut [f32]) {
-        par::for_each_piece(y, ROWS, |first, y| {
-            k::element_rows(self.elements, self.some_rows(first, y.len()), x, y);
-        });
     }
 
     /// The same bytes, or the same numbers in f32.

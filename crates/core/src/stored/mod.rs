@@ -33,7 +33,7 @@ pub struct Stored {
 
 enum Kept {
     Dense(Dense),
-    Packed(PackedLinear),
+    Packed(Box<PackedLinear>),
 }
 
 /// What a stored matrix is made of.
@@ -77,14 +77,12 @@ fn kind(format: &str) -> Result<Kind> {
     }
     let packed = [BlockFormat::Tq1_0, BlockFormat::Tq2_0, BlockFormat::Q1_0].map(Elements::Block);
     let elements = Elements::ALL.into_iter().find(|e| e.name() == format);
-    match elements.filter(|e| !packed.contains(e)) {
-        Some(elements) => Ok(Kind::Dense(elements)),
-        None => {
-            // Refuses other names with the list.
-            formats::packed_bytes(format, 0, 0)?;
-            Ok(Kind::Layout(if format == "q1_0" { Format::Binary } else { Format::Ternary2 }))
-        }
+    if let Some(elements) = elements.filter(|e| !packed.contains(e)) {
+        return Ok(Kind::Dense(elements));
     }
+    // Refuses other names with the list.
+    formats::packed_bytes(format, 0, 0)?;
+    Ok(Kind::Layout(if format == "q1_0" { Format::Binary } else { Format::Ternary2 }))
 }
 
 impl Stored {
@@ -123,7 +121,7 @@ impl Stored {
 
     fn of_packed(mut packed: PackedLinear) -> Result<Self> {
         packed.settle()?;
-        Ok(Self { kept: Kept::Packed(packed) })
+        Ok(Self { kept: Kept::Packed(Box::new(packed)) })
     }
 
     fn of_dense(dense: Dense) -> Self {

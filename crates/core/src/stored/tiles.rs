@@ -26,20 +26,19 @@ fn tiles(all: &mut Vec<Tile>, count: usize) -> &mut [Tile] {
     &mut all[..count]
 }
 
-/// `y [m, rows]` = `x [m, cols]` W^T, where `widen` gives rows `first..first + count` of W. `W` in f32 already can be given as `whole`.
+/// `y [m, rows]` = `x [m, cols]` W^T, where `widen` gives rows `first..first + count` of W.
 pub(super) fn forward(
     (rows, cols): (usize, usize),
     x: &[f32],
     m: usize,
     y: &mut [f32],
     all: &mut Vec<Tile>,
-    whole: Option<&[f32]>,
     widen: impl Fn(usize, usize, &mut [f32]) + Sync,
 ) -> Result<()> {
     let wave = tiles(all, (par::threads() as usize).min(rows.div_ceil(ROWS)));
     for tile in &mut *wave {
         room(&mut tile.out, m * ROWS)?;
-        room(&mut tile.weights, if whole.is_some() { 0 } else { ROWS * cols })?;
+        room(&mut tile.weights, ROWS * cols)?;
     }
     for base in (0..rows).step_by(ROWS * wave.len()) {
         par::for_each(wave, |i, tile| {
@@ -48,13 +47,8 @@ pub(super) fn forward(
                 return;
             }
             let count = ROWS.min(rows - first);
-            let weights = match whole {
-                Some(w) => &w[first * cols..][..count * cols],
-                None => {
-                    widen(first, count, &mut tile.weights[..count * cols]);
-                    &tile.weights[..count * cols]
-                }
-            };
+            let weights = &mut tile.weights[..count * cols];
+            widen(first, count, weights);
             let (x, w) = (View::rows(x, cols), View::rows(weights, cols).t());
             gemm((m, count, cols), 1.0, x, w, 0.0, &mut tile.out[..m * count], (count, 1));
         });

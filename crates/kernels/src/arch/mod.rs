@@ -116,11 +116,11 @@ macro_rules! table {
         /// This instruction set's kernels.
         pub(crate) static TABLE: $crate::table::Kernels = {
             use $crate::generic::{
-                bits as b, elementwise as e, elements as el, mix, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
+                attend as at, bits as b, elementwise as e, elements as el, mix, packed_f32 as pf, packed_i8 as pi, quantise as q, reduce as r, softmax as s,
             };
             use $crate::generic::{activation as act, norm};
             use $crate::layouts::Elements;
-            use $crate::table::{AdamHyper, Columns, Kernels, NormRows, PackedGroups, PackedRows};
+            use $crate::table::{AdamHyper, Columns, Kernels, NormRows, PackedGroups, PackedRows, Strided};
             type L = $floats;
             Kernels {
                 name: $name,
@@ -129,6 +129,8 @@ macro_rules! table {
                 scale_add: wrap!($features, e::scale_add::<L>, (a: f32, x: &[f32], y: &mut [f32])),
                 scale_in_place: wrap!($features, e::scale_in_place::<L>, (a: f32, x: &mut [f32])),
                 dot: wrap!($features, r::dot::<L>, (a: &[f32], b: &[f32]) -> f32),
+                dot_rows: wrap!($features, at::dot_rows::<L>, (q: &[f32], keys: Strided<'_>, out: &mut [f32])),
+                weigh_rows: wrap!($features, at::weigh_rows::<L>, (weights: &[f32], values: Strided<'_>, y: &mut [f32])),
                 mix_rows: wrap!(
                     $features, mix::mix_rows::<L>,
                     (weights: &[f32], rows: &[u32], table: Columns<'_>, y: &mut [f32])

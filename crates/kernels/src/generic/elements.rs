@@ -153,7 +153,7 @@ const FOUR: [[f32; 4]; 256] = {
     let mut table = [[0.0; 4]; 256];
     let mut i = 0;
     while i < 4 * 256 {
-        table[i / 4][i % 4] = (i / 4 >> (2 * (i % 4)) & 3) as f32 - 1.0;
+        table[i / 4][i % 4] = (((i / 4) >> (2 * (i % 4))) & 3) as f32 - 1.0;
         i += 1;
     }
     table

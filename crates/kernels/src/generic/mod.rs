@@ -8,6 +8,7 @@
 #![allow(clippy::needless_range_loop, reason = "tiles of registers, see above")]
 
 pub(crate) mod activation;
+pub(crate) mod attend;
 pub(crate) mod bits;
 pub(crate) mod digits;
 pub(crate) mod elements;

@@ -1,7 +1,8 @@
 //! bitnet.cpp's `I2_S`: two bits a weight over the whole tensor, then a 32-byte tail whose first four bytes are the f32 scale.
 //!
 //! The order of the codes depends on the machine that wrote the file, and nothing in the file says which: the x86 code and both Python converters
-//! use blocks of 128, the ARM NEON code blocks of 64. The reader has to be told.
+//! use blocks of 128, the ARM NEON code blocks of 64. The reader has to be told: both orders read the same pairs of bits, so bytes that are valid in one are valid in the
+//! other, and only a tensor whose values are no multiple of 128 says that it is NEON's.
 //! Source: microsoft/BitNet, `src/ggml-bitnet-mad.cpp` and `utils/convert-*.py`.
 
 use crate::pack::PackError;

@@ -13,7 +13,7 @@
 //! ([`crate::pack::invalid_pair`]).
 
 use super::{BlockFormat, I2S_TAIL, I2sVariant, f16_to_f32, unpack_block_codes};
-use crate::pack::{BLOCK, Format, PackError, pack, row_bytes, trit_digit};
+use crate::pack::{BLOCK, Format, PackError, pack, row_bytes, trit_byte, trit_digit};
 
 /// Another program's layout of codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +78,21 @@ impl<'a> Foreign<'a> {
                 let tail = &self.bytes[self.bytes.len() - I2S_TAIL..];
                 Some(f32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]))
             }
+        }
+    }
+
+    /// Whether all codes of a ternary block are 0: then its scale says nothing.
+    pub fn all_zero(&self, block: usize) -> bool {
+        let Layout::Blocks(format) = self.layout else { return false };
+        let bytes = &self.bytes[block * format.block_bytes()..][..format.block_bytes()];
+        match format {
+            BlockFormat::Tq2_0 => bytes[..64].iter().all(|&b| b == 0x55),
+            BlockFormat::Tq1_0 => {
+                let (five, four) = bytes[..52].split_at(48);
+                five.iter().all(|&b| b == trit_byte([1; 5]))
+                    && four.iter().all(|&b| b == trit_byte([1, 1, 1, 1, 0]))
+            }
+            _ => false,
         }
     }
 

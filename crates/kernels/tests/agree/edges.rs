@@ -1,6 +1,6 @@
 //! What a caller may pass and seldom does: nothing, one element, bytes at odd places, scales that are zero or no number, rows of nothing else.
 
-use tritlens_kernels::{Columns, Format, row_bytes};
+use tritlens_kernels::{Columns, Format, Strided, row_bytes};
 
 use super::data::{Bits, Data, Random, agree};
 
@@ -40,6 +40,9 @@ pub(crate) fn no_rows() {
         let hits = table.cross_entropy_rows(&[], 3, &[], &[], Some(&mut []), &mut []);
         let (data, mut y) = ([1.0; 20], [0.5; 20]);
         let columns = Columns { data: &data, stride: 20, first: 0 };
+        let rows = Strided { data: &[], stride: 20 };
+        table.dot_rows(&data, rows, &mut []);
+        table.weigh_rows(&[], rows, &mut [1.0; 3]);
         table.mix_rows(&[], &[], columns, &mut y);
         table.mix_rows_back(&[], &[], columns, &data, &mut [], &mut y);
         assert_eq!((hits, y), (0, [0.5; 20]));

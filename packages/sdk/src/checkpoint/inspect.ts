@@ -29,6 +29,7 @@ export interface InspectedWeight {
   readonly format: string;
   /** Bytes in memory, of all. */
   readonly bytes: number;
+  /** 8 bytes / number of weights. */
   readonly bitsPerWeight: number;
   /** Share of zeros among the weights; undefined when it was not counted, or cannot be in this type. */
   readonly zeros?: number;
@@ -36,16 +37,23 @@ export interface InspectedWeight {
 
 /** What {@link inspect} tells. */
 export interface Inspection {
+  /** `gpt2`, `gpt_neox`, `llama`, `qwen2`, `qwen3` or `bitnet`. */
   readonly architecture: string;
+  /** Path, URL or name. */
   readonly source: string;
+  /** Format of the file. */
   readonly kind: "safetensors" | "gguf";
+  /** The configuration of the model that it would become. */
   readonly config: TransformerConfig;
   /** Number of weights. */
   readonly parameters: number;
+  /** Bytes of all weights in memory. */
   readonly bytes: number;
+  /** 8 bytes / parameters. */
   readonly bitsPerWeight: number;
   /** Share of zeros among packed and ternary weights, when there are any and they were counted. */
   readonly zeros?: number;
+  /** Weights, those of all blocks together. */
   readonly weights: readonly InspectedWeight[];
   /** Memory of a prompt of up to 512 tokens in a session of up to 2048 positions. */
   readonly memory: MemoryPlan;

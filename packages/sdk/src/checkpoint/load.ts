@@ -1,6 +1,6 @@
 /** Loads a checkpoint into a model, tensor by tensor, without a copy of the file in memory. */
 import type { Core } from "../core/core.ts";
-import { loadCore } from "../core/load.ts";
+import { anyCore } from "../core/load.ts";
 import { type CheckpointInfo, Model, requireBudget } from "../hooks/index.ts";
 import type { SourceOptions } from "../io/index.ts";
 import { transformerSpec } from "../models/index.ts";
@@ -76,7 +76,7 @@ function keptAs(core: Core, { param, format, how }: Fill): { format: string; byt
 
 /** The core to load into. */
 export async function coreOf(options: { readonly core?: Core | undefined }): Promise<Core> {
-  return options.core ?? loadCore();
+  return options.core ?? anyCore();
 }
 
 /**

@@ -9,6 +9,7 @@ export interface PlanOptions extends MemoryOptions, Omit<PretrainedOptions, "onP
 
 /** Bytes by what takes them, and what the headers say. */
 export interface CheckpointPlan extends MemoryPlan {
+  /** Architecture, weights and their formats. */
   readonly checkpoint: CheckpointInfo;
 }
 

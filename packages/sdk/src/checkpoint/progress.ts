@@ -7,7 +7,9 @@ import type { Read } from "./move.ts";
 
 /** How loading is watched and stopped. */
 export interface WatchOptions {
+  /** Called while bytes are read, with transformers.js's events. What it throws ends the loading and is thrown. */
   readonly onProgress?: ((event: LoadProgress) => void) | undefined;
+  /** Ends the loading with E_ABORTED. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -3,6 +3,12 @@ import { TritlensError } from "../core/errors.ts";
 import type { TransformerConfig } from "../models/index.ts";
 import type { Fields } from "./fields.ts";
 
+/** Which tensors there are. */
+export interface TensorNames {
+  readonly size: number;
+  has(name: string): boolean;
+}
+
 /** Names of architectures as users see them. */
 export const ARCHITECTURES = ["gpt2", "gpt_neox", "llama", "qwen2", "qwen3", "bitnet"] as const;
 
@@ -50,9 +56,23 @@ export interface Recipe {
 /** Widest head that is believed: its frequencies and row orders are worked out before any tensor is looked at. */
 const MOST_HEAD = 1 << 14;
 
-/** Number of blocks: no more than there are tensors, so that a wrong number cannot make the loader build a graph without end. @throws E_SPEC. */
-export function blockCount(f: Fields, key: string, tensors: { readonly size: number }, fallback?: number): number {
-  return f.integer(key, fallback, Math.max(1, tensors.size));
+/**
+ * Number of blocks. One tensor of each has to be there, so that a wrong number is refused before lists and graphs of that many are made.
+ *
+ * @param probe - Name of a tensor that every block has.
+ * @throws E_SPEC for a number that cannot be, E_NAME for the first tensor that is missing.
+ */
+export function blockCount(f: Fields, key: string, tensors: TensorNames, probe: (block: number) => string, fallback?: number): number {
+  const count = f.integer(key, fallback, Math.max(1, tensors.size));
+  for (let i = 0; i < count; i++) {
+    const name = probe(i);
+    if (tensors.has(name)) continue;
+    throw new TritlensError("E_NAME", `the checkpoint lacks tensor "${name}" ("${key}" is ${count})`, {
+      expected: name,
+      found: `${tensors.size} other tensors`,
+    });
+  }
+  return count;
 }
 
 /** Width of a head. @throws E_SPEC. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -10,9 +10,18 @@ import { main } from "./main.ts";
 let scratch: string;
 let source: string;
 
-async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+const run = (...argv: string[]): Promise<Ran> => command("convert", ...argv);
+const compare = (...argv: string[]): Promise<Ran> => command("compare", ...argv);
+
+async function command(...argv: string[]): Promise<Ran> {
   let [out, err] = ["", ""];
-  const code = await main(["convert", ...argv], { out: { write: (s) => (out += s) }, err: { write: (s) => (err += s) } });
+  const code = await main(argv, { out: { write: (s) => (out += s) }, err: { write: (s) => (err += s) } });
   return { code, out, err };
 }
 
@@ -83,6 +92,30 @@ describe("tritlens convert", () => {
     expect(err).toContain(message);
     expect(code).toBe(2);
     expect(existsSync(target)).toBe(false);
+  });
+
+  it("compares what it wrote with what it was made from, on tokens and on text", async () => {
+    const target = join(scratch, "compared.gguf");
+    const text = join(scratch, "text.txt");
+    writeFileSync(text, "abc cab bac ".repeat(20));
+    expect((await run(source, target, "--to", "ternary", "--text", text)).err).toContain("E_RANGE: --text needs a tokenizer");
+    expect((await run(source, target, "--to", "ternary")).code).toBe(0);
+    const svg = join(scratch, "compared.svg");
+    const { code, out } = await compare(source, target, "--tokens", "1,2,3,4", "--svg", svg);
+    expect(code).toBe(0);
+    expect(out).toMatch(/blocks\.0\.attn\.hook_pattern +0\.9/);
+    expect(readFileSync(svg, "utf8")).toMatch(/^<svg/);
+    const same = JSON.parse((await compare(source, source, "--tokens", "1,2,3", "--json", "--names", "hook_embed")).out);
+    expect(same).toMatchObject({ logits: { kl: 0, top1: 1 }, sites: [{ name: "hook_embed", relativeError: 0 }] });
+    expect((await compare(source, target)).err).toContain("expected --text FILE or --tokens LIST, found neither");
+    // With a tokenizer beside the weights, text will do.
+    const letters = Object.fromEntries([..."abcĠ"].map((c, i) => [c, i]));
+    const bytes = { type: "ByteLevel", add_prefix_space: false, use_regex: true };
+    const tokenizer = { model: { type: "BPE", vocab: letters, merges: [] }, pre_tokenizer: bytes, decoder: { type: "ByteLevel" }, added_tokens: [] };
+    writeFileSync(join(source, "tokenizer.json"), JSON.stringify(tokenizer));
+    expect((await compare(source, target, "--text", text)).out).toMatch(/of 240 rows/);
+    expect((await run(source, target, "--to", "ternary", "--force", "--text", text)).out).toMatch(/on 240 rows of given tokens/);
+    rmSync(join(source, "tokenizer.json"));
   });
 
   it("does not write over what is there unless told to", async () => {

@@ -19,6 +19,7 @@ import { Model } from "../hooks/index.ts";
 import { writeFileAtomic } from "../io/index.ts";
 import { EXIT, printable } from "./exit.ts";
 import { Meter } from "./meter.ts";
+import { textTokens } from "./sample.ts";
 import type { Screen } from "./screen.ts";
 import { stopOnSignals } from "./signals.ts";
 import { integer } from "./text.ts";
@@ -39,6 +40,7 @@ export interface ConvertCommand {
   type?: GgufMatrixType;
   dtype?: "f32" | "f16" | "bf16";
   lossy?: boolean;
+  text?: string;
   force?: boolean;
   report?: string;
   threads?: number;
@@ -57,7 +59,8 @@ export async function runConvert(input: string, output: string, options: Convert
     if (options.threads !== undefined) core.setThreads(options.threads);
     const watch = (what: string) => ({ signal: stop.signal, onProgress: meter.watch(what) });
     using model = await Model.fromPretrained(input, { core, ...watch("reading") });
-    const converted = quantize ? await convertModel(model, { ...quantize, ...watch("quantising") }) : undefined;
+    const sample = quantize && options.text !== undefined ? { tokens: await textTokens(model, options.text) } : {};
+    const converted = quantize ? await convertModel(model, { ...quantize, ...sample, ...watch("quantising") }) : undefined;
     using result = converted?.model ?? model;
     const saved = await saveModel(result, output, { ...save, ...watch("writing") });
     screen.clear();

@@ -37,6 +37,7 @@ function commandLine(argv: readonly string[], streams: Streams, done: (code: num
   addAnalyze(program, streams, done);
   addInspect(program, streams, done);
   addConvert(program, streams, done);
+  addCompare(program, streams, done);
   addInfo(program, streams, done);
   for (const command of program.commands) command.option("--verbose", "print where an error came from").copyInheritedSettings(program);
   return program;
@@ -154,6 +155,7 @@ function addConvert(program: Command, { out }: Streams, done: (code: number) => 
     )
     .addOption(choice("--dtype <type>", "type of dense matrices", "f32", "f16", "bf16"))
     .option("--lossy", "allow the file what it cannot hold exactly")
+    .option("--text <file>", "text to compare the logits on (default: random tokens)")
     .option("--force", "write over what is there")
     .option("--report <file>", "where the report goes as JSON (default: beside the output)")
     .addOption(threads())
@@ -161,6 +163,25 @@ function addConvert(program: Command, { out }: Streams, done: (code: number) => 
     .action(async (input: string, output: string, { verbose: _, ...options }: Record<string, unknown>) => {
       const { runConvert } = await import("./convert.ts");
       done(await runConvert(input, output, options as never, new Screen(out)));
+    });
+}
+
+function addCompare(program: Command, { out }: Streams, done: (code: number) => void): void {
+  program
+    .command("compare")
+    .description("run two checkpoints over the same tokens and compare their activations (a packed model and its original, say)")
+    .argument("<a>", "the reference: a folder of transformers or a .gguf file")
+    .argument("<b>", "the other one")
+    .option("--text <file>", "text to run on, with the tokenizer of the first")
+    .option("--tokens <list>", "token ids to run on, comma separated", (text) => list(text).map(integer))
+    .option("--names <list>", "activations, comma separated (default: patterns, z, and what blocks add and leave)", list)
+    .option("--svg <file>", "write a heat map")
+    .option("--json", "print every number as JSON")
+    .addOption(threads())
+    .addOption(backend())
+    .action(async (a: string, b: string, { verbose: _, ...options }: Record<string, unknown>) => {
+      const { runCompare } = await import("./compare.ts");
+      done(await runCompare(a, b, options, new Screen(out)));
     });
 }
 

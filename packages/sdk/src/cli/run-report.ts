@@ -1,7 +1,7 @@
 /** What `tritlens run` says and writes at the end. */
 import { pathToFileURL } from "node:url";
 import { attentionSvg, attentionText, joinCaptures, type Step } from "../generate/index.ts";
-import type { ActivationCache, Model } from "../hooks/index.ts";
+import { type ActivationCache, type Model, selectSites } from "../hooks/index.ts";
 import { serializeSafetensors, writeFileAtomic } from "../io/index.ts";
 import { Tensor, type TensorData } from "../tensor/index.ts";
 import { toStrTokens } from "../tokenizer/index.ts";
@@ -44,7 +44,7 @@ export async function report(model: Model, outcome: Outcome, wanted: Wanted, { o
   const ids = [...prompt, ...steps.slice(0, -1).map((s) => s.token)];
   if (wanted.head) await showHead(cache, labels(model, ids), { ...wanted, ...wanted.head }, { out, err });
   if (wanted.save === undefined) return;
-  await writeFileAtomic(wanted.save, captures(cache, ids));
+  await writeFileAtomic(wanted.save, captures(cache, wanted.capture, ids));
   err.write(`captures  ${pathToFileURL(wanted.save).href}\n`);
 }
 
@@ -85,7 +85,9 @@ async function showHead(
 }
 
 /** Activations by name, and the `tokens` they belong to, [1, pos]. */
-function captures(cache: ActivationCache, ids: readonly number[]): Uint8Array {
+function captures(cache: ActivationCache, names: readonly string[], ids: readonly number[]): Uint8Array {
+  const all = cache.entries();
+  const chosen = selectSites(names, cache.keys()).map((i) => all[i] as [string, Tensor]);
   const tokens: Tensor<TensorData> = Tensor.from(Int32Array.from(ids), [1, ids.length], ["batch", "pos"]);
-  return serializeSafetensors([...cache.entries(), ["tokens", tokens]]);
+  return serializeSafetensors([...chosen, ["tokens", tokens]]);
 }

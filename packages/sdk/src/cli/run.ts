@@ -92,7 +92,7 @@ async function load(path: string, { options, signal }: Work, screen: Screen): Pr
   const began = performance.now();
   const seconds = (): number => (performance.now() - began) / 1000;
   const onProgress = ({ status, loaded, total }: LoadProgress): void => {
-    if (status !== "progress_total" && status !== "progress") return;
+    if (status !== "progress_total") return;
     const left = loaded > 0 && seconds() > 0.5 ? `, ${((seconds() / loaded) * (total - loaded)).toFixed(0)} s left` : "";
     screen.block(() => [`loading ▕${bar(loaded / total, 30)}▏ ${megabytes(loaded)} / ${megabytes(total)}${left}`]);
   };
@@ -102,7 +102,7 @@ async function load(path: string, { options, signal }: Work, screen: Screen): Pr
 }
 
 function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(0)} MB`;
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }
 
 /** Generates, and shows what comes. Ctrl-C ends it with what there is. */

@@ -85,7 +85,7 @@ describe("compareModels", () => {
     expect(text).toMatch(/logits: KL .* nats, the same top class in/);
     const svg = comparison.toSvg("a < b & c");
     expect(svg).toContain("a &#60; b &#38; c");
-    expect(svg.match(/<title>/g)?.length).toBe(comparison.sites.length + 8);
+    expect(svg.match(/<title>/g)?.length).toBe(comparison.sites.length + 8 + 1);
     expect(JSON.parse(JSON.stringify(comparison)).sites.length).toBe(comparison.sites.length);
   });
 

@@ -5,8 +5,9 @@ import type { SiteComparison } from "./result.ts";
 /** Pixels of a cell, of the margins, of a panel's heading. */
 const CELL = { width: 46, height: 26 };
 const LEFT = 76;
-const HEADING = 34;
-const LABELS = 128;
+const HEADING = 26;
+/** Height of a slanted label, a character. */
+const SLANT = 5;
 
 /** Light to dark; the text on a cell turns white where the cell is dark. */
 const COLOURS = ["#f7fbff", "#deebf7", "#c6dbef", "#9ecae1", "#6baed6", "#4292c6", "#2171b5", "#08519c", "#08306b"];
@@ -33,11 +34,12 @@ export function heatMap({ sites }: { readonly sites: readonly SiteComparison[] }
   const parts: string[] = [];
   for (const panel of panels) {
     parts.push(draw(panel, top));
-    top += HEADING + LABELS + panel.rows.length * CELL.height + 34;
+    top += gridTop(panel) + panel.rows.length * CELL.height + 30;
   }
   const width = Math.max(440, LEFT + Math.max(...panels.map((p) => p.columns.length), 1) * CELL.width + 90);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${top}" viewBox="0 0 ${width} ${top}" font-family="system-ui, sans-serif" font-size="11">`,
+    `<title>${escaped(title)}</title>`,
     `<rect width="100%" height="100%" fill="#ffffff"/>`,
     `<text x="12" y="24" font-size="15" font-weight="600" fill="#111111">${escaped(title)}</text>`,
     ...parts,
@@ -84,8 +86,13 @@ function most(rows: Panel["rows"], least: number): number {
   return Math.max(least, ...rows.flatMap((r) => r.cells.map((c) => (c && Number.isFinite(c.value) ? c.value : 0))));
 }
 
+/** Where a panel's cells begin, below its top. */
+function gridTop({ columns }: Panel): number {
+  return HEADING + 12 + SLANT * Math.max(...columns.map((name) => name.length));
+}
+
 function draw(panel: Panel, top: number): string {
-  const grid = top + HEADING + LABELS;
+  const grid = top + gridTop(panel);
   const heading = `<text x="12" y="${top + 14}" font-size="12" fill="#333333">${escaped(panel.heading)}; darkest ${shortNumber(panel.most)}</text>`;
   const columns = panel.columns.map((name, c) => {
     const [x, y] = [LEFT + (c + 0.5) * CELL.width, grid - 6];

@@ -11,11 +11,13 @@ import { ConvertReport } from "./report.ts";
 
 /** Progress in the shape of transformers.js: weights looked at so far. */
 export interface ConvertProgress {
+  /** Before a matrix, after it, after all. */
   readonly status: "initiate" | "progress" | "done";
   /** The matrix at hand. */
   readonly file: string;
-  /** Weights done, of how many. */
+  /** Weights done. */
   readonly loaded: number;
+  /** Weights of all parameters. */
   readonly total: number;
   /** Percent. */
   readonly progress: number;
@@ -86,6 +88,7 @@ export async function convertModel(model: Model, options: ConvertOptions): Promi
       logits,
       seconds,
     });
+    result.tokenizer = model.tokenizer;
     return { model: result, report };
   } catch (error) {
     result.dispose();

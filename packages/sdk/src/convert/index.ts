@@ -6,6 +6,7 @@ export {
   type GgufMatrixType,
   SAVE_FORMATS,
   type Saved,
+  type SavedTensor,
   type SaveFormat,
   type SaveOptions,
   type SaveTarget,
@@ -22,4 +23,4 @@ export {
   type QuantizePlan,
   quantizeMatrix,
 } from "./quantize.ts";
-export { ConvertReport, type ConvertReportJson } from "./report.ts";
+export { type ConvertedLogits, type ConvertPlan, ConvertReport, type ConvertReportJson } from "./report.ts";

@@ -60,25 +60,49 @@ function cut(w: Float32Array, from: number, n: number, codes: Int8Array, thresho
   return count > 0 ? sum / count : 0;
 }
 
+/** Long segments begin from the solution for this many of their weights. */
+const SAMPLE = 1 << 14;
+
 /**
- * Codes and scale (and shift) in turns until the codes stay: code = round((w - shift) / scale) cut to -1 .. 1; then scale and shift by least squares,
- * `scale = cov(code, w) / var(code)`, `shift = mean w - scale mean code` (without shift `scale = code . w / code . code`). Starts from {@link twn}, about the mean of w when there is a
- * shift. The error never grows, so it ends; it ends in a local optimum ({@link twnExact} is the global one without shift).
+ * Codes and scale (and shift) in turns until the codes stay, or scale and shift move by less than a millionth: code = round((w - shift) / scale) cut to -1 .. 1; then scale and shift by least
+ * squares, `scale = cov(code, w) / var(code)`, `shift = mean w - scale mean code` (without shift `scale = code . w / code . code`). Starts from {@link twn}, about the mean of w when there is a shift. The error
+ * never grows, so it ends; it ends in a local optimum ({@link twnExact} is the global one without shift).
  */
 export function leastSquares(withShift: boolean): SegmentQuantizer {
   return (w, from, n, codes) => {
-    let shift = withShift ? mean(w, from, n) : 0;
-    let threshold = (0.7 * sumMagnitude(w, from, n, shift)) / n;
-    let scale = 0;
-    for (let round = 0; round < MAX_ROUNDS; round++) {
-      const sums = assign(w, from, n, codes, shift, threshold);
-      if (sums.changed === 0 && round > 0) break;
-      if (sums.square === 0) return [0, shift];
-      [scale, shift] = fit(sums, n, withShift, shift);
-      threshold = scale / 2;
+    let start = twnStart(w, from, n, withShift);
+    if (n >= 4 * SAMPLE) {
+      const sample = Float32Array.from({ length: SAMPLE }, (_, i) => w[from + Math.floor((i * n) / SAMPLE)] as number);
+      const [scale, shift] = alternate(sample, 0, SAMPLE, new Int8Array(SAMPLE), withShift, twnStart(sample, 0, SAMPLE, withShift));
+      if (scale > 0) start = { threshold: scale / 2, shift };
     }
-    return [scale, shift];
+    return alternate(w, from, n, codes, withShift, start);
   };
+}
+
+interface Start {
+  readonly threshold: number;
+  readonly shift: number;
+}
+
+function twnStart(w: Float32Array, from: number, n: number, withShift: boolean): Start {
+  const shift = withShift ? mean(w, from, n) : 0;
+  return { shift, threshold: (0.7 * sumMagnitude(w, from, n, shift)) / n };
+}
+
+function alternate(w: Float32Array, from: number, n: number, codes: Int8Array, withShift: boolean, start: Start): [scale: number, shift: number] {
+  let { threshold, shift } = start;
+  let scale = 0;
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const sums = assign(w, from, n, codes, shift, threshold);
+    if (sums.changed === 0 && round > 0) break;
+    if (sums.square === 0) return [0, shift];
+    const [lastScale, lastShift] = [scale, shift];
+    [scale, shift] = fit(sums, n, withShift, shift);
+    if (Math.abs(scale - lastScale) + Math.abs(shift - lastShift) <= 1e-6 * scale) break;
+    threshold = scale / 2;
+  }
+  return [scale, shift];
 }
 
 interface Sums {

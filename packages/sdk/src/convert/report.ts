@@ -4,6 +4,18 @@ import { bar, percent, shortNumber, table } from "../core/text.ts";
 import type { LayerReport } from "./layer-report.ts";
 import type { QuantizePlan } from "./quantize.ts";
 
+/** How matrices were quantised. */
+export interface ConvertPlan extends QuantizePlan {
+  /** What converted matrices multiply. */
+  readonly activations: "f32" | "int8";
+}
+
+/** The logits after a conversion against those before. */
+export interface ConvertedLogits extends LogitDifference {
+  /** Whether the caller gave the tokens. */
+  readonly tokens: "given" | "random";
+}
+
 /** The numbers of a report, as `JSON.stringify` writes them. */
 export interface ConvertReportJson {
   /** Whether weights changed. False only when every matrix had been trained with its quantiser, or was packed already. */
@@ -11,7 +23,7 @@ export interface ConvertReportJson {
   /** What that means, in a sentence. */
   readonly warning: string;
   /** How matrices were quantised. */
-  readonly options: QuantizePlan & { readonly activations: "f32" | "int8" };
+  readonly options: ConvertPlan;
   /** Matrices that became packed, in the order of the model. */
   readonly layers: readonly LayerReport[];
   /** Matrices of the blocks that stayed as they were. */
@@ -23,7 +35,7 @@ export interface ConvertReportJson {
   /** Bytes of all parameters before and after. */
   readonly bytes: readonly [before: number, after: number];
   /** The logits after against those before; null when they were not compared. */
-  readonly logits: (LogitDifference & { readonly tokens: "given" | "random" }) | null;
+  readonly logits: ConvertedLogits | null;
   /** How long quantising took. */
   readonly seconds: number;
 }
@@ -78,7 +90,7 @@ function warning({ lossy, logits, layers }: Omit<ConvertReportJson, "warning">):
   return `LOSSY: quantising after training throws away most of what was learned (mean error of a matrix ${percent(mean)}${effect}). For a low-bit model that works, train with the quantiser.`;
 }
 
-function logitLine(l: LogitDifference & { readonly tokens: "given" | "random" }): string {
+function logitLine(l: ConvertedLogits): string {
   return `logits on ${l.rows} rows of ${l.tokens} tokens: KL ${shortNumber(l.kl)} nats, the same top class in ${percent(l.top1)}, relative error ${shortNumber(l.relativeError)}, cosine ${l.cosine.toFixed(4)}`;
 }
 

@@ -60,6 +60,11 @@ export function defaultCore(): Core {
   throw new TritlensError("E_BACKEND", "no core is loaded", { expected: "`await loadCore()` before the first model", found: "none" });
 }
 
+/** The core loaded first, or one that is loaded now. @throws E_BACKEND when none can be. */
+export async function anyCore(): Promise<Core> {
+  return first ?? loadCore();
+}
+
 async function load(wanted: string, options: LoadOptions): Promise<Core> {
   switch (wanted) {
     case "wasm":

@@ -6,7 +6,7 @@ const axes = ["batch", "head", "query", "key"];
 const map = Tensor.from(Float32Array.of(1, 0, 0.5, 0.5, /* head 1 */ 1, 0, 0.05, 0.95), [1, 2, 2, 2], axes);
 
 it("draws a head as text", () => {
-  expect(attentionText(map, ["The", " cat"], { head: 1 })).toBe(" The ██\n·cat ░░██");
+  expect(attentionText(map, ["The", " cat"], { head: 1 })).toBe(" The ██\n·cat   ██");
   const row = Tensor.from(Float32Array.of(0.25, 0.75), [1, 1, 1, 2], axes);
   expect(attentionText(row, ["a", "\u001b[2J"], { head: 0 })).toBe(`   a  25.0 % ${"█".repeat(10)}\n?[2J  75.0 % ${"█".repeat(30)}`);
 });

@@ -20,7 +20,8 @@ const SHADES = " ░▒▓█";
 const LABEL = 12;
 
 /**
- * What each token attends to, as lines of text: a map with a row for every query, or, when the pattern has one query (a generated token), a bar for every key.
+ * What each token attends to, as lines of text: a map with a row for every query and its keys from left to right, in the same order, or, when the pattern has
+ * one query (a generated token), a bar for every key. A full block is all of a query's attention, a blank is less than an eighth of it.
  *
  * @param pattern - `hook_pattern` of one block, [1, head, query, key].
  * @param tokens - Text of every key (see `toStrTokens`); the queries are the last of them.
@@ -96,7 +97,7 @@ function headOf(pattern: Tensor, tokens: readonly string[], head: number): Head 
 }
 
 function shade(weight: number): string {
-  return SHADES[Math.min(SHADES.length - 1, Math.ceil(weight * (SHADES.length - 1)))] as string;
+  return SHADES[Math.round(Math.max(0, Math.min(1, weight)) * (SHADES.length - 1))] ?? "?";
 }
 
 function percent(weight: number): string {

@@ -3,17 +3,19 @@ import { TritlensError } from "../core/index.ts";
 import { ActivationCache, type AsyncHook, type Generation, type Model, type Session } from "../hooks/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
-import { type GenerateOptions, generate, type Step } from "./index.ts";
+import { chat, type GenerateOptions, generate, type Step } from "./index.ts";
 
 /** A "model" of the letters: after each letter comes the next one of the alphabet. What the sessions did is written down. */
 class Alphabet {
   readonly runs: number[][] = [];
   readonly spec = { vocab: 27, ctx: 20, sites: [{ name: "blocks.0.hook_resid_post", node: 0, shape: ["batch", "seq", 1] }] };
+  readonly siteNames = ["blocks.0.hook_resid_post"];
   readonly core = {
     random: (seed: number, stream: number, _: number, out: Float32Array): void => out.set([((seed * 7919 + stream * 104729) % 1000) / 1000]),
   };
   readonly tokenizer = {
     special: { ends: [26] },
+    token: (id: number): string => String.fromCharCode(97 + id),
     encode: (text: string): number[] => [...text].map((c) => c.charCodeAt(0) - 97),
     stream: () => ({ push: (id: number): string => String.fromCharCode(97 + id), end: (): string => "" }),
     tokenText: (id: number): string => String.fromCharCode(97 + id),
@@ -189,6 +191,7 @@ describe("a generation", () => {
     const model = new Alphabet();
     expect(await codeOf(model.generate("a", { hooks: [["blocks.1.hook_resid_post", { kind: "zero" }]] }))).toBe("E_NAME");
     expect(await codeOf(generate({ spec: model.spec } as unknown as Model, "a"))).toBe("E_MODE");
+    expect(await codeOf(generate({ spec: model.spec } as unknown as Model, [1], { stop: "b" }))).toBe("E_MODE");
     expect(model.runs).toEqual([]);
   });
 
@@ -237,6 +240,24 @@ describe("a generation", () => {
     }
     clearInterval(timer);
     expect(between.at(-1)).toBeGreaterThan(3);
+  });
+});
+
+describe("a conversation", () => {
+  const template = "{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}x{% endif %}";
+  const ask = (model: Alphabet, options: Parameters<typeof chat>[2]): Generation =>
+    chat(model as unknown as Model, [{ role: "user", content: "abc" }], options);
+
+  it("is written by the template, without special tokens of the tokenizer's own", async () => {
+    const model = new Alphabet();
+    expect(await ask(model, { template, maxTokens: 1 }).text()).toBe("y");
+    expect(await ask(model, { template, addGenerationPrompt: false, maxTokens: 2 }).text()).toBe("de");
+    expect(model.runs).toEqual([[0, 1, 2, 23], [0, 1, 2], [3]]);
+  });
+
+  it("needs a template that works", async () => {
+    expect(await codeOf(ask(new Alphabet(), {}))).toBe("E_MODE");
+    expect(await codeOf(ask(new Alphabet(), { template: "{% if %}" }))).toBe("E_FORMAT");
   });
 });
 

@@ -2,9 +2,9 @@
 import { TritlensError } from "../core/errors.ts";
 import { lazyGeneration } from "../hooks/generation.ts";
 import type { ActivationCache, Generation, Model, Session, Tokens } from "../hooks/index.ts";
-import { toTokenRows } from "../hooks/index.ts";
+import { type NameFilter, selectSites, toTokenRows } from "../hooks/index.ts";
 import type { Tensor } from "../tensor/index.ts";
-import { applyChatTemplate, type ChatMessage, type ChatOptions, type TextStream, toTokens } from "../tokenizer/index.ts";
+import { applyChatTemplate, type ChatMessage, type ChatOptions, type TextStream, tokenizerOf, toTokens } from "../tokenizer/index.ts";
 import { giveWay } from "../train/pace.ts";
 import { joinCaptures } from "./captures.ts";
 import { type FinishReason, type GenerateOptions, type Settled, type Step, settle } from "./options.ts";
@@ -30,7 +30,7 @@ const DRAWS = 2 ** 40;
  *
  * @param prompt - Text (for a model with a tokenizer) or token ids.
  * @throws While iterating: E_RANGE for wrong options, an empty prompt, one that is longer than the context, and ids outside of the vocabulary; E_MODE for text
- * without a tokenizer; E_NAME for wrong names; E_ABORTED after the signal; E_NONFINITE when the logits are no numbers; and what a hook throws. The model
+ * (as prompt or `stop`) without a tokenizer; E_NAME for wrong names; E_ABORTED after the signal; E_NONFINITE when the logits are no numbers; and what a hook throws. The model
  * stays usable after each.
  */
 export function generate(model: Model, prompt: string | Tokens, options: GenerateOptions = {}): Generation {
@@ -70,6 +70,8 @@ function checkPrompt(model: Model, prompt: readonly number[], room: number): voi
 async function* steps(model: Model, promptOf: () => Promise<number[]>, given: GenerateOptions): AsyncGenerator<Step, void, undefined> {
   const options = settle(given);
   const hooks = new PlacedHooks(options.hooks ?? [], model.spec.sites);
+  const names = options.names === undefined ? undefined : chosen(options.names, model.siteNames);
+  if (options.stop.length > 0) tokenizerOf(model);
   throwIfAborted(options.signal);
   const prompt = await promptOf();
   checkPrompt(model, prompt, options.session?.capacity ?? Number.POSITIVE_INFINITY);
@@ -79,10 +81,16 @@ async function* steps(model: Model, promptOf: () => Promise<number[]>, given: Ge
   const capacity = Math.min(model.spec.ctx, prompt.length + options.maxTokens - 1);
   const session = options.session ?? model.openSession({ capacity, batch: 1 });
   try {
-    yield* run(new Writer(model, session, hooks, options), prompt, options);
+    yield* run(new Writer(model, session, hooks, { ...options, ...(names ? { names } : {}) }), prompt, options);
   } finally {
     if (!options.session) session.dispose();
   }
+}
+
+/** The same filter, resolved once instead of in every step. @throws E_NAME. */
+function chosen(filter: NameFilter, names: readonly string[]): NameFilter {
+  const kept = new Set(selectSites(filter, names).map((i) => names[i]));
+  return (name) => kept.has(name);
 }
 
 async function* run(writer: Writer, prompt: readonly number[], options: Settled): AsyncGenerator<Step, void, undefined> {

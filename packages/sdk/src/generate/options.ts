@@ -3,13 +3,16 @@ import { TritlensError } from "../core/errors.ts";
 import type { ActivationCache, Edit, HookPoint, HookResult, NameFilter, Session } from "../hooks/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 
-/** Where a hook was called inside of a generation: the positions whose activations it sees. */
-export interface GenerateHookPoint extends HookPoint {
-  /** First position of this run, counted from the beginning of the text. */
+/** Positions of a text, counted from its beginning. */
+export interface Span {
+  /** The first one. */
   readonly from: number;
-  /** One past the last position. */
+  /** One past the last one. */
   readonly to: number;
 }
+
+/** Where a hook was called inside of a generation, and the positions whose activations it sees. */
+export interface GenerateHookPoint extends HookPoint, Span {}
 
 /** A hook of a generation; it may be asynchronous. */
 export type GenerateHookFn = (value: Tensor, hook: GenerateHookPoint) => HookResult | Promise<HookResult>;
@@ -86,7 +89,7 @@ export interface Step {
    */
   readonly cache: ActivationCache;
   /** The positions that `cache` covers. */
-  readonly ran: { readonly from: number; readonly to: number };
+  readonly ran: Span;
   /** Whether this is the last one. */
   readonly done: boolean;
   /** Why it is the last one. */

@@ -5,13 +5,7 @@ import type { AsyncHook, Edit } from "../hooks/index.ts";
 import { selectSites } from "../hooks/index.ts";
 import type { SiteSpec } from "../spec/index.ts";
 import { Tensor } from "../tensor/index.ts";
-import type { GenerateHook, GenerateHookFn } from "./options.ts";
-
-/** Positions that a run covers. */
-export interface Span {
-  readonly from: number;
-  readonly to: number;
-}
+import type { GenerateHook, GenerateHookFn, Span } from "./options.ts";
 
 /** The hooks of a generation. Names are resolved once, so that a wrong one is E_NAME before anything runs. */
 export class PlacedHooks {

@@ -123,6 +123,10 @@ export function largest(values: Float32Array, k: number): Uint32Array {
 
 /** log sum exp, in f64: a logit less this is a log-probability. */
 export function logSumExp(logits: Float32Array): number {
-  const max = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  return max + Math.log(sum(logits.length, (i) => Math.exp((logits[i] as number) - max)));
+  // Plain loops: a vocabulary has 10^5 tokens, and this runs for each of the text.
+  let max = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < logits.length; i++) if ((logits[i] as number) > max) max = logits[i] as number;
+  let total = 0;
+  for (let i = 0; i < logits.length; i++) total += Math.exp((logits[i] as number) - max);
+  return max + Math.log(total);
 }

@@ -5,10 +5,11 @@ import type { SiteSpec } from "../spec/index.ts";
 const FIXED: readonly (readonly [RegExp, readonly string[]])[] = [
   [/hook_(in_)?scale$/, ["one"]],
   [/hook_((rot_)?[qkvz]|[qk]_normed)$/, ["head", "d_head"]],
-  [/attn\.([qkv]\.hook_(acc|out)|o\.hook_in(_codes)?|sub_norm\.hook_normalized)$/, ["head", "d_head"]],
+  [/attn\.([qkv]\.hook_(acc|out)|o\.(hook_in(_codes)?|norm\.hook_normalized)|sub_norm\.hook_normalized)$/, ["head", "d_head"]],
   [/hook_(attn_scores|pattern)$/, ["head"]],
-  [/mlp\.((gate|in)\.hook_in(_codes)?|out\.hook_(acc|out))$/, ["d_model"]],
+  [/mlp\.((gate|in)\.(hook_in(_codes)?|norm\.hook_normalized)|out\.hook_(acc|out))$/, ["d_model"]],
   [/mlp\./, ["d_mlp"]],
+  [/unembed\.hook_out$/, ["d_vocab_out"]],
 ];
 
 /** `[batch, pos, d_model]`, `[batch, pos, head, d_head]`, `[batch, head, query, key]` (scores and pattern), ... */

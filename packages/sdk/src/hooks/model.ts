@@ -200,6 +200,7 @@ export class Model extends WeightViews {
     requireBudget("the run", activations + captures, budget);
   }
 
+  /** @internal */
   protected override living(): Weights {
     void this.program;
     return this.#weights;

@@ -196,11 +196,13 @@ export class Session {
       this.#forget();
       this.#kept = { key, run: this.#runner.inference(rows, listen, { session: this.#handle, lastOnly }) };
     }
-    return { rows, plan, run: this.#kept.run };
+    return { rows, plan, run: this.#kept.run, lastOnly };
   }
 
-  #steps({ run, rows, plan }: Begun, cache: Map<string, Tensor>): Steps<Tensor> {
-    return this.#runner.continue(run, rows, plan, cache);
+  *#steps({ run, rows, plan, lastOnly }: Begun, cache: Map<string, Tensor>): Steps<Tensor> {
+    const logits = yield* this.#runner.continue(run, rows, plan, cache);
+    // While somebody listens to the logits themselves (unembed.hook_out), those of all positions are computed.
+    return lastOnly && logits.shape.length === 3 ? logits.slice("pos", -1) : logits;
   }
 
   #remember({ data, pos }: TokenRows): void {
@@ -217,6 +219,7 @@ interface Begun {
   readonly rows: TokenRows;
   readonly plan: RunPlan;
   readonly run: Run;
+  readonly lastOnly: boolean;
 }
 
 /** Lets the event loop turn, then looks at the signal. */

@@ -9,7 +9,12 @@ import type { PackedWeight, WeightCodes, WeightOptions, Weights } from "./weight
  * gigabytes for a model of billions; take `weight("blocks.7.mlp.W_in")` there.
  */
 export abstract class WeightViews {
-  /** The weights, while the model lives. @throws E_CLOSED after dispose. */
+  /**
+   * The weights, while the model lives.
+   *
+   * @internal
+   * @throws E_CLOSED after dispose.
+   */
   protected abstract living(): Weights;
 
   /** Names of all parameters, in the order of the flat vector. */

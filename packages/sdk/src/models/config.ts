@@ -101,6 +101,8 @@ export interface TransformerConfig {
    * `mlp.{gate,in,out}`. On by default where there is `actQuant`.
    */
   readonly quantSites: boolean;
+  /** Sites `unembed.hook_in` and `unembed.hook_out` (the logits), which TransformerLens has since version 4. On by default where `stored` is. */
+  readonly unembedSites: boolean;
   /** The unembedding multiplies with W_E; there is no W_U of its own. */
   readonly tiedEmbeddings: boolean;
   /** Matrices are kept as a file has them (packed, F16, ...), filled by the loader and never trained. */
@@ -181,6 +183,7 @@ export function transformerConfig(options: TransformerOptions): TransformerConfi
     actQuant: "none",
     plainMatrices: [],
     quantSites: options.actQuant === "int8",
+    unembedSites: options.stored ?? false,
     tiedEmbeddings: false,
     stored: false,
     readout: "all",

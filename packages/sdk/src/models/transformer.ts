@@ -16,6 +16,7 @@ export function transformerSpec(c: TransformerConfig): Spec {
   let x = c.positions === "standard" && pos !== undefined ? b.node({ op: "add", in: [embed, pos] }) : embed;
   for (let i = 0; i < c.nLayers; i++) x = block(p, `blocks.${i}.`, x, pos);
   const normed = p.norm("ln_final.", c.finalNorm, x, { eps: c.finalNormEps, floor: c.finalNormFloor });
+  if (c.unembedSites) b.site("unembed.hook_in", normed, p.resid());
   const logits = p.linear(normed, {
     at: "unembed.",
     weight: c.tiedEmbeddings ? "embed.W_E" : "unembed.W_U",
@@ -23,7 +24,7 @@ export function transformerSpec(c: TransformerConfig): Spec {
     shape: [c.dVocabOut, c.dModel],
     inShape: p.resid(),
     outShape: ["batch", "seq", c.dVocabOut],
-    names: [],
+    names: c.unembedSites ? ["unembed.hook_out"] : [],
     plain: true,
   });
   // `last` stands at the very end, so that every site keeps TransformerLens's [batch, pos, ...]; the trainer moves it down by itself.

@@ -20,6 +20,9 @@ export class SpecBuilder {
   readonly #params: ParamSpec[] = [];
   readonly #nodes: NodeSpec[] = [];
   readonly #sites: SiteSpec[] = [];
+  /** Names that are taken: models of other programs have thousands. */
+  readonly #paramNames: Map<string, ParamRef> = new Map();
+  readonly #siteNames: Set<string> = new Set();
 
   constructor(vocab: number, ctx: number) {
     this.#vocab = vocab;
@@ -37,14 +40,14 @@ export class SpecBuilder {
   }
 
   #add(param: ParamSpec): ParamRef {
-    if (this.#params.some((p) => p.name === param.name)) throw new TritlensError("E_SPEC", `parameter "${param.name}" exists already`);
+    if (this.#paramNames.has(param.name)) throw new TritlensError("E_SPEC", `parameter "${param.name}" exists already`);
+    this.#paramNames.set(param.name, this.#params.length);
     return this.#params.push(param) - 1;
   }
 
   /** Index of a parameter added before, or undefined. */
   find(name: string): ParamRef | undefined {
-    const i = this.#params.findIndex((p) => p.name === name);
-    return i < 0 ? undefined : i;
+    return this.#paramNames.get(name);
   }
 
   /** Adds a node. @throws E_SPEC when it reads a node that does not stand before it. */
@@ -62,7 +65,8 @@ export class SpecBuilder {
 
   /** Names a node's output and returns the node, so that calls can be nested. @throws E_SPEC when the name is taken. */
   site(name: string, node: NodeRef, shape: readonly SiteDim[]): NodeRef {
-    if (this.#sites.some((s) => s.name === name)) throw new TritlensError("E_SPEC", `site "${name}" exists already`);
+    if (this.#siteNames.has(name)) throw new TritlensError("E_SPEC", `site "${name}" exists already`);
+    this.#siteNames.add(name);
     this.#sites.push({ name, node, shape });
     return node;
   }

@@ -34,6 +34,7 @@ const GLOBAL_ALIASES: Readonly<Record<string, string>> = {
   "embed.hook_out": "hook_embed",
   "pos_embed.hook_out": "hook_pos_embed",
   "ln_final.hook_out": "ln_final.hook_normalized",
+  hook_unembed: "unembed.hook_out",
 };
 
 const BLOCK = /^blocks\.(\d+)\.(.+)$/;

@@ -20,7 +20,7 @@ export interface GgufVocabulary {
 /** Reads tokens, kinds and scores. @throws E_FORMAT for lists of another type or length, for a token that is there twice, and for absurd sizes. */
 export function readVocabulary(metadata: GgufMetadata): GgufVocabulary {
   const raw = ggufTexts(metadata, "tokenizer.ggml.tokens");
-  if (raw === undefined) throw bad("the file names a tokenizer but has no tokens", "tokenizer.ggml.tokens", "nothing");
+  if (raw === undefined) throw bad("the file has a vocabulary without tokens", "tokenizer.ggml.tokens", "nothing");
   requireSize(raw.length);
   // Some writers store kinds as unsigned.
   const types = numbers(metadata, "tokenizer.ggml.token_type", ["INT32", "UINT32"], raw.length) ?? new Int32Array(raw.length).fill(TOKEN_TYPE.normal);

@@ -19,6 +19,8 @@ const END_TEXTS: ReadonlySet<string> = new Set([
   "<|end_of_text|>",
 ]);
 
+const LISTS = ["tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "tokenizer.ggml.scores"] as const;
+
 /**
  * Makes the tokenizer of a GGUF from its metadata: `gpt2` (byte-level BPE) and `llama` (SentencePiece BPE with byte fallback) vocabularies. Neither the
  * scores nor the merges are trusted: lists of another type or length are refused.
@@ -27,10 +29,12 @@ const END_TEXTS: ReadonlySet<string> = new Set([
  * @throws E_NAME for a kind of vocabulary or pre-tokenizer that is not supported, E_FORMAT for a malformed one.
  */
 export async function tokenizerFromGguf(metadata: GgufMetadata): Promise<Tokenizer | undefined> {
-  const model = ggufText(metadata, "tokenizer.ggml.model");
-  if (model === undefined || model === "none" || model === "no_vocab") return undefined;
+  const model = ggufText(metadata, "tokenizer.ggml.model") ?? "none";
+  // Lists are checked whatever the vocabulary is called: what is malformed is refused rather than left aside.
+  const vocabulary = LISTS.some((key) => metadata.has(key)) ? readVocabulary(metadata) : undefined;
+  if (model === "none" || model === "no_vocab") return undefined;
   if (model !== "gpt2" && model !== "llama") throw unsupportedModel(model);
-  const vocabulary = readVocabulary(metadata);
+  if (vocabulary === undefined) throw bad("the file names a tokenizer but has no tokens", LISTS[0], "nothing");
   const special = specialOf(metadata, vocabulary, model);
   const common = { special, ...optional("chatTemplate", ggufText(metadata, "tokenizer.chat_template")) };
   const { tokens, ids } = vocabulary;

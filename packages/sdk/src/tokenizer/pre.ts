@@ -49,6 +49,26 @@ export function cutOf(name: string): Cut {
   return CUTS[cut];
 }
 
+/**
+ * The name that llama.cpp's converters give a cut: the other way round.
+ *
+ * @param patterns - Regular expressions of a tokenizer.json, in order.
+ * @returns undefined for a cut without a name.
+ */
+export function nameOfCut(patterns: readonly string[], wholeWords: boolean, composed: boolean): string | undefined {
+  const same = (cut: Cut): boolean =>
+    cut.patterns.length === patterns.length &&
+    cut.patterns.every((p, i) => p === patterns[i]) &&
+    (cut.wholeWords ?? false) === wholeWords &&
+    (cut.composed ?? false) === composed;
+  const kind = (Object.keys(CUTS) as (keyof typeof CUTS)[]).find((key) => same(CUTS[key]));
+  // `default` is llama.cpp's own pattern, for files that name nothing.
+  return [...NAMES].find(([name, of]) => of === kind && name !== "default")?.[0];
+}
+
+/** The pattern of byte-level pre-tokenizers that are given none. */
+export const BYTE_LEVEL_PATTERN: string = GPT2;
+
 /** The `pre_tokenizer` of a tokenizer.json for a cut. */
 export function preTokenizer({ patterns }: Cut): object {
   const splits = patterns.map((Regex) => ({ type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false }));

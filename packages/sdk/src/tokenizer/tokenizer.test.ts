@@ -130,6 +130,17 @@ describe("a GGUF's tokenizer", () => {
       byteLevel({ "tokenizer.ggml.tokens": new Array(3_000_000).fill("a"), "tokenizer.ggml.token_type": undefined }),
     ],
     ["an eos outside of the vocabulary", "E_FORMAT", byteLevel({ "tokenizer.ggml.eos_token_id": 260 })],
+    ["scores but no tokens", "E_FORMAT", pieces({ "tokenizer.ggml.tokens": undefined })],
+    [
+      "wrong scores of a vocabulary without a name",
+      "E_FORMAT",
+      pieces({ "tokenizer.ggml.model": undefined, "tokenizer.ggml.scores": new Float32Array(1) }),
+    ],
+    [
+      "wrong scores of another kind of vocabulary",
+      "E_FORMAT",
+      pieces({ "tokenizer.ggml.model": "bert", "tokenizer.ggml.scores": new Int8Array(267) }),
+    ],
     ["a model that is no text", "E_FORMAT", byteLevel({ "tokenizer.ggml.model": 3 })],
     ["another kind of vocabulary", "E_NAME", byteLevel({ "tokenizer.ggml.model": "bert" })],
     ["an unknown pre-tokenizer", "E_NAME", byteLevel({ "tokenizer.ggml.pre": "lama-bpe" })],

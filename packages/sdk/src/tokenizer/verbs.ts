@@ -2,8 +2,14 @@
 import { TritlensError } from "../core/errors.ts";
 import type { DecodeOptions, EncodeOptions, Tokenizer } from "./types.ts";
 
+/** What may have a tokenizer: a model. */
+export interface Tokenized {
+  /** Undefined when there is none. */
+  readonly tokenizer?: Tokenizer | undefined;
+}
+
 /** A tokenizer, or what has one. */
-export type HasTokenizer = Tokenizer | { readonly tokenizer?: Tokenizer | undefined };
+export type HasTokenizer = Tokenizer | Tokenized;
 
 /** The tokenizer. @throws E_MODE when the model has none: then only token ids work. */
 export function tokenizerOf(source: HasTokenizer): Tokenizer {

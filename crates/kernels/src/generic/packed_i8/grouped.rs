@@ -99,19 +99,27 @@ unsafe fn tile<L: Bytes, D: Digits, const R: usize, const M: usize>(
 ) -> [[f32; R]; M] {
     let (w, x, groups) = (all.w, &all.x, all.groups);
     let mut y = [[0.0f32; R]; M];
+    // SAFETY: the caller's rows.
+    let (w_start, x_start) = unsafe { (w.row(row), x.row(i * groups)) };
     for g in 0..groups {
-        // SAFETY: group g of R rows of w and of M rows of x; the caller has the instruction set.
-        let found = unsafe {
-            let ws = starts::<R>(w.row(row).add(g * w.width), w.stride);
-            let xs = starts::<M>(x.row(i * groups + g), groups * x.stride);
-            let totals = vector::totals::<L, D, R, M>(ws, xs, ahead(R, w.stride), w.blocks());
-            across::<L, R, M>(totals)
-        };
-        for k in 0..M {
-            let x_sum = x.sums[(i + k) * groups + g];
-            for r in 0..R {
-                let sum = codes::<D>(found[k][r], x_sum) as f32;
-                y[k][r] += all.scales[(row + r) * groups + g] * sum;
+        // SAFETY: group g of R rows of w and of M rows of x, whose scales and sums exist as well; the caller has the instruction set.
+        unsafe {
+            let ws = starts::<R>(w_start.add(g * w.width), w.stride);
+            let xs = starts::<M>(x_start.add(g * x.stride), groups * x.stride);
+            let found = across::<L, R, M>(vector::totals::<L, D, R, M>(
+                ws,
+                xs,
+                ahead(R, w.stride),
+                w.blocks(),
+            ));
+            let scales = all.scales.as_ptr().add(row * groups + g);
+            let x_sums = x.sums.as_ptr().add(i * groups + g);
+            for k in 0..M {
+                let x_sum = *x_sums.add(k * groups);
+                for r in 0..R {
+                    let sum = codes::<D>(found[k][r], x_sum) as f32;
+                    y[k][r] += *scales.add(r * groups) * sum;
+                }
             }
         }
     }
@@ -127,14 +135,23 @@ unsafe fn across<L: Bytes, const R: usize, const M: usize>(
     // SAFETY: registers only; the caller has the instruction set.
     unsafe {
         if R == 1 && M == TILE {
-            let column = [totals[0][0], totals[1][0], totals[2][0], totals[3][0]];
-            let found = L::tsum4(column);
+            let found = L::tsum4([totals[0][0], totals[1][0], totals[2][0], totals[3][0]]);
             for k in 0..M {
                 out[k][0] = found[k];
             }
+        } else if R == TILE {
+            for k in 0..M {
+                let found = L::tsum4([totals[k][0], totals[k][1], totals[k][2], totals[k][3]]);
+                // Not `copy_from_slice`: a call that is not inlined costs more than the sums.
+                for (out, found) in out[k].iter_mut().zip(found) {
+                    *out = found;
+                }
+            }
         } else {
             for k in 0..M {
-                out[k] = super::sums::<L, R>(totals[k]);
+                for r in 0..R {
+                    out[k][r] = L::tsum(totals[k][r]);
+                }
             }
         }
     }

@@ -113,7 +113,12 @@ pub(super) unsafe fn totals<L: Bytes, D: Digits, const R: usize, const M: usize>
     let whole = blocks / L::BLOCKS;
     // SAFETY: as in `tile`; a group that is longer than a run wraps, as its sum does.
     unsafe {
-        let mut out = run::<L, D, R, M, true>(ws, xs, ahead, 0, whole);
+        // The usual groups fill one vector or two: known lengths leave no loop.
+        let mut out = match whole {
+            1 => run::<L, D, R, M, true>(ws, xs, ahead, 0, 1),
+            2 => run::<L, D, R, M, true>(ws, xs, ahead, 0, 2),
+            _ => run::<L, D, R, M, true>(ws, xs, ahead, 0, whole),
+        };
         if whole * L::BLOCKS < blocks {
             let rest = run::<L, D, R, M, false>(ws, xs, ahead, whole, whole + 1);
             for k in 0..M {

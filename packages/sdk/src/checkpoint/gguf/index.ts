@@ -5,7 +5,7 @@ import type { Fields } from "../fields.ts";
 import { activation } from "../hf/activation.ts";
 import type { RecipeOptions } from "../hf/index.ts";
 import { contextOf } from "../hf/llama.ts";
-import { type Architecture, blockCount, headWidth, type Recipe, unsupported } from "../recipe.ts";
+import { type Architecture, blockCount, headWidth, type Recipe, type TensorNames, unsupported } from "../recipe.ts";
 import { refuseUnhandledGguf } from "./refuse.ts";
 import { ggufRope } from "./rope.ts";
 import { ggufWeights } from "./weights.ts";
@@ -79,7 +79,7 @@ export async function ggufRecipe(
   };
 }
 
-function sizes(f: Fields, at: string, tensors: { readonly size: number }, nCtx: number | undefined) {
+function sizes(f: Fields, at: string, tensors: TensorNames, nCtx: number | undefined) {
   const [dModel, nHeads] = [f.integer(`${at}.embedding_length`), f.integer(`${at}.attention.head_count`)];
   const lengthKey = `${at}.attention.key_length`;
   if (!f.has(lengthKey) && dModel % nHeads !== 0) throw f.wrong(`${at}.attention.head_count`, `a divisor of embedding_length ${dModel}`, nHeads);
@@ -88,7 +88,7 @@ function sizes(f: Fields, at: string, tensors: { readonly size: number }, nCtx: 
   const nKeyValueHeads = f.integer(`${at}.attention.head_count_kv`, nHeads);
   if (nHeads % nKeyValueHeads !== 0) throw f.wrong(`${at}.attention.head_count_kv`, `a divisor of head_count ${nHeads}`, nKeyValueHeads);
   return {
-    nLayers: blockCount(f, `${at}.block_count`, tensors),
+    nLayers: blockCount(f, `${at}.block_count`, tensors, (i) => `blk.${i}.attn_norm.weight`),
     dModel,
     nHeads,
     dHead,

@@ -1,9 +1,9 @@
 /** GPT-2 from config.json. Its matrices are Conv1D, [in, out], and queries, keys and values are one tensor. */
 import { transformerConfig } from "../../models/index.ts";
 import type { Fields } from "../fields.ts";
-import { blockCount, type Recipe, slice, type WeightSource } from "../recipe.ts";
+import { blockCount, type Recipe, slice, type TensorNames, type WeightSource } from "../recipe.ts";
 import { activation } from "./activation.ts";
-import type { RecipeOptions, TensorNames } from "./index.ts";
+import type { RecipeOptions } from "./index.ts";
 import { contextOf } from "./llama.ts";
 
 /** Reads config.json. @throws E_SPEC. */
@@ -15,8 +15,10 @@ export function gpt2Recipe(f: Fields, tensors: TensorNames, { nCtx, trainable }:
   const dHead = dModel / nHeads;
   const eps = f.positive("layer_norm_epsilon", 1e-5, true);
   const tied = f.flag("tie_word_embeddings", true);
+  // The published files lack the prefix that transformers writes today.
+  const at = tensors.has("transformer.wte.weight") || !tensors.has("wte.weight") ? "transformer." : "";
   const config = transformerConfig({
-    nLayers: blockCount(f, "n_layer", tensors, 12),
+    nLayers: blockCount(f, "n_layer", tensors, (i) => `${at}h.${i}.attn.c_proj.weight`, 12),
     dModel,
     nHeads,
     dHead,
@@ -31,8 +33,6 @@ export function gpt2Recipe(f: Fields, tensors: TensorNames, { nCtx, trainable }:
     tiedEmbeddings: tied,
     stored: !trainable,
   });
-  // The published files lack the prefix that transformers writes today.
-  const at = tensors.has("transformer.wte.weight") || !tensors.has("wte.weight") ? "transformer." : "";
   const weights: WeightSource[] = [
     { param: "embed.W_E", tensor: `${at}wte.weight` },
     { param: "pos_embed.W_pos", tensor: `${at}wpe.weight`, rows: slice(0, config.nCtx, positions) },

@@ -1,6 +1,6 @@
 /** config.json of transformers: which architecture it names, and its recipe. */
 import type { Fields } from "../fields.ts";
-import { type Recipe, unsupported } from "../recipe.ts";
+import { type Recipe, type TensorNames, unsupported } from "../recipe.ts";
 import { gpt2Recipe } from "./gpt2.ts";
 import { type LlamaLike, llamaRecipe } from "./llama.ts";
 import { neoxRecipe } from "./neox.ts";
@@ -22,12 +22,6 @@ export interface RecipeOptions {
   readonly nCtx?: number | undefined;
   /** Matrices become ordinary f32 parameters. */
   readonly trainable: boolean;
-}
-
-/** Which tensors there are. */
-export interface TensorNames {
-  readonly size: number;
-  has(name: string): boolean;
 }
 
 /** The recipe of a transformers checkpoint. @throws E_SPEC naming the key that decided. */

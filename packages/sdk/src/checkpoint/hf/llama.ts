@@ -1,9 +1,9 @@
 /** Llama, Qwen2, Qwen3 and BitNet b1.58 from config.json: one block with optional biases, QK norms, sub-norms and BitNet's matrices. */
 import { type TransformerConfig, transformerConfig } from "../../models/index.ts";
 import type { Fields } from "../fields.ts";
-import { type Architecture, blockCount, headWidth, type Recipe, type WeightSource } from "../recipe.ts";
+import { type Architecture, blockCount, headWidth, type Recipe, type TensorNames, type WeightSource } from "../recipe.ts";
 import { activation } from "./activation.ts";
-import type { RecipeOptions, TensorNames } from "./index.ts";
+import type { RecipeOptions } from "./index.ts";
 import { type BitNetQuantization, bitNetQuantization } from "./quantization.ts";
 import { hfRope } from "./rope.ts";
 
@@ -44,7 +44,7 @@ const MATRICES: readonly (readonly [ours: string, module: string])[] = [
 export function llamaRecipe(architecture: LlamaLike, f: Fields, tensors: TensorNames, { nCtx, trainable }: RecipeOptions): Recipe {
   const family = FAMILIES[architecture];
   const quantization = bitNetQuantization(f);
-  const nLayers = blockCount(f, "num_hidden_layers", tensors);
+  const nLayers = blockCount(f, "num_hidden_layers", tensors, (i) => `model.layers.${i}.self_attn.o_proj.weight`);
   const config = transformerConfig({
     nLayers,
     ...sizes(f, family, nCtx),

@@ -1,9 +1,9 @@
 /** GPT-NeoX (Pythia) from config.json. Queries, keys and values are one tensor, interleaved head by head. */
 import { transformerConfig } from "../../models/index.ts";
 import type { Fields } from "../fields.ts";
-import { blockCount, headWidth, type Recipe, type RowMap, type WeightSource } from "../recipe.ts";
+import { blockCount, headWidth, type Recipe, type RowMap, type TensorNames, type WeightSource } from "../recipe.ts";
 import { activation } from "./activation.ts";
-import type { RecipeOptions, TensorNames } from "./index.ts";
+import type { RecipeOptions } from "./index.ts";
 import { contextOf } from "./llama.ts";
 import { hfRope } from "./rope.ts";
 
@@ -16,7 +16,7 @@ export function neoxRecipe(f: Fields, tensors: TensorNames, { nCtx, trainable }:
   if (dHead * nHeads !== dModel) throw f.wrong("head_dim", `hidden_size ${dModel} / ${nHeads} heads`, dHead);
   const tied = f.flag("tie_word_embeddings", false);
   const config = transformerConfig({
-    nLayers: blockCount(f, "num_hidden_layers", tensors, 44),
+    nLayers: blockCount(f, "num_hidden_layers", tensors, (i) => `gpt_neox.layers.${i}.attention.dense.weight`, 44),
     dModel,
     nHeads,
     dHead,

@@ -2,7 +2,7 @@
 import type { TransformerConfig } from "../../models/index.ts";
 
 /** Fields that change no logit at any position. */
-const IGNORED: ReadonlySet<string> = new Set(["stored", "init", "splitNorm", "quantSites", "readout"]);
+const IGNORED: ReadonlySet<string> = new Set(["stored", "init", "splitNorm", "quantSites", "unembedSites", "readout"]);
 
 /** Some files keep numbers in 32 bits. */
 const CLOSE = 1e-6;

@@ -51,6 +51,16 @@ export interface SaveOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A tensor in a file. */
+export interface SavedTensor {
+  /** Its name there. */
+  readonly name: string;
+  /** Element type, as the file's format names it. */
+  readonly type: string;
+  /** Extents, outermost first. */
+  readonly shape: readonly number[];
+}
+
 /** What was written. */
 export interface Saved {
   /** The architecture it was written as. */
@@ -60,7 +70,7 @@ export interface Saved {
   /** Bytes of the tensors' file. */
   readonly bytes: number;
   /** Every tensor in order. */
-  readonly tensors: readonly { readonly name: string; readonly type: string; readonly shape: readonly number[] }[];
+  readonly tensors: readonly SavedTensor[];
   /** What a reader should know: tensors that were kept in another type than asked for, a tokenizer that was left out. */
   readonly notes: readonly string[];
 }

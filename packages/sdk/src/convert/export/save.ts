@@ -4,7 +4,7 @@ import { ARCHITECTURES } from "../../checkpoint/recipe.ts";
 import { TritlensError, unknownName } from "../../core/errors.ts";
 import type { Model } from "../../hooks/index.ts";
 import { type ByteSink, type WriteTarget, writeGguf, writeSafetensors } from "../../io/index.ts";
-import { type Companions, findCompanions } from "./companions.ts";
+import { asFiles, asMetadata, findCompanions } from "./companions.ts";
 import { planGguf } from "./gguf.ts";
 import { planHf } from "./hf.ts";
 import { DTYPES, GGUF_TYPES, SAVE_FORMATS, type Saved, type SaveOptions, type SaveTarget } from "./options.ts";
@@ -40,8 +40,8 @@ function check({ format, dtype, ggufType, architecture }: SaveOptions): void {
 
 async function saveGguf(model: Model, target: SaveTarget, options: SaveOptions): Promise<Saved> {
   const plan = await planGguf(model, options);
-  const tokenizer = await findCompanions(model, options);
-  const metadata = new Map([...plan.metadata, ...(tokenizer.kind === "gguf" ? tokenizer.metadata : [])]);
+  const tokenizer = await asMetadata(await findCompanions(model, options), model.spec.vocab);
+  const metadata = new Map([...plan.metadata, ...tokenizer.metadata]);
   const file = typeof target === "string" ? target : "model.gguf";
   const bytes = await writeGguf(typeof target === "string" ? target : target(file), { metadata, tensors: plan.tensors }, writeOptions(options));
   return {
@@ -49,13 +49,13 @@ async function saveGguf(model: Model, target: SaveTarget, options: SaveOptions):
     files: [file],
     bytes,
     tensors: plan.tensors.map(plain),
-    notes: [...plan.notes, ...noteOf(tokenizer, "gguf")],
+    notes: [...plan.notes, ...tokenizer.notes],
   };
 }
 
 async function saveHf(model: Model, target: SaveTarget, options: SaveOptions): Promise<Saved> {
   const plan = await planHf(model, options);
-  const tokenizer = await findCompanions(model, options);
+  const tokenizer = await asFiles(await findCompanions(model, options));
   const [weights, config] = ["model.safetensors", "config.json"];
   const text = new TextEncoder().encode(`${JSON.stringify(plan.config, null, 2)}\n`);
   const undo = typeof target === "string" ? await platform.makeFolder(target) : async () => undefined;
@@ -63,27 +63,20 @@ async function saveHf(model: Model, target: SaveTarget, options: SaveOptions): P
   try {
     const metadata = new Map([["format", "pt"]]);
     const bytes = await writeSafetensors(at(weights), { tensors: plan.tensors, metadata }, writeOptions(options));
-    const more = tokenizer.kind === "files" ? [...tokenizer.files] : [];
-    for (const [file, content] of more) await writeWhole(at(file), content);
+    for (const [file, content] of tokenizer.files) await writeWhole(at(file), content);
     await writeWhole(at(config), text);
     const tensors = plan.tensors.map(({ name, dtype, shape }) => ({ name, type: dtype, shape }));
     return {
       architecture: plan.architecture,
-      files: [weights, ...more.map(([file]) => file), config],
+      files: [weights, ...tokenizer.files.keys(), config],
       bytes,
       tensors,
-      notes: noteOf(tokenizer, "files"),
+      notes: tokenizer.notes,
     };
   } catch (error) {
     await undo();
     throw error;
   }
-}
-
-/** Says when a tokenizer was left out. */
-function noteOf(tokenizer: Companions, wanted: Companions["kind"]): string[] {
-  if (tokenizer.kind === "none") return tokenizer.note === undefined ? [] : [tokenizer.note];
-  return tokenizer.kind === wanted ? [] : ["the tokenizer was left out: it is in another format"];
 }
 
 async function writeWhole(target: WriteTarget, bytes: Uint8Array): Promise<void> {

@@ -1,0 +1,97 @@
+//! One query's attention over rows of keys and values that lie `stride` apart.
+//!
+//! Four rows (or four vectors of columns) go together, because each sum of its own waits for its last addition. The bits are those of `dot` and of `axpy` row
+//! by row, so one query gives the same whether it is asked alone or among many.
+
+use super::{W, tail};
+use crate::lanes::Lanes;
+use crate::scalar;
+use crate::table::Strided;
+
+/// Rows, or vectors of columns, with their sums in registers.
+const TOGETHER: usize = 4;
+
+#[inline(always)]
+pub(crate) unsafe fn dot_rows<L: Lanes>(q: &[f32], keys: Strided<'_>, out: &mut [f32]) {
+    let grouped = out.len() / TOGETHER * TOGETHER;
+    for t in (0..grouped).step_by(TOGETHER) {
+        // SAFETY: the caller's conditions are this function's.
+        unsafe { dots::<L, TOGETHER>(q, keys, t, out) }
+    }
+    for t in grouped..out.len() {
+        // SAFETY: as above.
+        unsafe { dots::<L, 1>(q, keys, t, out) }
+    }
+}
+
+/// Rows t..t + N.
+#[inline(always)]
+unsafe fn dots<L: Lanes, const N: usize>(q: &[f32], keys: Strided<'_>, t: usize, out: &mut [f32]) {
+    let whole = q.len() / W * W;
+    // SAFETY: c + W <= the columns of q and of every row, which the caller has checked to lie inside the data; it has the instruction set.
+    unsafe {
+        let mut sums = [L::splat(0.0); N];
+        for c in (0..whole).step_by(W) {
+            let x = L::load(q.as_ptr().add(c));
+            for n in 0..N {
+                let key = L::load(keys.data.as_ptr().add((t + n) * keys.stride + c));
+                sums[n] = L::add(sums[n], L::mul(x, key));
+            }
+        }
+        for n in 0..N {
+            if whole < q.len() {
+                let at = (t + n) * keys.stride;
+                let (x, key) = (tail(q, 0.0), tail(&keys.data[at..at + q.len()], 0.0));
+                let product = L::mul(L::load(x.as_ptr()), L::load(key.as_ptr()));
+                sums[n] = L::add(sums[n], product);
+            }
+            out[t + n] = L::fold(sums[n]);
+        }
+    }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn weigh_rows<L: Lanes>(weights: &[f32], values: Strided<'_>, y: &mut [f32]) {
+    let whole = y.len() / W * W;
+    let grouped = whole / (TOGETHER * W) * (TOGETHER * W);
+    for c in (0..grouped).step_by(TOGETHER * W) {
+        // SAFETY: the caller's conditions are this function's.
+        unsafe { weigh::<L, TOGETHER>(weights, values, c, y) }
+    }
+    for c in (grouped..whole).step_by(W) {
+        // SAFETY: as above.
+        unsafe { weigh::<L, 1>(weights, values, c, y) }
+    }
+    let rest = &mut y[whole..];
+    rest.fill(0.0);
+    for (t, &w) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
+        let at = t * values.stride + whole;
+        scalar::axpy(w, &values.data[at..at + rest.len()], rest);
+    }
+}
+
+/// Columns c..c + 16 N.
+#[inline(always)]
+unsafe fn weigh<L: Lanes, const N: usize>(
+    weights: &[f32],
+    values: Strided<'_>,
+    c: usize,
+    y: &mut [f32],
+) {
+    // SAFETY: c + 16 N <= the columns of y and of every row, which the caller has checked to lie inside the data; it has the instruction set.
+    unsafe {
+        let mut sums = [L::splat(0.0); N];
+        for (t, &w) in weights.iter().enumerate() {
+            if w == 0.0 {
+                continue;
+            }
+            let (w, row) = (L::splat(w), values.data.as_ptr().add(t * values.stride + c));
+            for n in 0..N {
+                sums[n] = L::add(sums[n], L::mul(w, L::load(row.add(n * W))));
+            }
+        }
+        for n in 0..N {
+            L::store(y.as_mut_ptr().add(c + n * W), sums[n]);
+        }
+    }
+}
