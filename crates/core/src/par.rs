@@ -239,14 +239,6 @@ pub fn for_each_piece_of_three(
     pieces(0, x, len.max(1), &f);
 }
 
-/// The next elements of what is left, at most `len`.
-fn take<'a>(rest: &mut &'a mut [f32], len: usize) -> &'a mut [f32] {
-    let len = len.min(rest.len());
-    let (piece, after) = std::mem::take(rest).split_at_mut(len);
-    *rest = after;
-    piece
-}
-
 fn pieces(at: usize, x: [&mut [f32]; 3], len: usize, f: &(impl Fn(usize, [&mut [f32]; 3]) + Sync)) {
     let whole = x[0].len();
     if whole <= len {
@@ -255,7 +247,8 @@ fn pieces(at: usize, x: [&mut [f32]; 3], len: usize, f: &(impl Fn(usize, [&mut [
     if ALONE {
         let [mut a, mut b, mut c] = x;
         for first in (0..whole).step_by(len) {
-            let piece = [&mut a, &mut b, &mut c].map(|x| take(x, len));
+            let piece = [&mut a, &mut b, &mut c]
+                .map(|x| x.split_off_mut(..len.min(x.len())).unwrap_or_default());
             f(at + first, piece);
         }
         return;
