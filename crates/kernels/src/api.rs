@@ -131,7 +131,7 @@ api! {
     /// When a row lies outside the data.
     fn dot_rows(q: &[f32], keys: Strided<'_>, out: &mut [f32]) { strided_rows(out.len(), keys, q.len()); }
 
-    /// `y` = sum over t of `weights[t]` times row t of `values`, in the order of t. A weight of 0 leaves its row out, whatever that holds.
+    /// `y` += sum over t of `weights[t]` times row t of `values`, in the order of t. A weight of 0 leaves its row out, whatever that holds.
     ///
     /// # Panics
     /// When a row lies outside the data.

@@ -2,7 +2,7 @@
 //!
 //! Products are split by split.rs.
 
-use tritlens_kernels::{self as k, PackedGroups, PackedRows};
+use tritlens_kernels::{self as k, PackedGroups, PackedRows, View, gemm};
 
 use super::split::product;
 use super::{PackedLinear, PackedShape};
@@ -185,12 +185,13 @@ impl PackedLinear {
     ) -> Result<()> {
         let PackedShape { rows, cols, group } = self.shape;
         let groups = self.shape.groups();
-        if let Some(quads) = &self.quads {
+        // WebAssembly has no product over groups: quads, or a product a group.
+        if self.quads.is_some() || cfg!(target_arch = "wasm32") {
             let sums = room(&mut s.sums, m * rows)?;
             y.fill(0.0);
             for g in 0..groups {
                 let part = columns(codes, cols, g * group, group, m, &mut s.codes)?;
-                quads.product(self.shape, g, part, m, sums);
+                self.integer_products(g, part, m, sums);
                 for (y, sums) in y.chunks_exact_mut(rows).zip(sums.chunks_exact(rows)) {
                     let scales = self.scales[g..].iter().step_by(groups);
                     for ((y, &sum), scale) in y.iter_mut().zip(sums).zip(scales) {
@@ -219,6 +220,9 @@ impl PackedLinear {
     }
 
     fn forward_f32(&self, x: &[f32], m: usize, s: &mut Parts, y: &mut [f32]) -> Result<()> {
+        if cfg!(feature = "lean") {
+            return self.forward_widened(x, m, s, y);
+        }
         // Without packed codes some rows are packed at a time.
         let step = if self.bytes.is_empty() { TILE } else { self.shape.rows };
         let mut packed = std::mem::take(&mut s.packed);
@@ -230,6 +234,20 @@ impl PackedLinear {
             }
         }
         s.packed = packed;
+        Ok(())
+    }
+
+    /// A few rows at a time as f32, and the dense product: less code than products with packed codes, which differ from it in the last bits.
+    fn forward_widened(&self, x: &[f32], m: usize, s: &mut Parts, y: &mut [f32]) -> Result<()> {
+        let PackedShape { rows, cols, .. } = self.shape;
+        let weights = room(&mut s.floats, TILE * cols)?;
+        for first in (0..rows).step_by(TILE) {
+            let count = TILE.min(rows - first);
+            self.widen(first, count, weights);
+            let w = View::rows(weights, cols).t();
+            let strides = (rows, 1);
+            gemm((m, count, cols), 1.0, View::rows(x, cols), w, 0.0, &mut y[first..], strides);
+        }
         Ok(())
     }
 

@@ -15,6 +15,7 @@ mod dense;
 mod filling;
 mod tiles;
 
+use serde::Serialize;
 use tritlens_kernels::Format;
 use tritlens_kernels::layouts::{BlockFormat, Elements};
 
@@ -37,7 +38,7 @@ enum Kept {
 }
 
 /// What a stored matrix is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct StoredInfo {
     /// As what it is kept: `f32` `f16` `bf16` `q8_0` `q4_0` `q4_k` `q6_k` `q2_0` `binary` `ternary2` `ternary5`.
     pub format: &'static str,

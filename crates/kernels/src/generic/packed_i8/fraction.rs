@@ -11,7 +11,7 @@
 //! against 40 for taking the digits out and multiplying them. Every lane's sum is a multiple of 256, and exact.
 
 use super::prepare::sum;
-use super::{Weights, ahead, starts, sums};
+use super::{Weights, ahead_apart, starts, sums};
 use crate::aligned::AlignedBytes;
 use crate::lanes::Bytes;
 use crate::pack::BLOCK;
@@ -39,17 +39,15 @@ pub(super) unsafe fn product<L: Bytes, const R: usize>(
         // has the instruction set.
         unsafe {
             prepare::<L>(x, &mut prepared);
-            let mut row = 0;
-            while row + R <= w.rows {
-                let found = rows::<L, R>(w, row, prepared.as_ptr());
+            let apart = w.rows / R;
+            for row in 0..apart {
+                let found = rows::<L, R>(w, (row, apart), prepared.as_ptr());
                 for r in 0..R {
-                    y[row + r] = found[r].wrapping_sub(total);
+                    y[row + r * apart] = found[r].wrapping_sub(total);
                 }
-                row += R;
             }
-            while row < w.rows {
-                y[row] = rows::<L, 1>(w, row, prepared.as_ptr())[0].wrapping_sub(total);
-                row += 1;
+            for row in apart * R..w.rows {
+                y[row] = rows::<L, 1>(w, (row, 1), prepared.as_ptr())[0].wrapping_sub(total);
             }
         }
     }
@@ -82,26 +80,30 @@ unsafe fn prepare<L: Bytes>(x: &[i8], to: &mut [u8]) {
     }
 }
 
-/// Sums of digit times activation for rows row..row+R of w.
+/// Sums of digit times activation for rows row, row + apart, ... (R of them) of w.
 #[inline(always)]
-unsafe fn rows<L: Bytes, const R: usize>(w: Weights, row: usize, x: *const u8) -> [i32; R] {
+unsafe fn rows<L: Bytes, const R: usize>(
+    w: Weights,
+    (row, apart): (usize, usize),
+    x: *const u8,
+) -> [i32; R] {
     let whole = w.blocks() / L::BLOCKS;
     let mut out = [0i32; R];
     // SAFETY: vectors below `whole` are whole in each of the R rows, and a last one has at least one block; x has 12 vectors for each of them. The
     // caller knows the rows and has the instruction set.
     unsafe {
-        let ws = starts::<R>(w.row(row), w.stride);
+        let ws = starts::<R>(w.row(row), apart * w.stride);
         let mut from = 0;
         while from < whole {
             let to = if whole - from > RUN { from + RUN } else { whole };
-            let found = sums::<L, R>(run::<L, R, true>(ws, x, w.stride, from, to));
+            let found = sums::<L, R>(run::<L, R, true>(ws, x, from, to));
             for r in 0..R {
                 out[r] = out[r].wrapping_add(found[r]);
             }
             from = to;
         }
         if whole * L::BLOCKS < w.blocks() {
-            let found = sums::<L, R>(run::<L, R, false>(ws, x, w.stride, whole, whole + 1));
+            let found = sums::<L, R>(run::<L, R, false>(ws, x, whole, whole + 1));
             for r in 0..R {
                 out[r] = out[r].wrapping_add(found[r]);
             }
@@ -115,7 +117,6 @@ unsafe fn rows<L: Bytes, const R: usize>(w: Weights, row: usize, x: *const u8) -
 unsafe fn run<L: Bytes, const R: usize, const WHOLE: bool>(
     ws: [*const u8; R],
     x: *const u8,
-    stride: usize,
     from: usize,
     to: usize,
 ) -> [L::T; R] {
@@ -130,7 +131,7 @@ unsafe fn run<L: Bytes, const R: usize, const WHOLE: bool>(
             for r in 0..R {
                 let at = ws[r].add(v * step);
                 states[r] = if WHOLE { L::bload(at) } else { L::bload_block(at) };
-                L::prefetch(at.wrapping_add(ahead(R, stride)));
+                L::prefetch(at.wrapping_add(ahead_apart(R)));
             }
             let x = x.add(v * STATES * 2 * step * L::X_BYTES);
             for pair in 0..STATES / 2 {

@@ -10,7 +10,7 @@
 
 use super::super::digits::{Binary, Digits, Ternary2, Ternary5};
 use super::prepare::{self, Prepared};
-use super::{Weights, codes, starts, vector};
+use super::{Weights, ahead, codes, starts, vector};
 use crate::lanes::Bytes;
 use crate::pack::Format;
 use crate::table::PackedGroups;
@@ -106,8 +106,12 @@ unsafe fn tile<L: Bytes, D: Digits, const R: usize, const M: usize>(
         unsafe {
             let ws = starts::<R>(w_start.add(g * w.width), w.stride);
             let xs = starts::<M>(x_start.add(g * x.stride), groups * x.stride);
-            let found =
-                across::<L, R, M>(vector::totals::<L, D, R, M>(ws, xs, w.stride, w.blocks()));
+            let found = across::<L, R, M>(vector::totals::<L, D, R, M>(
+                ws,
+                xs,
+                ahead(R, w.stride),
+                w.blocks(),
+            ));
             let scales = all.scales.as_ptr().add(row * groups + g);
             let x_sums = x.sums.as_ptr().add(i * groups + g);
             for k in 0..M {

@@ -8,12 +8,12 @@
 //!    digits are divided once, at the end of a row. That makes 13 operations for 4 digits instead of 15 (and 9 instead of 11 where a product
 //!    adds up by itself).
 //! 2. Sums of 16 bits are emptied into totals before they could overflow: every `DEPTH / LARGEST` blocks.
-//! 3. `R` rows share the loads of x and the final sums across a vector. Lines are asked for in advance (`ahead`), because the hardware's own
-//!    prefetching sees R short streams and stops at pages: without it a matrix from memory runs at half the speed.
+//! 3. `R` rows share the loads of x and the final sums across a vector. One row of x takes them from R parts of the matrix, R streams. Lines are asked for in
+//!    advance (`ahead_apart`), because the hardware's own prefetching stops at pages: without it a matrix from memory runs at half the speed.
 
 use super::super::digits::{Digits, PARTS};
 use super::prepare::Prepared;
-use super::{Weights, ahead, codes, starts, sums};
+use super::{Weights, ahead_apart, codes, starts, sums};
 use crate::lanes::Bytes;
 use crate::pack::BLOCK;
 
@@ -31,25 +31,25 @@ pub(super) unsafe fn product<L: Bytes, D: Digits, const R: usize>(
 ) {
     // SAFETY: rows row..row+R and row exist where they are asked for, and so do rows of x; the caller has the instruction set.
     unsafe {
-        let mut row = 0;
-        while m == 1 && row + R <= w.rows {
-            let found = tile::<L, D, R, 1>(w, row, x, 0);
+        let apart = if m == 1 { w.rows / R } else { 0 };
+        for row in 0..apart {
+            let found = tile::<L, D, R, 1>(w, (row, apart), x, 0);
             for r in 0..R {
-                y[row + r] = codes::<D>(found[0][r], x.sums[0]);
+                y[row + r * apart] = codes::<D>(found[0][r], x.sums[0]);
             }
-            row += R;
         }
+        let mut row = apart * R;
         while row < w.rows {
             let mut i = 0;
             while i < m {
                 let count = if i + M <= m { M } else { 1 };
                 if count == M {
-                    let found = tile::<L, D, 1, M>(w, row, x, i);
+                    let found = tile::<L, D, 1, M>(w, (row, 1), x, i);
                     for k in 0..M {
                         y[(i + k) * w.rows + row] = codes::<D>(found[k][0], x.sums[i + k]);
                     }
                 } else {
-                    let found = tile::<L, D, 1, 1>(w, row, x, i);
+                    let found = tile::<L, D, 1, 1>(w, (row, 1), x, i);
                     y[i * w.rows + row] = codes::<D>(found[0][0], x.sums[i]);
                 }
                 i += count;
@@ -59,11 +59,11 @@ pub(super) unsafe fn product<L: Bytes, D: Digits, const R: usize>(
     }
 }
 
-/// Sums of digit times activation for rows row..row+R of w and rows i..i+M of x.
+/// Sums of digit times activation for rows row, row + apart, ... (R of them) of w and rows i..i+M of x.
 #[inline(always)]
 unsafe fn tile<L: Bytes, D: Digits, const R: usize, const M: usize>(
     w: Weights,
-    row: usize,
+    (row, apart): (usize, usize),
     x: &Prepared,
     i: usize,
 ) -> [[i32; R]; M] {
@@ -72,16 +72,17 @@ unsafe fn tile<L: Bytes, D: Digits, const R: usize, const M: usize>(
     // SAFETY: vectors below `whole` are whole in each of the R rows, and a last one has at least one block; prepared rows reach to the end of the
     // last vector. The caller knows the rows and has the instruction set.
     unsafe {
-        let ws = starts::<R>(w.row(row), w.stride);
+        let ws = starts::<R>(w.row(row), apart * w.stride);
         let xs = starts::<M>(x.row(i), x.stride);
+        let ahead = ahead_apart(R);
         let mut from = 0;
         while from < whole {
             let to = if whole - from > RUN { from + RUN } else { whole };
-            add::<L, R, M>(&mut out, run::<L, D, R, M, true>(ws, xs, w.stride, from, to));
+            add::<L, R, M>(&mut out, run::<L, D, R, M, true>(ws, xs, ahead, from, to));
             from = to;
         }
         if whole * L::BLOCKS < w.blocks() {
-            add::<L, R, M>(&mut out, run::<L, D, R, M, false>(ws, xs, w.stride, whole, whole + 1));
+            add::<L, R, M>(&mut out, run::<L, D, R, M, false>(ws, xs, ahead, whole, whole + 1));
         }
     }
     out
@@ -101,12 +102,12 @@ unsafe fn add<L: Bytes, const R: usize, const M: usize>(
     }
 }
 
-/// Totals over a short row of `blocks` blocks.
+/// Totals over a short row of `blocks` blocks; lines `ahead` bytes further are asked for.
 #[inline(always)]
 pub(super) unsafe fn totals<L: Bytes, D: Digits, const R: usize, const M: usize>(
     ws: [*const u8; R],
     xs: [*const u8; M],
-    stride: usize,
+    ahead: usize,
     blocks: usize,
 ) -> [[L::T; R]; M] {
     let whole = blocks / L::BLOCKS;
@@ -114,12 +115,12 @@ pub(super) unsafe fn totals<L: Bytes, D: Digits, const R: usize, const M: usize>
     unsafe {
         // The usual groups fill one vector or two: known lengths leave no loop.
         let mut out = match whole {
-            1 => run::<L, D, R, M, true>(ws, xs, stride, 0, 1),
-            2 => run::<L, D, R, M, true>(ws, xs, stride, 0, 2),
-            _ => run::<L, D, R, M, true>(ws, xs, stride, 0, whole),
+            1 => run::<L, D, R, M, true>(ws, xs, ahead, 0, 1),
+            2 => run::<L, D, R, M, true>(ws, xs, ahead, 0, 2),
+            _ => run::<L, D, R, M, true>(ws, xs, ahead, 0, whole),
         };
         if whole * L::BLOCKS < blocks {
-            let rest = run::<L, D, R, M, false>(ws, xs, stride, whole, whole + 1);
+            let rest = run::<L, D, R, M, false>(ws, xs, ahead, whole, whole + 1);
             for k in 0..M {
                 for r in 0..R {
                     out[k][r] = L::tadd(out[k][r], rest[k][r]);
@@ -135,14 +136,13 @@ pub(super) unsafe fn totals<L: Bytes, D: Digits, const R: usize, const M: usize>
 unsafe fn run<L: Bytes, D: Digits, const R: usize, const M: usize, const WHOLE: bool>(
     ws: [*const u8; R],
     xs: [*const u8; M],
-    stride: usize,
+    ahead: usize,
     from: usize,
     to: usize,
 ) -> [[L::T; R]; M] {
     let digits = D::FORMAT.digits();
     let step = BLOCK * L::BLOCKS;
     let depth = L::DEPTH / D::LARGEST;
-    let ahead = ahead(R, stride);
     let mut v = from;
     // SAFETY: the caller's vectors; the offsets in x belong to the same vectors. A prefetched address need not exist.
     unsafe {
