@@ -47,7 +47,7 @@ function bytesOf(format: string): Uint8Array {
 function product(core: Core, actQuant: "none" | "int8", fill: (program: ReturnType<Core["compile"]>) => void): Float32Array {
   const b = new SpecBuilder(3, 3);
   const x = b.node({ op: "embed", w: b.param("E", [3, COLS], { kind: "normal", std: 1 }) });
-  const spec = b.build(b.node({ op: "linear", in: [x], w: b.stored("W", [ROWS, COLS]), b: null, actQuant }));
+  const spec = b.build(b.node({ op: "linear", in: [x], w: b.stored("W", [ROWS, COLS]), b: null, ...(actQuant === "int8" && { actQuant }) }));
   const program = core.compile(JSON.stringify(spec));
   core.init(program, 5);
   fill(program);
