@@ -60,10 +60,12 @@ export function engine({ loadCore, Model }, backend) {
     return { seconds };
   }
 
-  function prompt({ case: number, count, capture = false }) {
+  /** Seconds of a prompt. Where captures are asked about, with the logits of all positions: what is captured of the last block has all of them too. */
+  function prompt({ case: number, count, capture }) {
     const { session } = fresh(number);
+    const options = capture === undefined ? { lastOnly: true } : capture ? { names: CAPTURED } : {};
     const began = performance.now();
-    run(session, words(count), capture ? CAPTURED : undefined);
+    session.run(words(count), options);
     return { seconds: since(began) };
   }
 

@@ -20,7 +20,7 @@ pub(crate) fn open(open: impl FnOnce() -> Result<u32>) -> Result<u32> {
             surface::close_run(run)?;
             return Err(error);
         }
-    };
+    }
     Ok(run)
 }
 

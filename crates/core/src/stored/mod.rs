@@ -83,7 +83,12 @@ fn kind(format: &str) -> Result<Kind> {
     }
     // Refuses other names with the list.
     formats::packed_bytes(format, 0, 0)?;
-    Ok(Kind::Layout(if format == "q1_0" { Format::Binary } else { Format::Ternary2 }))
+    Ok(Kind::Layout(match format {
+        "q1_0" => Format::Binary,
+        // As small in memory as in the file.
+        "tq1_0" => Format::Ternary5,
+        _ => Format::Ternary2,
+    }))
 }
 
 impl Stored {
