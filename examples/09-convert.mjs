@@ -8,11 +8,9 @@ const pos = 64;
 
 // Characters of this project's own sources; the last twentieth is held out.
 const sources = new URL("../packages/sdk/src/", import.meta.url);
-const files = readdirSync(sources, { recursive: true, encoding: "utf8" })
-  .filter((f) => f.endsWith(".ts"))
-  .sort();
-const text = files
-  .map((f) => readFileSync(new URL(f, sources), "utf8"))
+const files = readdirSync(sources, { recursive: true, encoding: "utf8" }).filter((f) => f.endsWith(".ts"));
+const all = files.sort().map((f) => readFileSync(new URL(f, sources), "utf8"));
+const text = all
   .join("")
   .replace(/[^ -~\n]/g, "~")
   .slice(-250_000);
@@ -22,10 +20,9 @@ const cut = Math.floor(0.95 * ids.length);
 const held = nextTokens(ids.slice(cut, cut + 10_000), pos);
 const data = { train: nextTokens(ids.slice(0, cut), pos), test: held };
 
-const config = /** @type {const} */ ({
-  ...{ nLayers: 2, dModel: 128, dHead: 32, nHeads: 4, dMlp: 256, nCtx: pos, dVocab: letters.length },
-  ...{ normalization: "RMS", actFn: "silu", gatedMlp: true, positions: "rotary", attnBias: false, mlpBias: false, unembedBias: false },
-});
+const sizes = { nLayers: 2, dModel: 128, dHead: 32, nHeads: 4, dMlp: 256, nCtx: pos, dVocab: letters.length };
+const llama = /** @type {const} */ ({ normalization: "RMS", actFn: "silu", gatedMlp: true, positions: "rotary" });
+const unbiased = { attnBias: false, mlpBias: false, unembedBias: false };
 
 /** Mean cross-entropy on the held-out text, in nats a character. @param {Model} model */
 function lossOf(model) {
@@ -42,7 +39,7 @@ function lossOf(model) {
 
 /** @param {"none" | "ternary" | "binary"} quantizer */
 async function trained(quantizer) {
-  const model = Model.fromConfig({ ...config, quantizer }, { seed: 0 });
+  const model = Model.fromConfig({ ...sizes, ...llama, ...unbiased, quantizer }, { seed: 0 });
   const options = { steps, batchSize: 16, evalEvery: 0, lr: 3e-3, warmupSteps: 20, weightDecay: 0.05, schedule: /** @type {const} */ ("cosine") };
   for await (const _ of train(model, data, options));
   return model;

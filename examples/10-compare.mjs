@@ -22,7 +22,7 @@ for (let row = 0; row < rows; row++) {
 }
 /** @param {number} from @param {number} to */
 const examples = (from, to) => ({
-  tokens: { data: tokens.slice(from * pos, to * pos), shape: [to - from, pos] },
+  tokens: { data: tokens.slice(from * pos, to * pos), shape: /** @type {const} */ ([to - from, pos]) },
   targets: targets.slice(from * pos, to * pos),
 });
 const data = { train: examples(0, rows - 200), test: examples(rows - 200, rows) };

@@ -15,10 +15,10 @@ const ROOM = 1.1;
 const LIMITS = { "wasm, gzip": 300 * 1024, "wasm for inference, gzip": 130 * 1024 };
 const zipped = (bytes) => gzipSync(bytes, { level: 9 }).length;
 
-/** The SDK as a browser would get it: one entry point, bundled and minified, without the WASM file and without what is loaded when it is asked for. */
-async function bundle(entry) {
+/** The SDK as a browser would get it: what a page takes from one entry point, bundled and minified, without the WASM file and without what is loaded when it is asked for. */
+async function bundle(entry, names = "*") {
   const { outputFiles, metafile } = await build({
-    stdin: { contents: `export * from ${JSON.stringify(entry)}`, resolveDir: root },
+    stdin: { contents: `export ${names} from ${JSON.stringify(entry)}`, resolveDir: root },
     bundle: true,
     minify: true,
     format: "esm",
@@ -44,6 +44,8 @@ async function measure() {
     "wasm, gzip": zipped(readFileSync(wasmFile("default"))),
     "wasm for inference, gzip": zipped(readFileSync(wasmFile("inference"))),
     "tritlens, gzip": zipped(await bundle("tritlens")),
+    "a page that runs a model, gzip": zipped(await bundle("tritlens", "{ loadCore, Model }")),
+    "a page that trains one, gzip": zipped(await bundle("tritlens", "{ loadCore, Model, modularAddition, train }")),
     "tritlens/models, gzip": zipped(await bundle("tritlens/models")),
     "tritlens/interp, gzip": zipped(await bundle("tritlens/interp")),
   };

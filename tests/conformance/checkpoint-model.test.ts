@@ -1,7 +1,7 @@
 /** Models from checkpoints: their memory, what `inspect` says of them, the sites of their quantisers, their weights. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type Core, inspect, Model, openSource, parseSafetensors, plan, type Tensor, toTensor } from "tritlens";
+import { type Core, inspect, Model, openSource, parseSafetensors, plan, type Tensor, toTensor, transformerConfig, transformerSpec } from "tritlens";
 import { beforeAll, describe, expect, it } from "vitest";
 import { countZeros } from "../../packages/sdk/src/checkpoint/zeros.ts";
 import { coreUnderTest } from "./support.ts";
@@ -20,13 +20,20 @@ describe("memory", () => {
     using model = await Model.fromPretrained(folder("bitnet_offline"), { core });
     const now = model.plan({ seq: 8, capacity: 16, names: "blocks.*.hook_resid_post" });
     expect([told.cache, told.activations, told.captures]).toEqual([now.cache, now.activations, now.captures]);
-    // The core does not count the scale of each matrix.
-    expect(told.weights - now.weights).toBe(4 * 14);
+    // The core does not count the scale of each matrix, and WebAssembly keeps rows without the padding that wide registers want.
+    const difference = told.weights - now.weights;
+    if (core.backend === "native") expect(difference).toBe(4 * 14);
+    else expect(difference).toBeGreaterThanOrEqual(0);
     expect(now.captures).toBe(4 * (8 * 96 + 2 * 8 * 64));
     expect(told.checkpoint.weights.find((w) => w.param === "blocks.0.attn.W_Q")).toMatchObject({ type: "U8", format: "ternary2", shape: [64, 64] });
     await expect(Model.fromPretrained(folder("bitnet_offline"), { core, budgetBytes: told.weights - 1 })).rejects.toMatchObject({ code: "E_MEMORY" });
     await expect(plan(folder("bitnet_offline"), { core, budgetBytes: told.weights })).rejects.toMatchObject({ code: "E_MEMORY" });
     expect(() => model.runWithCache([[1, 2, 3]], { budgetBytes: 100 })).toThrow(/E_MEMORY.*at most 100 bytes/);
+    const text = model.generate([1, 2, 3], { maxTokens: 4, budgetBytes: 1000 });
+    await expect(text[Symbol.asyncIterator]().next()).rejects.toThrow(/E_MEMORY.*at most 1000 bytes/);
+    const rest = model.plan({ seq: 3, capacity: 6, lastOnly: true });
+    const budgetBytes = rest.total - rest.weights;
+    for await (const step of model.generate([1, 2, 3], { maxTokens: 4, budgetBytes })) expect(step.token).toBeLessThan(96);
     const need = model.plan({ seq: 3, names: model.siteNames as string[] });
     model.runWithCache([[1, 2, 3]], { budgetBytes: need.activations + need.captures });
   });
@@ -87,6 +94,33 @@ describe("sites of quantisers", () => {
     expect(cache.get("blocks.0.mlp.out.hook_in").axes).toEqual(["batch", "pos", "d_mlp"]);
   });
 
+  it("are there for matrices with a scale for every block, too", async () => {
+    const spec = transformerSpec(
+      transformerConfig({ nLayers: 1, dModel: 512, dHead: 256, nCtx: 4, dVocab: 8, attnOnly: true, attnBias: false, actQuant: "int8", stored: true }),
+    );
+    using model = Model.fromSpec(spec, { core });
+    const codes = Int8Array.from({ length: 512 * 512 }, (_, i) => ((Math.imul(i, 2654435761) >>> 8) % 3) - 1);
+    for (const [i, { name, shape, stored }] of spec.params.entries()) {
+      if (!stored) continue;
+      if (/W_[QKVO]$/.test(name)) {
+        const scales = Float32Array.from({ length: 1024 }, (_, k) => 0.02 + (k % 5) / 100);
+        core.setStoredCodes(model.program, i, "ternary2", 256, codes, scales, new Float32Array(0));
+      } else {
+        const values = Float32Array.from({ length: (shape[0] as number) * (shape[1] as number) }, (_, k) => Math.sin(k));
+        core.openStored(model.program, i, "f32", 1);
+        core.writeStored(model.program, i, 0, new Uint8Array(values.buffer));
+        core.finishStored(model.program, i);
+      }
+    }
+    const { cache } = model.runWithCache([[1, 2]]);
+    const [x, acc] = [cache.get("blocks.0.attn.q.hook_in_codes").data, cache.get("blocks.0.attn.q.hook_acc").data];
+    for (let o = 0; o < 512; o += 37) {
+      let sum = 0;
+      for (let k = 0; k < 512; k++) sum += (x[512 + k] as number) * (codes[o * 512 + k] as number);
+      expect(acc[512 + o]).toBe(sum);
+    }
+  });
+
   it("are inputs that can be changed for one matrix alone, codes cannot", async () => {
     using model = await Model.fromPretrained(folder("bitnet_offline"), { core });
     const names = ["blocks.0.attn.hook_q", "blocks.0.attn.hook_k"];
@@ -117,6 +151,35 @@ describe("sites of quantisers", () => {
     expect(cache.get("blocks.0.attn.q.hook_out")).toBe(cache.get("blocks.0.attn.hook_q"));
     expect(cache.get("blocks.1.mlp.in.hook_out")).toBe(cache.get("blocks.1.mlp.hook_pre_linear"));
     expect(() => cache.get("blocks.0.attn.q.hook_acc")).toThrow(/E_NAME/);
+  });
+});
+
+describe("gradients", () => {
+  it.each(["gpt2", "qwen3_tied", "llama_biased", "llama_yarn"])("of a trainable %s are the slopes of its loss", async (name) => {
+    using model = await Model.fromPretrained(folder(name), { core, trainable: true });
+    const run = (): ReturnType<typeof model.runWithCache> =>
+      model.runWithCache([[5, 6, 7, 8]], { loss: { targets: [6, 7, 8, 9] }, paramGrads: true, names: "hook_embed" });
+    const { paramGrads } = run();
+    for (const param of model.paramNames.filter((n) => !n.startsWith("blocks.1"))) {
+      const { data } = model.readParam(param);
+      const direction = Float32Array.from(data, (_, i) => Math.sin(i * 12.9898));
+      const eps = 3e-3 / Math.sqrt(data.length);
+      const at = (s: number): number => {
+        model.writeParam(
+          param,
+          data.map((x, i) => x + s * eps * (direction[i] as number)),
+        );
+        return run().loss as number;
+      };
+      const slope = (at(1) - at(-1)) / (2 * eps);
+      // Gradients come in TransformerLens's shapes.
+      model.writeParam(param, direction);
+      const turned = model.weight(param).data;
+      model.writeParam(param, data);
+      const key = [param, param.replace(/\.([Wb]_[KV])$/, "._$1")].find((k) => paramGrads?.has(k)) as string;
+      const told = paramGrads?.get(key)?.data.reduce((n, g, i) => n + g * (turned[i] as number), 0) ?? Number.NaN;
+      expect(Math.abs(slope - told), param).toBeLessThan(2e-2 * Math.max(0.05, Math.abs(slope)));
+    }
   });
 });
 

@@ -172,6 +172,33 @@ describe("metadata of a GGUF file that cannot be right", () => {
   });
 });
 
+describe("a BitNet GGUF file", () => {
+  /** The golden BitNet with its matrices, 64 and 96 columns wide, in another type. */
+  async function retyped(type: string, data: (rows: number, cols: number) => Uint8Array): Promise<Model> {
+    const { metadata, tensors } = await ggufParts(folder("bitnet_offline"));
+    const wide = tensors.map((t) =>
+      /(attn|ffn)_\w+\.weight$/.test(t.name) && t.shape.length === 2
+        ? { ...t, type, data: () => data(t.shape[0] as number, t.shape[1] as number) }
+        : t,
+    );
+    const sink = memorySink();
+    await writeGguf(sink, { metadata, tensors: wide });
+    return Model.fromPretrained(sink.bytes, { core });
+  }
+
+  it("with matrices of 8 bits multiplies them with f32 activations, and has no sites of quantisers", async () => {
+    using model = await retyped("Q8_0", (rows, cols) => new Uint8Array(core.packedBytes("q8_0", rows, cols)));
+    expect(model.config?.actQuant).toBe("none");
+    expect(model.siteNames.some((name) => name.includes("hook_acc"))).toBe(false);
+  });
+
+  it("refuses floats that are not ternary", async () => {
+    const values = (rows: number, cols: number): Uint8Array =>
+      new Uint8Array(Float32Array.from({ length: rows * cols }, (_, i) => Math.sin(i)).buffer);
+    await expect(retyped("F32", values)).rejects.toMatchObject({ code: "E_FORMAT" });
+  });
+});
+
 describe("where a checkpoint lies", () => {
   it("may be a path, a file in the folder, a URL, a list, bytes", async () => {
     const { url, close } = await serve(fileURLToPath(new URL("../golden/huggingface/", import.meta.url)));

@@ -38,7 +38,8 @@ describe.each(CASES)("%s", (name) => {
       await expect(saveModel(model, path, { format: "gguf" })).rejects.toThrow(/E_SPEC.*linearNorm/);
       return;
     }
-    await saveModel(model, path, { format: "gguf" });
+    const saved = await saveModel(model, path, { format: "gguf" });
+    expect(saved.architecture).toBe(model.checkpoint?.architecture);
     await expectSame(model, path, tokensOf(name));
   });
 
@@ -47,7 +48,8 @@ describe.each(CASES)("%s", (name) => {
     const packed = model.config?.actQuant === "int8";
     const path = join(scratch, name);
     if (packed) await expect(saveModel(model, path, { format: "safetensors" })).rejects.toThrow(/E_MODE.*int8/);
-    await saveModel(model, path, { format: packed ? "hf-bitnet" : "safetensors" });
+    const saved = await saveModel(model, path, { format: packed ? "hf-bitnet" : "safetensors" });
+    expect(saved.architecture).toBe(model.checkpoint?.architecture);
     await expectSame(model, path, tokensOf(name));
   });
 });

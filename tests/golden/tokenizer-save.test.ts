@@ -71,7 +71,22 @@ function stored(key: string, value: unknown): GgufValue {
   return { type: "ARRAY", of: "STRING", value: GgufStrings.from(value as string[]) };
 }
 
-describe.each(readdirSync(here).map((name) => [name.replace(".json", "")]))("%s", (name) => {
+const vocabularies = (kind: string): [string][] =>
+  readdirSync(here).flatMap((name) => (name.startsWith(kind) ? [[name.replace(".json", "")] as [string]] : []));
+
+describe.each(vocabularies("json-"))("%s", (name) => {
+  it("stays out of a GGUF, with a note", async () => {
+    const folder = fresh();
+    await saveModel(small(1000), folder, { format: "safetensors" });
+    const { tokenizer } = JSON.parse(readFileSync(`${here}/${name}.json`, "utf8")) as { tokenizer: unknown };
+    writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(tokenizer));
+    using model = await Model.fromPretrained(folder);
+    const { notes } = await saveModel(model, fresh(), { format: "gguf" });
+    expect(notes).toEqual([expect.stringMatching(/the tokenizer was left out: E_SPEC.*expected byte-level BPE/)]);
+  });
+});
+
+describe.each(vocabularies("gguf-"))("%s", (name) => {
   it("in a folder, and in a GGUF again", async () => {
     const file = JSON.parse(readFileSync(`${here}/${name}.json`, "utf8")) as { metadata: Record<string, unknown>; cases: Expected[] };
     const vocab = (file.metadata["tokenizer.ggml.tokens"] as string[]).length;

@@ -37,6 +37,7 @@ pub fn unpack_codes(
 }
 
 /// Quantises floats into a GGUF block format.
+#[cfg(not(feature = "lean"))]
 #[wasm_bindgen(js_name = quantizeBlocks)]
 pub fn quantize_blocks(format: &str, values: &[f32], cols: u32, out: &mut [u8]) -> Result<()> {
     surface::quantize_blocks(format, values, cols, out).map_err(to_js)
@@ -49,6 +50,7 @@ pub fn dequantize_blocks(format: &str, packed: &[u8], cols: u32, out: &mut [f32]
 }
 
 /// y = scale * x W^T with packed W and f32 activations.
+#[cfg(not(feature = "lean"))]
 #[wasm_bindgen(js_name = packedMatmul)]
 pub fn packed_matmul(
     format: &str,
@@ -64,6 +66,7 @@ pub fn packed_matmul(
 }
 
 /// y = x W^T in integers.
+#[cfg(not(feature = "lean"))]
 #[wasm_bindgen(js_name = packedMatmulInt8)]
 pub fn packed_matmul_int8(
     format: &str,
@@ -155,6 +158,7 @@ pub fn packed_forward(layer: u32, x: &[f32], m: u32, int8: bool, y: &mut [f32]) 
 }
 
 /// dx = dy W of a layer.
+#[cfg(not(feature = "lean"))]
 #[wasm_bindgen(js_name = packedBackward)]
 pub fn packed_backward(layer: u32, dy: &[f32], m: u32, dx: &mut [f32]) -> Result<()> {
     surface::packed_backward(layer, dy, m, dx).map_err(to_js)
@@ -167,6 +171,7 @@ pub fn close_packed(layer: u32) -> Result<()> {
 }
 
 /// Signs times signs, both sides packed as `binary`.
+#[cfg(not(feature = "lean"))]
 #[wasm_bindgen(js_name = binaryMatmul)]
 pub fn binary_matmul(
     packed: &[u8],

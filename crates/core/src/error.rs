@@ -62,7 +62,13 @@ impl CoreError {
 
     /// Adds what was expected and what was found.
     #[must_use]
-    pub fn expected(mut self, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
+    pub fn expected(self, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
+        self.with(&expected, &found)
+    }
+
+    /// The body of [`CoreError::expected`], once for all types.
+    #[cold]
+    fn with(mut self, expected: &dyn fmt::Display, found: &dyn fmt::Display) -> Self {
         self.expected = Some(expected.to_string());
         self.found = Some(found.to_string());
         self

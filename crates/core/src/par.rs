@@ -201,6 +201,9 @@ pub use imp::{join, run, set_threads, spread, threads};
 #[cfg(all(target_arch = "wasm32", feature = "threads"))]
 pub use workers::run_thread;
 
+/// Whether there never is a second thread: loops over the same parts take less code than halving does.
+const ALONE: bool = cfg!(all(target_arch = "wasm32", not(feature = "threads")));
+
 /// Calls `f` on every item and its index, in parallel when there is a pool. Like everything here it halves what there is to do until one part is
 /// left: where parts lie does not depend on the number of threads, and nothing is allocated.
 pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync) {
@@ -208,6 +211,9 @@ pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync) {
 }
 
 fn each<T: Send>(at: usize, items: &mut [T], f: &(impl Fn(usize, &mut T) + Sync)) {
+    if ALONE {
+        return items.iter_mut().enumerate().for_each(|(i, item)| f(at + i, item));
+    }
     match items {
         [] => {}
         [item] => f(at, item),
@@ -237,6 +243,15 @@ fn pieces(at: usize, x: [&mut [f32]; 3], len: usize, f: &(impl Fn(usize, [&mut [
     let whole = x[0].len();
     if whole <= len {
         return f(at, x);
+    }
+    if ALONE {
+        let [mut a, mut b, mut c] = x;
+        for first in (0..whole).step_by(len) {
+            let piece = [&mut a, &mut b, &mut c]
+                .map(|x| x.split_off_mut(..len.min(x.len())).unwrap_or_default());
+            f(at + first, piece);
+        }
+        return;
     }
     let middle = (whole / len).div_ceil(2) * len;
     let [a, b, c] = x.map(|x| x.split_at_mut(middle.min(x.len())));

@@ -5,16 +5,16 @@
 
 #[cfg(not(feature = "lean"))]
 mod gradients;
+mod handles;
 mod lanes;
 mod packed;
 mod runs;
 mod stored;
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
-use serde_json::json;
+use serde::Serialize;
 
 use crate::error::{CoreError, Result, check_len, codes};
 use crate::infer::InferenceRun;
@@ -23,6 +23,8 @@ use crate::program::Program;
 #[cfg(not(feature = "lean"))]
 use crate::program::Run;
 use crate::train::{LANES, Trainer};
+
+use handles::{Table, close, find, insert, lock};
 
 pub use crate::arrays::*;
 #[cfg(not(feature = "lean"))]
@@ -61,47 +63,9 @@ struct OpenTrainer {
     cancel: Arc<AtomicBool>,
 }
 
-type Table<T> = Mutex<BTreeMap<u32, Arc<T>>>;
-static PROGRAMS: Table<Mutex<Program>> = Mutex::new(BTreeMap::new());
-static RUNS: Table<Mutex<OpenRun>> = Mutex::new(BTreeMap::new());
-static TRAINERS: Table<OpenTrainer> = Mutex::new(BTreeMap::new());
-static NEXT: AtomicU32 = AtomicU32::new(1);
-
-fn table<T>(t: &Table<T>) -> MutexGuard<'_, BTreeMap<u32, Arc<T>>> {
-    // The maps themselves are never left half-changed, so a poisoned lock is still good.
-    t.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn insert<T>(t: &Table<T>, value: T) -> u32 {
-    let handle = NEXT.fetch_add(1, Ordering::Relaxed);
-    table(t).insert(handle, Arc::new(value));
-    handle
-}
-
-fn find<T>(t: &Table<T>, handle: u32, what: &str) -> Result<Arc<T>> {
-    table(t)
-        .get(&handle)
-        .cloned()
-        .ok_or_else(|| CoreError::new(codes::CLOSED, format!("this {what} is closed")))
-}
-
-fn close<T>(t: &Table<T>, handle: u32) {
-    let removed = table(t).remove(&handle);
-    drop(removed);
-}
-
-fn lock<'a, T>(m: &'a Mutex<T>, what: &str) -> Result<MutexGuard<'a, T>> {
-    match m.try_lock() {
-        Ok(guard) => Ok(guard),
-        Err(TryLockError::WouldBlock) => {
-            Err(CoreError::new(codes::BUSY, format!("the {what} is in use by another call")))
-        }
-        // A panic inside was reported as E_PANIC; the object may be half-changed, so it stays refused.
-        Err(TryLockError::Poisoned(_)) => {
-            Err(CoreError::new(codes::PANIC, format!("the {what} was left broken by a bug")))
-        }
-    }
-}
+static PROGRAMS: Table<Mutex<Program>> = Table::new(Vec::new());
+static RUNS: Table<Mutex<OpenRun>> = Table::new(Vec::new());
+static TRAINERS: Table<OpenTrainer> = Table::new(Vec::new());
 
 fn with_program<T>(handle: u32, f: impl FnOnce(&mut Program) -> Result<T>) -> Result<T> {
     let program = find(&PROGRAMS, handle, "program")?;
@@ -128,16 +92,28 @@ fn param(program: &Program, index: u32) -> Result<usize> {
     Err(CoreError::new(codes::NAME, "no such parameter").expected(format!("below {count}"), index))
 }
 
+/// What JavaScript reads as JSON. Written straight from a struct: serde's tree of values would be a tenth of the smallest WebAssembly module.
+fn text(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|e| CoreError::new(codes::SPEC, format!("cannot be written as JSON: {e}")))
+}
+
+#[derive(Serialize)]
+struct Info {
+    version: &'static str,
+    isa: &'static str,
+    isas: Vec<&'static str>,
+    threads: u32,
+}
+
 /// Version, instruction sets, threads: JSON.
 pub fn info() -> Result<String> {
-    let isas: Vec<&str> = tritlens_kernels::available().iter().map(|k| k.name).collect();
-    Ok(json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "isa": tritlens_kernels::isa(),
-        "isas": isas,
-        "threads": par::threads(),
+    text(&Info {
+        version: env!("CARGO_PKG_VERSION"),
+        isa: tritlens_kernels::isa(),
+        isas: tritlens_kernels::available().iter().map(|k| k.name).collect(),
+        threads: par::threads(),
     })
-    .to_string())
 }
 
 /// Sets the number of threads; returns what is in force.
@@ -150,21 +126,45 @@ pub fn compile(spec: &str) -> Result<u32> {
     Ok(insert(&PROGRAMS, Mutex::new(Program::compile(spec)?)))
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Description<'a> {
+    params: Vec<Param<'a>>,
+    param_length: usize,
+    sites: Vec<SiteName<'a>>,
+}
+
+#[derive(Serialize)]
+struct Param<'a> {
+    name: &'a str,
+    shape: &'a [usize],
+    offset: usize,
+    length: usize,
+    quant: &'static str,
+    stored: bool,
+}
+
+#[derive(Serialize)]
+struct SiteName<'a> {
+    name: &'a str,
+}
+
 /// Parameters and sites of a program: JSON.
 pub fn describe(program: u32) -> Result<String> {
     with_program(program, |p| {
-        let params: Vec<_> = p
-            .params
-            .places()
-            .iter()
-            .map(|q| {
-                let length: usize = q.shape.iter().product();
-                json!({"name": q.name, "shape": q.shape, "offset": q.offset, "length": length, "quant": q.quant.name(), "stored": q.stored})
-            })
-            .collect();
-        let sites: Vec<_> = p.spec.sites.iter().map(|s| json!({"name": s.name})).collect();
-        let length = p.params.latent().len();
-        Ok(json!({"params": params, "paramLength": length, "sites": sites}).to_string())
+        let params = p.params.places().iter().map(|q| Param {
+            name: &q.name,
+            shape: &q.shape,
+            offset: q.offset,
+            length: q.shape.iter().product(),
+            quant: q.quant.name(),
+            stored: q.stored,
+        });
+        text(&Description {
+            params: params.collect(),
+            param_length: p.params.latent().len(),
+            sites: p.spec.sites.iter().map(|s| SiteName { name: &s.name }).collect(),
+        })
     })
 }
 
@@ -246,9 +246,15 @@ pub fn open_trainer(program: u32, config: &str) -> Result<u32> {
     Ok(insert(&TRAINERS, OpenTrainer { program: shared, trainer: Mutex::new(trainer), cancel }))
 }
 
+#[derive(Serialize)]
+struct TrainerInfo<C> {
+    columns: C,
+    lanes: usize,
+}
+
 /// Names of the numbers a step gives: JSON.
 pub fn describe_trainer(trainer: u32) -> Result<String> {
-    with_trainer(trainer, |t| Ok(json!({"columns": t.columns(), "lanes": LANES}).to_string()))
+    with_trainer(trainer, |t| text(&TrainerInfo { columns: t.columns(), lanes: LANES }))
 }
 
 /// Sets a data set.

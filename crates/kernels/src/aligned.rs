@@ -78,6 +78,7 @@ impl Clone for AlignedBytes {
 impl std::ops::Deref for AlignedBytes {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         let room = match &self.room {
             Room::Own(room) => &room[..],
@@ -89,6 +90,7 @@ impl std::ops::Deref for AlignedBytes {
 }
 
 impl std::ops::DerefMut for AlignedBytes {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         let room = match &mut self.room {
             Room::Own(room) => &mut room[..],

@@ -6,7 +6,7 @@
 use crate::isa::kernels;
 use crate::layouts::Elements;
 use crate::pack::{Format, row_bytes};
-use crate::table::{AdamHyper, Columns, Kernels, PackedGroups, PackedRows, Strided};
+use crate::table::{AdamHyper, Columns, Kernels, PackedGroups, PackedRows};
 
 /// Panics unless the slice named `what` has `expected` elements: a wrong length is an error in the calling program.
 #[track_caller]
@@ -36,17 +36,6 @@ fn table_rows(rows: &[u32], table: Columns<'_>, cols: usize) {
     let end = |row: u32| start(row)?.checked_add(cols);
     let fits = |&row: &u32| end(row).is_some_and(|end| end <= table.data.len());
     assert!(rows.iter().all(fits), "a row lies outside the table of {} elements", table.data.len());
-}
-
-/// Panics unless `count` rows of `cols` elements lie inside the data.
-#[track_caller]
-fn strided_rows(count: usize, rows: Strided<'_>, cols: usize) {
-    let end = match count.checked_sub(1) {
-        None => Some(0),
-        Some(last) => last.checked_mul(rows.stride).and_then(|at| at.checked_add(cols)),
-    };
-    let len = rows.data.len();
-    assert!(end.is_some_and(|end| end <= len), "a row lies outside the {len} elements of the data");
 }
 
 /// Panics unless the operands of a packed product fit its shape.
@@ -124,18 +113,6 @@ api! {
     /// # Panics
     /// When the lengths differ.
     fn dot(a: &[f32], b: &[f32]) -> f32 { length("b", b.len(), a.len()); }
-
-    /// `out[t]` = [`dot`] of `q` and row t of `keys`.
-    ///
-    /// # Panics
-    /// When a row lies outside the data.
-    fn dot_rows(q: &[f32], keys: Strided<'_>, out: &mut [f32]) { strided_rows(out.len(), keys, q.len()); }
-
-    /// `y` = sum over t of `weights[t]` times row t of `values`, in the order of t. A weight of 0 leaves its row out, whatever that holds.
-    ///
-    /// # Panics
-    /// When a row lies outside the data.
-    fn weigh_rows(weights: &[f32], values: Strided<'_>, y: &mut [f32]) { strided_rows(weights.len(), values, y.len()); }
 
     /// `y += sum over j of weights[j] table[rows[j]]`, in the order of j, over as many columns of the table as `y` has elements.
     ///

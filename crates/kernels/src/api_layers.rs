@@ -1,8 +1,8 @@
-//! The safe side of what networks have between their products: smooth activations and norms. See `api.rs` for how this works.
+//! The safe side of what networks have between their products: attention, smooth activations and norms. See `api.rs` for how this works.
 
 use crate::api::{api, length, whole_rows};
 use crate::isa::kernels;
-use crate::table::{Kernels, NormRows};
+use crate::table::{Kernels, NormRows, Strided};
 
 /// Panics unless `len` elements are as many rows as there are scales.
 #[track_caller]
@@ -16,7 +16,30 @@ fn columns(what: &str, v: Option<&[f32]>, n: NormRows) {
     length(what, v.map_or(n.cols, <[f32]>::len), n.cols);
 }
 
+/// Panics unless `count` rows of `cols` elements lie inside the data.
+#[track_caller]
+fn strided_rows(count: usize, rows: Strided<'_>, cols: usize) {
+    let end = match count.checked_sub(1) {
+        None => Some(0),
+        Some(last) => last.checked_mul(rows.stride).and_then(|at| at.checked_add(cols)),
+    };
+    let len = rows.data.len();
+    assert!(end.is_some_and(|end| end <= len), "a row lies outside the {len} elements of the data");
+}
+
 api! {
+    /// `out[t]` = [`crate::dot`] of `q` and row t of `keys`.
+    ///
+    /// # Panics
+    /// When a row lies outside the data.
+    fn dot_rows(q: &[f32], keys: Strided<'_>, out: &mut [f32]) { strided_rows(out.len(), keys, q.len()); }
+
+    /// `y` += sum over t of `weights[t]` times row t of `values`, in the order of t. A weight of 0 leaves its row out, whatever that holds.
+    ///
+    /// # Panics
+    /// When a row lies outside the data.
+    fn weigh_rows(weights: &[f32], values: Strided<'_>, y: &mut [f32]) { strided_rows(weights.len(), values, y.len()); }
+
     /// `y = x Phi(x)` with the normal distribution function (`PyTorch`'s `gelu`), to 4e-7 of the larger of |x| and 1.
     ///
     /// # Panics

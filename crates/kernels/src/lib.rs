@@ -35,15 +35,15 @@ mod table;
 
 pub use aligned::AlignedBytes;
 pub use api::{
-    adamw, add, axpy, binary_matmul_bits, count_diff, cross_entropy_rows, dot, dot_rows,
-    element_rows, max_abs, mix_rows, mix_rows_back, packed_groups_i8, packed_matmul_f32,
-    packed_matmul_i8, packed_rows_f32, packed_rows_i8, quantize_act_rows, quantize_binary,
-    quantize_ternary, relu, relu_back, scale_add, scale_in_place, softmax_back_rows, softmax_rows,
-    sum, sum_abs, sum_sq, weigh_rows, widen,
+    adamw, add, axpy, binary_matmul_bits, count_diff, cross_entropy_rows, dot, element_rows,
+    max_abs, mix_rows, mix_rows_back, packed_groups_i8, packed_matmul_f32, packed_matmul_i8,
+    packed_rows_f32, packed_rows_i8, quantize_act_rows, quantize_binary, quantize_ternary, relu,
+    relu_back, scale_add, scale_in_place, softmax_back_rows, softmax_rows, sum, sum_abs, sum_sq,
+    widen,
 };
 pub use api_layers::{
-    gelu, gelu_back, gelu_new, gelu_new_back, norm_apply, norm_apply_back_s, norm_apply_back_w,
-    norm_apply_back_x, norm_scale, norm_scale_back, silu, silu_back,
+    dot_rows, gelu, gelu_back, gelu_new, gelu_new_back, norm_apply, norm_apply_back_s,
+    norm_apply_back_w, norm_apply_back_x, norm_scale, norm_scale_back, silu, silu_back, weigh_rows,
 };
 pub use dense::{View, gemm, matmul};
 pub use isa::{available, isa, kernels};

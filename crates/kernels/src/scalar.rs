@@ -85,9 +85,8 @@ pub(crate) fn dot_rows(q: &[f32], keys: Strided<'_>, out: &mut [f32]) {
     }
 }
 
-/// y = sum over t of `w_t` `value_t`, t in order; a weight of 0 leaves its row out, whatever it holds
+/// y += sum over t of `w_t` `value_t`, t in order; a weight of 0 leaves its row out, whatever it holds
 pub(crate) fn weigh_rows(weights: &[f32], values: Strided<'_>, y: &mut [f32]) {
-    y.fill(0.0);
     for (t, &w) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
         axpy(w, &values.data[t * values.stride..][..y.len()], y);
     }

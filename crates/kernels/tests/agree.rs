@@ -178,7 +178,7 @@ pub(crate) fn attended_rows() {
         let mut weights = data.floats(random, rows);
         weights[3] = 0.0;
         let (q, source) = (data.floats(random, cols), Strided { data: &source, stride });
-        let (mut dots, mut y) = (vec![9.0; rows], vec![9.0; cols]);
+        let (mut dots, mut y) = (vec![9.0; rows], data.floats(random, cols));
         table.dot_rows(&q, source, &mut dots);
         table.weigh_rows(&weights, source, &mut y);
         for (t, &dot) in dots.iter().enumerate() {

@@ -10,6 +10,8 @@ use crate::par;
 
 /// Query rows of a block.
 const ROWS: usize = 64;
+/// Keys (or values) that many queries go through together.
+const TILE: usize = 32;
 /// Multiplications below which a thread is not worth waking.
 const WORTH_SPLITTING: usize = 1 << 18;
 
@@ -65,6 +67,11 @@ impl<'a> Vectors<'a> {
     }
 }
 
+/// Rows from `first` on.
+fn from(rows: Strided<'_>, first: usize) -> Strided<'_> {
+    Strided { data: &rows.data[first * rows.stride..], stride: rows.stride }
+}
+
 /// Queries `first..first + rows` of one head of one example.
 #[derive(Debug, Clone, Copy)]
 struct Block {
@@ -98,21 +105,38 @@ impl Shape {
     /// Scores of a block into rows of `stride`; keys that a query does not see are -inf.
     fn scores_of(self, b: Block, q: &[f32], k: Vectors<'_>, out: &mut [f32], stride: usize) {
         let key = k.of(self, b.b, b.h);
-        for (r, row) in out.chunks_mut(stride).take(b.rows).enumerate() {
-            let (seen, behind) = row.split_at_mut(self.seen(b.first + r));
-            kernels::dot_rows(self.query(q, b, r), key, seen);
-            kernels::scale_in_place(self.scale, seen);
-            behind.fill(f32::NEG_INFINITY);
+        out[..b.rows * stride].fill(f32::NEG_INFINITY);
+        for tile in self.tiles(b) {
+            let keys = from(key, tile.start);
+            for (r, row) in out.chunks_mut(stride).take(b.rows).enumerate() {
+                let seen = tile.start..tile.end.min(self.seen(b.first + r)).max(tile.start);
+                kernels::dot_rows(self.query(q, b, r), keys, &mut row[seen.clone()]);
+                kernels::scale_in_place(self.scale, &mut row[seen]);
+            }
         }
     }
 
     /// Mixes values of a block by a pattern with rows of `stride` into rows of `z` `[rows, H D]`, which begins with the head's columns of the first query.
     fn mix_of(self, b: Block, pattern: &[f32], stride: usize, v: Vectors<'_>, z: &mut [f32]) {
         let value = v.of(self, b.b, b.h);
-        for (r, pattern) in pattern.chunks(stride).take(b.rows).enumerate() {
-            let z = &mut z[r * self.width()..][..self.head];
-            kernels::weigh_rows(&pattern[..self.seen(b.first + r)], value, z);
+        for z in z.chunks_mut(self.width()).take(b.rows) {
+            z[..self.head].fill(0.0);
         }
+        for tile in self.tiles(b) {
+            let values = from(value, tile.start);
+            for (r, pattern) in pattern.chunks(stride).take(b.rows).enumerate() {
+                let seen = tile.start..tile.end.min(self.seen(b.first + r)).max(tile.start);
+                let z = &mut z[r * self.width()..][..self.head];
+                kernels::weigh_rows(&pattern[seen], values, z);
+            }
+        }
+    }
+
+    /// Keys that the queries of a block see, a few at a time: those stay in the nearest cache for all queries.
+    fn tiles(self, b: Block) -> impl Iterator<Item = std::ops::Range<usize>> {
+        let end = self.seen(b.first + b.rows - 1);
+        let len = if b.rows == 1 { end } else { TILE };
+        (0..end).step_by(len).map(move |start| start..end.min(start + len))
     }
 
     /// s `[B, H, Q, keys]`.

@@ -2,7 +2,7 @@
 //!
 //! Products are split by split.rs.
 
-use tritlens_kernels::{self as k, PackedGroups, PackedRows};
+use tritlens_kernels::{self as k, PackedGroups, PackedRows, View, gemm};
 
 use super::split::product;
 use super::{PackedLinear, PackedShape};
@@ -111,18 +111,33 @@ impl PackedLinear {
         self.forward_int8(codes, scales, m, &mut scratch.parts, y)
     }
 
-    /// `sums [m, rows]` = `codes [m, cols] . Wcodes^T` in integers, exact below 2^24 columns, of a layer with one group.
+    /// `sums [m, rows]` = `codes [m, cols] . Wcodes^T` in integers, exact below 2^24 columns. With several groups, the sum over all of them: what scales of groups
+    /// are left out of.
     ///
     /// # Errors
-    /// `E_SHAPE` for wrong lengths or a layer with groups, whose codes have no common sum.
-    pub fn accumulators(&self, codes: &[i8], m: usize, sums: &mut [i32]) -> Result<()> {
-        check_len("codes", size(m, self.shape.cols)?, codes.len())?;
-        check_len("sums", size(m, self.shape.rows)?, sums.len())?;
-        if self.shape.groups() > 1 {
-            return Err(CoreError::new(codes::SHAPE, "sums of codes need one group")
-                .expected(format!("groups of {}", self.shape.cols), self.shape.group));
+    /// `E_SHAPE` for wrong lengths, `E_MEMORY` when buffers do not fit.
+    pub fn accumulators(
+        &self,
+        codes: &[i8],
+        m: usize,
+        sums: &mut [i32],
+        scratch: &mut PackedScratch,
+    ) -> Result<()> {
+        let PackedShape { rows, cols, group } = self.shape;
+        check_len("codes", size(m, cols)?, codes.len())?;
+        check_len("sums", size(m, rows)?, sums.len())?;
+        if self.shape.groups() == 1 {
+            self.integer_products(0, codes, m, sums);
+            return Ok(());
         }
-        self.integer_products(0, codes, m, sums);
+        let s = &mut scratch.parts;
+        let one = room(&mut s.sums, m * rows)?;
+        sums.fill(0);
+        for g in 0..self.shape.groups() {
+            let part = columns(codes, cols, g * group, group, m, &mut s.codes)?;
+            self.integer_products(g, part, m, one);
+            sums.iter_mut().zip(one.iter()).for_each(|(sum, &x)| *sum += x);
+        }
         Ok(())
     }
 
@@ -170,12 +185,13 @@ impl PackedLinear {
     ) -> Result<()> {
         let PackedShape { rows, cols, group } = self.shape;
         let groups = self.shape.groups();
-        if let Some(quads) = &self.quads {
+        // WebAssembly has no product over groups: quads, or a product a group.
+        if self.quads.is_some() || cfg!(target_arch = "wasm32") {
             let sums = room(&mut s.sums, m * rows)?;
             y.fill(0.0);
             for g in 0..groups {
                 let part = columns(codes, cols, g * group, group, m, &mut s.codes)?;
-                quads.product(self.shape, g, part, m, sums);
+                self.integer_products(g, part, m, sums);
                 for (y, sums) in y.chunks_exact_mut(rows).zip(sums.chunks_exact(rows)) {
                     let scales = self.scales[g..].iter().step_by(groups);
                     for ((y, &sum), scale) in y.iter_mut().zip(sums).zip(scales) {
@@ -204,6 +220,9 @@ impl PackedLinear {
     }
 
     fn forward_f32(&self, x: &[f32], m: usize, s: &mut Parts, y: &mut [f32]) -> Result<()> {
+        if cfg!(feature = "lean") {
+            return self.forward_widened(x, m, s, y);
+        }
         // Without packed codes some rows are packed at a time.
         let step = if self.bytes.is_empty() { TILE } else { self.shape.rows };
         let mut packed = std::mem::take(&mut s.packed);
@@ -215,6 +234,20 @@ impl PackedLinear {
             }
         }
         s.packed = packed;
+        Ok(())
+    }
+
+    /// A few rows at a time as f32, and the dense product: less code than products with packed codes, which differ from it in the last bits.
+    fn forward_widened(&self, x: &[f32], m: usize, s: &mut Parts, y: &mut [f32]) -> Result<()> {
+        let PackedShape { rows, cols, .. } = self.shape;
+        let weights = room(&mut s.floats, TILE * cols)?;
+        for first in (0..rows).step_by(TILE) {
+            let count = TILE.min(rows - first);
+            self.widen(first, count, weights);
+            let w = View::rows(weights, cols).t();
+            let strides = (rows, 1);
+            gemm((m, count, cols), 1.0, View::rows(x, cols), w, 0.0, &mut y[first..], strides);
+        }
         Ok(())
     }
 

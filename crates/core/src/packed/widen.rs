@@ -17,7 +17,9 @@ impl PackedLinear {
                 scaled(format, bytes, scale, out);
                 if !self.shifts.is_empty() {
                     let shift = self.shifts[r * groups + g];
-                    out.iter_mut().for_each(|w| *w += shift);
+                    for w in out {
+                        *w += shift;
+                    }
                 }
             }
         }
@@ -28,13 +30,13 @@ impl PackedLinear {
 fn scaled(format: Format, bytes: &[u8], scale: f32, out: &mut [f32]) {
     match format {
         Format::Binary => {
-            blocks::<8>(bytes, out, |byte, n| if byte >> n & 1 == 1 { scale } else { -scale })
+            blocks::<8>(bytes, out, |byte, n| if byte >> n & 1 == 1 { scale } else { -scale });
         }
         Format::Ternary2 => {
-            blocks::<4>(bytes, out, |byte, n| scale * (f32::from(byte >> (2 * n) & 3) - 1.0))
+            blocks::<4>(bytes, out, |byte, n| scale * (f32::from(byte >> (2 * n) & 3) - 1.0));
         }
         Format::Ternary5 => {
-            blocks::<5>(bytes, out, |byte, n| scale * (f32::from(trit_digit(byte, n)) - 1.0))
+            blocks::<5>(bytes, out, |byte, n| scale * (f32::from(trit_digit(byte, n)) - 1.0));
         }
     }
 }

@@ -15,6 +15,7 @@ mod dense;
 mod filling;
 mod tiles;
 
+use serde::Serialize;
 use tritlens_kernels::Format;
 use tritlens_kernels::layouts::{BlockFormat, Elements};
 
@@ -37,7 +38,7 @@ enum Kept {
 }
 
 /// What a stored matrix is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct StoredInfo {
     /// As what it is kept: `f32` `f16` `bf16` `q8_0` `q4_0` `q4_k` `q6_k` `q2_0` `binary` `ternary2` `ternary5`.
     pub format: &'static str,
@@ -82,7 +83,12 @@ fn kind(format: &str) -> Result<Kind> {
     }
     // Refuses other names with the list.
     formats::packed_bytes(format, 0, 0)?;
-    Ok(Kind::Layout(if format == "q1_0" { Format::Binary } else { Format::Ternary2 }))
+    Ok(Kind::Layout(match format {
+        "q1_0" => Format::Binary,
+        // As small in memory as in the file.
+        "tq1_0" => Format::Ternary5,
+        _ => Format::Ternary2,
+    }))
 }
 
 impl Stored {
@@ -228,15 +234,15 @@ impl Stored {
     /// `sums [m, rows]` = `codes [m, cols] . Wcodes^T`: exact below 2^24 columns.
     ///
     /// # Errors
-    /// `E_MODE` for a dense matrix, `E_SHAPE` for wrong lengths or a matrix with groups.
+    /// `E_MODE` for a dense matrix, `E_SHAPE` for wrong lengths, `E_MEMORY` when buffers do not fit.
     pub fn accumulators(
         &self,
         codes: &[i8],
         m: usize,
         sums: &mut [i32],
-        _s: &mut StoredScratch,
+        s: &mut StoredScratch,
     ) -> Result<()> {
-        self.need_packed("sums of codes")?.accumulators(codes, m, sums)
+        self.need_packed("sums of codes")?.accumulators(codes, m, sums, &mut s.packed)
     }
 
     /// `dx [m, cols]` += `dy [m, rows]` W with the dequantised weights, a few rows of W at a time.

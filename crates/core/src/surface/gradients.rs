@@ -2,8 +2,8 @@
 
 use std::sync::Mutex;
 
-use super::{AnyRun, OpenRun, PROGRAMS, RUNS, copy, find, insert, lock, param, with_run};
-use crate::error::{CoreError, Result, codes};
+use super::{AnyRun, OpenRun, PROGRAMS, RUNS, copy, find, insert, lock, param, text, with_run};
+use crate::error::Result;
 use crate::program::Run;
 
 /// Opens a run that keeps every activation.
@@ -16,10 +16,7 @@ pub fn open_run(program: u32, batch: u32, seq: u32, grad: bool) -> Result<u32> {
 
 /// Layout of a run that keeps everything: JSON.
 pub fn describe_run(run: u32) -> Result<String> {
-    with_run(run, |_, r| {
-        serde_json::to_string(r.full()?.info())
-            .map_err(|e| CoreError::new(codes::SPEC, format!("cannot describe the run: {e}")))
-    })
+    with_run(run, |_, r| text(r.full()?.info()))
 }
 
 /// Seeds the gradient of the output.

@@ -1,16 +1,16 @@
 //! The part of the surface that works with packed layers.
 
-use serde_json::json;
+use serde::Serialize;
 use std::sync::Mutex;
 
 use tritlens_kernels::Format;
 
-use super::{Table, close, copy, find, insert, lock};
+use super::{Table, close, copy, find, insert, lock, text};
 use crate::error::{CoreError, Result, codes};
 use crate::formats;
 use crate::packed::{Activations, PackedLinear, PackedShape, aligned};
 
-static LAYERS: Table<Mutex<PackedLinear>> = Table::new(std::collections::BTreeMap::new());
+static LAYERS: Table<Mutex<PackedLinear>> = Table::new(Vec::new());
 
 fn with_layer<T>(handle: u32, f: impl FnOnce(&mut PackedLinear) -> Result<T>) -> Result<T> {
     let layer = find(&LAYERS, handle, "packed layer")?;
@@ -79,15 +79,30 @@ pub fn export_packed(layer: u32, layout: &str, out: &mut [u8]) -> Result<f64> {
     with_layer(layer, |l| Ok(f64::from(l.export(layout, out)?)))
 }
 
+#[derive(Serialize)]
+struct Description {
+    format: &'static str,
+    rows: usize,
+    cols: usize,
+    group: usize,
+    bytes: usize,
+    scales: usize,
+    shifts: usize,
+}
+
 /// Format, shape and numbers of bytes, scales and shifts: JSON.
 pub fn describe_packed(layer: u32) -> Result<String> {
     with_layer(layer, |l| {
         let s = l.shape();
-        Ok(json!({
-            "format": l.format().name(), "rows": s.rows, "cols": s.cols, "group": s.group,
-            "bytes": l.bytes().len(), "scales": l.scales().len(), "shifts": l.shifts().len(),
+        text(&Description {
+            format: l.format().name(),
+            rows: s.rows,
+            cols: s.cols,
+            group: s.group,
+            bytes: l.bytes().len(),
+            scales: l.scales().len(),
+            shifts: l.shifts().len(),
         })
-        .to_string())
     })
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Mutex;
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::{
-    AnyRun, OpenRun, PROGRAMS, RUNS, Table, close, find, insert, lock, with_program, with_run,
+    AnyRun, OpenRun, PROGRAMS, RUNS, Table, close, find, insert, lock, text, with_program, with_run,
 };
 #[cfg(not(feature = "lean"))]
 use crate::error::{CoreError, codes};
@@ -13,7 +13,7 @@ use crate::error::{Result, check_len};
 use crate::infer::{InferenceRun, Plan, Session, Sizes};
 use crate::program::run::SitePlace;
 
-static SESSIONS: Table<Mutex<Session>> = Table::new(std::collections::BTreeMap::new());
+static SESSIONS: Table<Mutex<Session>> = Table::new(Vec::new());
 
 /// Opens a session: room for the keys and values of `capacity` positions.
 pub fn open_session(program: u32, batch: u32, capacity: u32) -> Result<u32> {
@@ -59,6 +59,14 @@ pub fn open_inference(
     Ok(insert(&RUNS, Mutex::new(OpenRun { program: shared, run })))
 }
 
+#[derive(Serialize)]
+struct Bytes {
+    arena: usize,
+    scratch: usize,
+    cache: usize,
+    weights: usize,
+}
+
 /// Bytes that a session and an inference run would take: JSON.
 pub fn plan_inference(
     program: u32,
@@ -72,13 +80,12 @@ pub fn plan_inference(
         let sizes = Sizes { batch: batch as usize, seq: seq as usize, capacity: capacity as usize };
         let plan = Plan::new(p, sizes, listen, last_only)?;
         let float = size_of::<f32>();
-        Ok(json!({
-            "arena": plan.arena_len() * float,
-            "scratch": InferenceRun::scratch_bytes(p, sizes),
-            "cache": Session::bytes(p, sizes.batch, sizes.capacity),
-            "weights": p.params.bytes(),
+        text(&Bytes {
+            arena: plan.arena_len() * float,
+            scratch: InferenceRun::scratch_bytes(p, sizes),
+            cache: Session::bytes(p, sizes.batch, sizes.capacity),
+            weights: p.params.bytes(),
         })
-        .to_string())
     })
 }
 

@@ -2,20 +2,17 @@
 //!
 //! A matrix is filled in pieces (`open_stored`, `write_stored`, `finish_stored`), so that no copy of a file is ever needed beside the matrix itself.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::json;
-
-use super::{copy, param, with_program};
+use super::{copy, param, text, with_program};
 use crate::error::{CoreError, Result, check_len, codes};
 use crate::packed::PackedShape;
-use crate::stored::{Filling, Stored};
+use crate::stored::{Filling, Stored, StoredInfo};
 
-/// Matrices that are being filled, by program and parameter.
-static FILLINGS: Mutex<BTreeMap<(u32, u32), Filling>> = Mutex::new(BTreeMap::new());
+/// Matrices that are being filled, and of which program and parameter. A few at a time: as many as a loader reads side by side.
+static FILLINGS: Mutex<Vec<((u32, u32), Filling)>> = Mutex::new(Vec::new());
 
-fn fillings() -> MutexGuard<'static, BTreeMap<(u32, u32), Filling>> {
+fn fillings() -> MutexGuard<'static, Vec<((u32, u32), Filling)>> {
     FILLINGS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -26,7 +23,7 @@ fn not_open() -> CoreError {
 
 /// Forgets what a program's matrices were being filled with.
 pub(super) fn drop_fillings(program: u32) {
-    fillings().retain(|(p, _), _| *p != program);
+    fillings().retain(|((p, _), _)| *p != program);
 }
 
 /// Bytes of a matrix in a format.
@@ -40,7 +37,10 @@ pub fn open_stored(program: u32, index: u32, format: &str, scale: f64) -> Result
         let place = p.params.stored_place(param(p, index)?)?;
         Stored::filling(format, place.shape[0], place.shape[1], scale as f32)
     })?;
-    fillings().insert((program, index), filling);
+    let key = (program, index);
+    let mut all = fillings();
+    all.retain(|(k, _)| *k != key);
+    all.push((key, filling));
     Ok(())
 }
 
@@ -49,12 +49,18 @@ pub fn write_stored(program: u32, index: u32, offset: f64, bytes: &[u8]) -> Resu
     let offset = super::integer("offset", offset)?;
     let offset = usize::try_from(offset)
         .map_err(|_| CoreError::new(codes::RANGE, "offset is out of range"))?;
-    fillings().get_mut(&(program, index)).ok_or_else(not_open)?.write(offset, bytes)
+    let mut all = fillings();
+    let found = all.iter_mut().find(|(key, _)| *key == (program, index));
+    found.ok_or_else(not_open)?.1.write(offset, bytes)
 }
 
 /// Checks what was written and puts the matrix in place.
 pub fn finish_stored(program: u32, index: u32) -> Result<()> {
-    let filling = fillings().remove(&(program, index)).ok_or_else(not_open)?;
+    let filling = {
+        let mut all = fillings();
+        let at = all.iter().position(|(key, _)| *key == (program, index)).ok_or_else(not_open)?;
+        all.swap_remove(at).1
+    };
     let matrix = filling.finish()?;
     with_program(program, |p| {
         let i = param(p, index)?;
@@ -98,18 +104,9 @@ pub fn describe_stored(program: u32, index: u32) -> Result<String> {
     with_program(program, |p| {
         let i = param(p, index)?;
         let place = p.params.stored_place(i)?;
-        let shape = (place.shape[0], place.shape[1]);
-        Ok(match p.params.stored(i) {
-            None => json!({"format": "", "bytes": 0, "rows": shape.0, "cols": shape.1, "group": 0, "scales": 0, "shifts": 0}),
-            Some(m) => {
-                let s = m.info();
-                json!({
-                    "format": s.format, "bytes": s.bytes, "rows": s.rows, "cols": s.cols,
-                    "group": s.group, "scales": s.scales, "shifts": s.shifts,
-                })
-            }
-        }
-        .to_string())
+        let (rows, cols) = (place.shape[0], place.shape[1]);
+        let empty = StoredInfo { format: "", bytes: 0, rows, cols, group: 0, scales: 0, shifts: 0 };
+        text(&p.params.stored(i).map_or(empty, |m| m.info()))
     })
 }
 

@@ -83,19 +83,19 @@ macro_rules! wrap {
     }};
 }
 
-/// Stands in for kernels that only training calls where they are left out: a build with `lean` has no gradients and no trainer that could call one.
+/// Stands in for kernels that are left out: a build with `lean` has no gradients, no trainer and none of the other calls that could call one.
 #[cold]
 pub(crate) fn left_out() -> ! {
-    panic!("this build is for inference: kernels for training are left out")
+    panic!("this build is for inference: this kernel is left out")
 }
 
-/// Like `wrap`, of a kernel that only training calls.
-macro_rules! training {
+/// Like `wrap`, of a kernel that builds for inference never call.
+macro_rules! full {
     ($features:literal, $body:expr, ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?) => {{
         #[target_feature(enable = $features)]
         #[allow(unused_variables, reason = "where it is left out")]
         unsafe fn wrapper($($arg: $ty),*) $(-> $ret)? {
-            if cfg!(all(feature = "lean", target_arch = "wasm32")) {
+            if $crate::arch::LEAN {
                 $crate::arch::left_out();
             }
             // SAFETY: as in `wrap`.
@@ -104,6 +104,24 @@ macro_rules! training {
         wrapper
     }};
 }
+
+/// Like `wrap`, of a kernel that products of WebAssembly hardly need beside `quads`: where `plain` says so, the specification itself, which is much smaller.
+macro_rules! rare {
+    ($plain:expr, $features:literal, $body:expr, $scalar:path, ($($arg:ident: $ty:ty),*)) => {{
+        #[target_feature(enable = $features)]
+        unsafe fn wrapper($($arg: $ty),*) {
+            if $plain {
+                return $scalar($($arg),*);
+            }
+            // SAFETY: as in `wrap`.
+            unsafe { $body($($arg),*) }
+        }
+        wrapper
+    }};
+}
+
+/// Whether this build is downloaded to infer: rare kernels are not worth their size there.
+pub(crate) const LEAN: bool = cfg!(all(feature = "lean", target_arch = "wasm32"));
 
 /// An instruction set's table: every generic body, wrapped. Floats, bytes and bits may come from different instruction sets. The tile sizes say how many rows
 /// of packed weights and rows of activations have their sums in registers at once, `vector` and (for binary weights, whose sums
@@ -120,6 +138,7 @@ macro_rules! table {
             };
             use $crate::generic::{activation as act, norm};
             use $crate::layouts::Elements;
+            use $crate::scalar as plain;
             use $crate::table::{AdamHyper, Columns, Kernels, NormRows, PackedGroups, PackedRows, Strided};
             type L = $floats;
             Kernels {
@@ -135,7 +154,7 @@ macro_rules! table {
                     $features, mix::mix_rows::<L>,
                     (weights: &[f32], rows: &[u32], table: Columns<'_>, y: &mut [f32])
                 ),
-                mix_rows_back: $crate::arch::training!(
+                mix_rows_back: $crate::arch::full!(
                     $features, mix::mix_rows_back::<L>,
                     (weights: &[f32], rows: &[u32], table: Columns<'_>, dy: &[f32], dweights: &mut [f32], dtable: &mut [f32])
                 ),
@@ -144,15 +163,15 @@ macro_rules! table {
                 sum_sq: wrap!($features, r::sum_sq::<L>, (x: &[f32]) -> f64),
                 max_abs: wrap!($features, r::max_abs::<L>, (x: &[f32]) -> f32),
                 relu: wrap!($features, e::relu::<L>, (x: &[f32], y: &mut [f32])),
-                relu_back: $crate::arch::training!($features, e::relu_back::<L>, (y: &[f32], dy: &[f32], dx: &mut [f32])),
+                relu_back: $crate::arch::full!($features, e::relu_back::<L>, (y: &[f32], dy: &[f32], dx: &mut [f32])),
                 gelu: wrap!($features, act::gelu::<L>, (x: &[f32], y: &mut [f32])),
-                gelu_back: $crate::arch::training!($features, act::gelu_back::<L>, (x: &[f32], dy: &[f32], dx: &mut [f32])),
+                gelu_back: $crate::arch::full!($features, act::gelu_back::<L>, (x: &[f32], dy: &[f32], dx: &mut [f32])),
                 gelu_new: wrap!($features, act::gelu_new::<L>, (x: &[f32], y: &mut [f32])),
-                gelu_new_back: $crate::arch::training!($features, act::gelu_new_back::<L>, (x: &[f32], dy: &[f32], dx: &mut [f32])),
+                gelu_new_back: $crate::arch::full!($features, act::gelu_new_back::<L>, (x: &[f32], dy: &[f32], dx: &mut [f32])),
                 silu: wrap!($features, act::silu::<L>, (x: &[f32], y: &mut [f32])),
-                silu_back: $crate::arch::training!($features, act::silu_back::<L>, (x: &[f32], dy: &[f32], dx: &mut [f32])),
+                silu_back: $crate::arch::full!($features, act::silu_back::<L>, (x: &[f32], dy: &[f32], dx: &mut [f32])),
                 norm_scale: wrap!($features, norm::norm_scale::<L>, (x: &[f32], n: NormRows, s: &mut [f32])),
-                norm_scale_back: $crate::arch::training!(
+                norm_scale_back: $crate::arch::full!(
                     $features, norm::norm_scale_back::<L>,
                     (x: &[f32], ds: &[f32], n: NormRows, dx: &mut [f32])
                 ),
@@ -160,28 +179,28 @@ macro_rules! table {
                     $features, norm::norm_apply::<L>,
                     (x: &[f32], s: &[f32], w: Option<&[f32]>, b: Option<&[f32]>, n: NormRows, y: &mut [f32])
                 ),
-                norm_apply_back_x: $crate::arch::training!(
+                norm_apply_back_x: $crate::arch::full!(
                     $features, norm::norm_apply_back_x::<L>,
                     (s: &[f32], w: Option<&[f32]>, dy: &[f32], n: NormRows, dx: &mut [f32])
                 ),
-                norm_apply_back_s: $crate::arch::training!(
+                norm_apply_back_s: $crate::arch::full!(
                     $features, norm::norm_apply_back_s::<L>,
                     (x: &[f32], s: &[f32], w: Option<&[f32]>, dy: &[f32], n: NormRows, ds: &mut [f32])
                 ),
-                norm_apply_back_w: $crate::arch::training!(
+                norm_apply_back_w: $crate::arch::full!(
                     $features, norm::norm_apply_back_w::<L>,
                     (x: &[f32], s: &[f32], dy: &[f32], n: NormRows, dw: &mut [f32])
                 ),
                 softmax_rows: wrap!($features, s::softmax_rows::<L>, (x: &[f32], cols: usize, y: &mut [f32])),
-                softmax_back_rows: $crate::arch::training!(
+                softmax_back_rows: $crate::arch::full!(
                     $features, s::softmax_back_rows::<L>,
                     (y: &[f32], dy: &[f32], cols: usize, dx: &mut [f32])
                 ),
-                cross_entropy_rows: $crate::arch::training!(
+                cross_entropy_rows: $crate::arch::full!(
                     $features, s::cross_entropy_rows::<L>,
                     (z: &[f32], cols: usize, targets: &[i32], weights: &[f32], dz: Option<&mut [f32]>, losses: &mut [f64]) -> u64
                 ),
-                adamw: $crate::arch::training!(
+                adamw: $crate::arch::full!(
                     $features, e::adamw::<L>,
                     (p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], h: &AdamHyper)
                 ),
@@ -197,25 +216,25 @@ macro_rules! table {
                     $features, q::quantize_act_rows::<L>,
                     (x: &[f32], cols: usize, codes: &mut [i8], scales: &mut [f32])
                 ),
-                count_diff: $crate::arch::training!($features, q::count_diff::<L>, (a: &[i8], b: &[i8]) -> u64),
+                count_diff: $crate::arch::full!($features, q::count_diff::<L>, (a: &[i8], b: &[i8]) -> u64),
                 widen: wrap!($features, el::widen::<L>, (elements: Elements, bytes: &[u8], values: &mut [f32])),
                 element_rows: wrap!(
                     $features, el::element_rows::<L, $bytes, $rf>,
                     (elements: Elements, bytes: &[u8], x: &[f32], y: &mut [f32])
                 ),
-                packed_rows_f32: wrap!(
+                packed_rows_f32: $crate::arch::full!(
                     $features, pf::packed_rows_f32::<L, $rf, $mf>,
                     (w: PackedRows<'_>, scale: f32, x: &[f32], m: usize, y: &mut [f32])
                 ),
-                packed_rows_i8: wrap!(
-                    $features, pi::packed_rows_i8::<$bytes, $v, $vb, $ri, $mi>,
+                packed_rows_i8: $crate::arch::rare!(
+                    $crate::arch::LEAN, $features, pi::packed_rows_i8::<$bytes, $v, $vb, $ri, $mi>, plain::packed_rows_i8,
                     (w: PackedRows<'_>, x: &[i8], m: usize, y: &mut [i32])
                 ),
-                packed_groups_i8: wrap!(
-                    $features, pi::packed_groups_i8::<$bytes>,
+                packed_groups_i8: $crate::arch::rare!(
+                    cfg!(target_arch = "wasm32"), $features, pi::packed_groups_i8::<$bytes>, plain::packed_groups_i8,
                     (w: PackedGroups<'_>, x: &[i8], m: usize, y: &mut [f32])
                 ),
-                binary_matmul_bits: wrap!(
+                binary_matmul_bits: $crate::arch::full!(
                     $features, b::binary_matmul_bits::<$bits, $rs, $ms>,
                     (w: &[u8], rows: usize, cols: usize, x: &[u8], m: usize, y: &mut [i32])
                 ),
@@ -224,4 +243,4 @@ macro_rules! table {
     };
 }
 
-pub(crate) use {contract, each, lift, table, training, wrap};
+pub(crate) use {contract, each, full, lift, rare, table, wrap};

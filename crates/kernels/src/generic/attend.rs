@@ -63,7 +63,6 @@ pub(crate) unsafe fn weigh_rows<L: Lanes>(weights: &[f32], values: Strided<'_>, 
         unsafe { weigh::<L, 1>(weights, values, c, y) }
     }
     let rest = &mut y[whole..];
-    rest.fill(0.0);
     for (t, &w) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
         let at = t * values.stride + whole;
         scalar::axpy(w, &values.data[at..at + rest.len()], rest);
@@ -81,6 +80,9 @@ unsafe fn weigh<L: Lanes, const N: usize>(
     // SAFETY: c + 16 N <= the columns of y and of every row, which the caller has checked to lie inside the data; it has the instruction set.
     unsafe {
         let mut sums = [L::splat(0.0); N];
+        for n in 0..N {
+            sums[n] = L::load(y.as_ptr().add(c + n * W));
+        }
         for (t, &w) in weights.iter().enumerate() {
             if w == 0.0 {
                 continue;

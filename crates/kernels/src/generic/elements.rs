@@ -12,6 +12,7 @@
 
 use super::W;
 use super::packed_i8::ahead;
+use crate::arch::LEAN;
 use crate::lanes::{Bytes, Lanes};
 use crate::layouts::{BlockFormat, Elements, f16_to_f32, kquants};
 use crate::scalar;
@@ -235,7 +236,7 @@ impl Numbers for Q6K {
     }
 }
 
-/// Calls a body for a kind, or the scalar one for those that are not multiplied as they are.
+/// Calls a body for a kind, or the scalar one for those that are not multiplied as they are (and, in a lean build, for those that are rare).
 macro_rules! with_kind {
     ($elements:expr, $body:ident::<$($rest:ty),*$(; $r:ident)?>($($arg:expr),*), $other:expr) => {
         match $elements {
@@ -243,11 +244,11 @@ macro_rules! with_kind {
             Elements::F16 => $body::<$($rest,)* F16 $(, $r)?>($($arg),*),
             Elements::Bf16 => $body::<$($rest,)* Bf16 $(, $r)?>($($arg),*),
             Elements::Block(BlockFormat::Q8_0) => $body::<$($rest,)* Q8 $(, $r)?>($($arg),*),
-            Elements::Block(BlockFormat::Q4_0) => $body::<$($rest,)* Q4 $(, $r)?>($($arg),*),
-            Elements::Block(BlockFormat::Q2_0) => $body::<$($rest,)* Q2 $(, $r)?>($($arg),*),
-            Elements::Q4K => $body::<$($rest,)* Q4K $(, $r)?>($($arg),*),
-            Elements::Q6K => $body::<$($rest,)* Q6K $(, $r)?>($($arg),*),
-            Elements::Block(_) => $other,
+            Elements::Block(BlockFormat::Q4_0) if !LEAN => $body::<$($rest,)* Q4 $(, $r)?>($($arg),*),
+            Elements::Block(BlockFormat::Q2_0) if !LEAN => $body::<$($rest,)* Q2 $(, $r)?>($($arg),*),
+            Elements::Q4K if !LEAN => $body::<$($rest,)* Q4K $(, $r)?>($($arg),*),
+            Elements::Q6K if !LEAN => $body::<$($rest,)* Q6K $(, $r)?>($($arg),*),
+            _ => $other,
         }
     };
 }

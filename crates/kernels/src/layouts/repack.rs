@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `TQ2_0` | ternary2 | the 64 bytes of a block's codes are those of a packed row: copied |
 //! | `TQ1_0` | ternary2 | a table gives the five digits of a byte |
+//! | `TQ1_0` | ternary5 | digits of a row, then five of them a byte: the same bytes for other elements |
 //! | `Q1_0` | binary | bits of four bytes side by side |
 //! | `hf` | ternary2 | a pair of bits of each of four bytes |
 //! | `I2_S` | ternary2 | pairs of bits in the other order; NEON's also from other bytes |
@@ -140,6 +141,16 @@ impl<'a> Foreign<'a> {
             (Layout::Blocks(BlockFormat::Tq1_0), Format::Ternary2) if whole || group == 256 => {
                 rows.for_each(|(row, out)| tq1_0(self.row(BlockFormat::Tq1_0, row), out));
             }
+            (Layout::Blocks(BlockFormat::Tq1_0), Format::Ternary5) => {
+                let mut digits = vec![0; self.cols];
+                rows.for_each(|(row, out)| {
+                    tq1_0_digits(self.row(BlockFormat::Tq1_0, row), &mut digits);
+                    let width = row_bytes(format, group);
+                    for (digits, out) in digits.chunks(group).zip(out.chunks_exact_mut(width)) {
+                        fractions(digits, out);
+                    }
+                });
+            }
             (Layout::Blocks(BlockFormat::Q1_0), Format::Binary) if whole || group == 128 => {
                 rows.for_each(|(row, out)| q1_0(self.row(BlockFormat::Q1_0, row), whole, out));
             }
@@ -275,6 +286,39 @@ fn tq1_0(blocks: &[u8], out: &mut [u8]) {
     }
 }
 
+/// Digits 0 to 2 of all elements of a row, in their order.
+fn tq1_0_digits(blocks: &[u8], digits: &mut [u8]) {
+    for (block, out) in blocks.as_chunks::<54>().0.iter().zip(digits.as_chunks_mut::<256>().0) {
+        let (first, rest) = out.split_at_mut(160);
+        let (second, last) = rest.split_at_mut(80);
+        for (bytes, digits) in
+            [(&block[..32], first), (&block[32..48], second), (&block[48..52], last)]
+        {
+            for (n, digits) in digits.chunks_exact_mut(bytes.len()).enumerate() {
+                let power = [1, 3, 9, 27, 81][n];
+                for (digit, &byte) in digits.iter_mut().zip(bytes) {
+                    // The digit is what the byte, a fraction, carries out when it is multiplied by 3 once more.
+                    *digit = ((u16::from(byte.wrapping_mul(power)) * 3) >> 8) as u8;
+                }
+            }
+        }
+    }
+}
+
+/// Five digits a byte, as [`crate::pack`] lays them out; elements that are missing are trit 0.
+fn fractions(digits: &[u8], out: &mut [u8]) {
+    for (from, out) in digits.chunks(5 * BLOCK).zip(out.as_chunks_mut::<BLOCK>().0) {
+        let mut padded = [1u8; 5 * BLOCK];
+        padded[..from.len()].copy_from_slice(from);
+        for (m, out) in out.iter_mut().enumerate() {
+            let digit = |n: usize| padded[n * BLOCK + m];
+            let v = digit(0) * 81 + digit(1) * 27 + digit(2) * 9 + digit(3) * 3 + digit(4);
+            // ceil(256 v / 243) = v + ceil(13 v / 243), and 17262 / 2^22 is near enough to 1 / 243 for what comes here.
+            *out = v + (((13 * u32::from(v) + 242) * 17262) >> 22) as u8;
+        }
+    }
+}
+
 /// The bits of a byte in eight bytes, the lowest first.
 fn spread(byte: u8) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -317,6 +361,23 @@ fn i2s_neon(bytes: &[u8], out: &mut [u8]) {
             let (a, b) = (from[m], from[16 + m]);
             out[m] = pair(a, 0) | pair(a, 2) << 2 | pair(b, 0) << 4 | pair(b, 2) << 6;
             out[16 + m] = pair(a, 1) | pair(a, 3) << 2 | pair(b, 1) << 4 | pair(b, 3) << 6;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_of_five_digits() {
+        let mut digits = [0u8; 5 * BLOCK];
+        for v in 0..243u32 {
+            let five: [u8; 5] = std::array::from_fn(|n| (v / 3u32.pow(4 - n as u32) % 3) as u8);
+            five.iter().enumerate().for_each(|(n, &d)| digits[n * BLOCK] = d);
+            let mut out = [0; BLOCK];
+            fractions(&digits, &mut out);
+            assert_eq!(out[0], trit_byte(five), "{v}");
         }
     }
 }

@@ -56,7 +56,7 @@ export async function prepare(input: CheckpointInput, core: Core, options: Pretr
 
 /** What the core keeps of a file's layouts: codes of 2 bits (1 where there are two values) with scales beside them. */
 const KEPT: ReadonlyMap<string, readonly [format: string, group: number]> = new Map([
-  ["tq1_0", ["ternary2", 256]],
+  ["tq1_0", ["ternary5", 256]],
   ["tq2_0", ["ternary2", 256]],
   ["q1_0", ["binary", 128]],
   ["hf", ["ternary2", 0]],

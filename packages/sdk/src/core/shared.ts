@@ -119,7 +119,7 @@ export function sharedCalls(binding: Functions, guard: Guard): Pick<Core, Shared
   return out as Pick<Core, SharedName>;
 }
 
-/** A build for inference lacks the calls of gradients and of the trainer. */
+/** A build for inference lacks the calls of gradients, of the trainer and some others: docs/wasm.md. */
 export function missing(name: string): never {
-  throw new TritlensError("E_BACKEND", `this build of the core has no ${name}`, { expected: "a build with gradients and the trainer" });
+  throw new TritlensError("E_BACKEND", `this build of the core has no ${name}`, { expected: "the default build" });
 }

@@ -2,7 +2,7 @@
 import { TritlensError } from "../core/errors.ts";
 import { lazyGeneration } from "../hooks/generation.ts";
 import type { ActivationCache, Generation, Model, Session, Tokens } from "../hooks/index.ts";
-import { type NameFilter, selectSites, toTokenRows } from "../hooks/index.ts";
+import { type NameFilter, requireBudget, selectSites, toTokenRows } from "../hooks/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { applyChatTemplate, type ChatMessage, type ChatOptions, type TextStream, tokenizerOf, toTokens } from "../tokenizer/index.ts";
 import { giveWay } from "../train/pace.ts";
@@ -79,12 +79,21 @@ async function* steps(model: Model, promptOf: () => Promise<number[]>, given: Ge
     throw new TritlensError("E_SHAPE", "generation takes a session of one text", { expected: "batch 1", found: `batch ${options.session.batch}` });
   }
   const capacity = Math.min(model.spec.ctx, prompt.length + options.maxTokens - 1);
+  if (options.budgetBytes !== undefined)
+    requireBudget("the generation", memoryOf(model, prompt.length, capacity, options, names), options.budgetBytes);
   const session = options.session ?? model.openSession({ capacity, batch: 1 });
   try {
     yield* run(new Writer(model, session, hooks, { ...options, ...(names ? { names } : {}) }), prompt, options);
   } finally {
     if (!options.session) session.dispose();
   }
+}
+
+/** Bytes beside the weights: keys and values, the activations of a chunk of the prompt, and what is kept of all of it. */
+function memoryOf(model: Model, prompt: number, capacity: number, { session, promptChunk }: Settled, names: NameFilter | undefined): number {
+  const common = { capacity: session?.capacity ?? capacity, lastOnly: true, ...(names ? { names } : {}) };
+  const { cache, activations } = model.plan({ ...common, seq: Math.min(prompt, promptChunk) });
+  return (session ? 0 : cache) + activations + model.plan({ ...common, seq: prompt }).captures;
 }
 
 /** The same filter, resolved once instead of in every step. @throws E_NAME. */

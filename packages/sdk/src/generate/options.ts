@@ -54,6 +54,8 @@ export interface GenerateOptions {
   readonly session?: Session;
   /** Positions of the prompt that are computed together (512). */
   readonly promptChunk?: number;
+  /** Refuse with E_MEMORY, before anything is computed, when keys, values, activations and captures would take more bytes (see `model.plan`). */
+  readonly budgetBytes?: number;
   /** Called after every chunk of the prompt. */
   readonly onPrompt?: (progress: { readonly done: number; readonly total: number }) => void;
 }

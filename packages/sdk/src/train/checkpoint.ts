@@ -3,16 +3,10 @@
  * and in its metadata the step, the configuration, the optimiser's settings and the data's description; sealed with a checksum over every byte.
  */
 import { TritlensError } from "../core/errors.ts";
-import {
-  checksumPlaceholder,
-  decodeInts,
-  parseSafetensors,
-  type StoredTensor,
-  sealChecksum,
-  serializeSafetensors,
-  toTensor,
-  verifyChecksum,
-} from "../io/index.ts";
+// Not from io's index: bundlers that split by file would fetch all of io for a page that only trains.
+import { checksumPlaceholder, sealChecksum, verifyChecksum } from "../io/checksum.ts";
+import { decodeInts } from "../io/dtype.ts";
+import { parseSafetensors, type StoredTensor, serializeSafetensors, toTensor } from "../io/safetensors.ts";
 import { type TransformerConfig, type TransformerOptions, transformerConfig } from "../models/index.ts";
 import { Tensor, type TensorData } from "../tensor/index.ts";
 import type { DataDescription } from "./data.ts";

@@ -1,7 +1,7 @@
 /** Checkpoints on disk (Node), and models from checkpoints. */
 import { TritlensError } from "../core/errors.ts";
 import { Model, type ModelOptions } from "../hooks/index.ts";
-import { readFileBytes, writeFileAtomic } from "../io/index.ts";
+import { readFileBytes, writeFileAtomic } from "../io/files.ts";
 import { type Checkpoint, type ForeignOptions, parseCheckpoint, serializeCheckpoint } from "./checkpoint.ts";
 import type { LiRun } from "./foreign.ts";
 

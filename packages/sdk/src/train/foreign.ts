@@ -1,6 +1,6 @@
 /** Checkpoints that other programs wrote: Li's reference script, and TransformerLens's state dicts. */
 import { TritlensError } from "../core/errors.ts";
-import { type StoredTensor, toTensor } from "../io/index.ts";
+import { type StoredTensor, toTensor } from "../io/safetensors.ts";
 import {
   liConfig,
   MODES,

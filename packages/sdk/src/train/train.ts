@@ -2,7 +2,7 @@
 import type { Core, TrainerHandle } from "../core/core.ts";
 import { TritlensError } from "../core/errors.ts";
 import type { Model } from "../hooks/index.ts";
-import { type FolderLock, lockFile } from "../io/index.ts";
+import { type FolderLock, lockFile } from "../io/files.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { type Checkpoint, type PendingSteps, requireSame, type TrainingState } from "./checkpoint.ts";
 import type { Examples, ModularAddition, TrainingData } from "./data.ts";

@@ -30,7 +30,9 @@ impl Units {
 
 /// Prepared activations: bytes of each row and its sum.
 pub(super) struct Prepared {
-    pub(super) bytes: AlignedBytes,
+    /// Keeps the memory behind `start`.
+    _bytes: AlignedBytes,
+    start: *const u8,
     pub(super) stride: usize,
     pub(super) sums: Vec<i32>,
 }
@@ -43,7 +45,7 @@ impl Prepared {
     #[inline(always)]
     pub(super) unsafe fn row(&self, i: usize) -> *const u8 {
         // SAFETY: the caller knows that row i exists.
-        unsafe { self.bytes.as_ptr().add(i * self.stride) }
+        unsafe { self.start.add(i * self.stride) }
     }
 }
 
@@ -52,12 +54,14 @@ impl Prepared {
 pub(super) unsafe fn rows<L: Bytes>(x: &[i8], m: usize, cols: usize, units: Units) -> Prepared {
     let stride = units.stride::<L>();
     let mut bytes = AlignedBytes::zeros(m * stride);
+    let mut sums = vec![0; m];
     for i in 0..m {
+        // Not `collect`: a closure that is not inlined loses the instruction set.
+        sums[i] = sum(&x[i * cols..][..cols]);
         // SAFETY: the caller has the instruction set.
         unsafe { row::<L>(&x[i * cols..][..cols], units, &mut bytes[i * stride..][..stride]) };
     }
-    let sums = (0..m).map(|i| sum(&x[i * cols..][..cols])).collect();
-    Prepared { bytes, stride, sums }
+    Prepared { start: bytes.as_ptr(), _bytes: bytes, stride, sums }
 }
 
 /// The sum of a row, modulo 2^32.

@@ -8,7 +8,7 @@ import { contextOf } from "../hf/llama.ts";
 import { type Architecture, blockCount, headWidth, type Recipe, type TensorNames, unsupported } from "../recipe.ts";
 import { refuseUnhandledGguf } from "./refuse.ts";
 import { ggufRope } from "./rope.ts";
-import { ggufWeights } from "./weights.ts";
+import { ggufWeights, matricesOf, mayBeTernary } from "./weights.ts";
 
 /** What tells GGUF architectures apart. */
 export interface GgufFamily {
@@ -140,5 +140,9 @@ function quantised(
   const int8 = family.bitnet || said === "int8" || tensors.get("blk.0.attn_q.weight")?.type === "I2_S";
   if (!int8) return {};
   if (trainable) throw f.wrong("general.architecture", "latent weights with the option trainable (packed weights have none)", family.architecture);
-  return { actQuant: "int8" } satisfies Partial<TransformerOptions>;
+  // Matrices in types of more bits (Q8_0, Q4_0, ...) have no codes that integer products could work with.
+  const matrices = matricesOf(family, tensors);
+  const plainMatrices = matrices.filter(({ type }) => !mayBeTernary(type));
+  if (matrices.length > 0 && plainMatrices.length === matrices.length) return {};
+  return { actQuant: "int8", plainMatrices: plainMatrices.map(({ param }) => param) } satisfies Partial<TransformerOptions>;
 }

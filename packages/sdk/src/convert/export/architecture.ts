@@ -25,9 +25,9 @@ const BIASES: Readonly<Record<Exclude<Neutral, "normalization" | "finalNorm">, R
 };
 
 /**
- * The first architecture whose recipe gives the model's configuration back.
+ * The first architecture whose recipe gives the model's configuration back; the one that the model was loaded as comes first.
  *
- * @param wanted - The only one to try, or undefined for all; `first` is tried before the others.
+ * @param wanted - The only one to try, or undefined for all.
  * @param recipeOf - The recipe for what would be written as this architecture.
  * @throws E_SPEC naming the field that no architecture has as the model has it.
  */
@@ -38,7 +38,8 @@ export async function fitArchitecture(
   recipeOf: (architecture: Architecture) => Recipe | Promise<Recipe>,
 ): Promise<Fit> {
   const misfits: string[] = [];
-  for (const architecture of wanted ? [wanted] : ARCHITECTURES) {
+  const own = ARCHITECTURES.filter((a) => a === model.checkpoint?.architecture);
+  for (const architecture of wanted ? [wanted] : new Set([...own, ...ARCHITECTURES])) {
     try {
       const recipe = await recipeOf(architecture);
       const field = differingField(neutralised(target, recipe.config, model), recipe.config);

@@ -62,6 +62,9 @@ function activationKey(c: TransformerConfig, architecture: Architecture): string
   return `${ggufArchitecture(c, architecture)}.hidden_activation`;
 }
 
+/** What every block of every architecture has. */
+const EVERY_BLOCK = ["attn_norm", "attn_output", "ffn_norm", "ffn_up", "ffn_down"] as const;
+
 /** The recipe with which the file will be read, from the tensors that will be in it. */
 function readBack(metadata: ReadonlyMap<string, GgufValue>, c: TransformerConfig, freqs: Float32Array | undefined): Promise<Recipe> {
   const fields = new Fields(new Map([...metadata].map(([key, { value }]) => [key, value])), "GGUF metadata");
@@ -73,8 +76,8 @@ function readBack(metadata: ReadonlyMap<string, GgufValue>, c: TransformerConfig
   there("blk.0.ffn_down.bias", c.mlpBias);
   there("blk.0.ffn_gate.bias", c.gateBias);
   if (freqs) there("rope_freqs.weight", true, [freqs.length]);
-  // No more blocks are believed than there are tensors.
-  for (let i = 0; i < c.nLayers; i++) there(`blk.${i}.attn_norm.weight`, true);
+  // No more blocks are believed than there are tensors for.
+  for (let i = 0; i < c.nLayers; i++) for (const name of EVERY_BLOCK) there(`blk.${i}.${name}.weight`, true);
   return ggufRecipe(fields, tensors, async () => freqs ?? new Float32Array(0), { trainable: false });
 }
 

@@ -48,10 +48,10 @@ function configJson(goal: SaveGoal, architecture: Architecture, { format }: Save
   return { ...plain, quantization_config: { ...quantization, modules_to_not_convert: modulesOf(recipe, c) } };
 }
 
-/** transformers's names of the modules that stay dense. */
+/** transformers's names of the modules that stay dense. It leaves the unembedding out by itself only where there is no such list. */
 function modulesOf(recipe: Recipe, c: TransformerConfig): string[] {
   const kept = new Set(c.plainMatrices);
-  return recipe.weights.filter((w) => kept.has(w.param)).map((w) => w.tensor.replace(/\.weight$/, ""));
+  return ["lm_head", ...recipe.weights.filter((w) => kept.has(w.param)).map((w) => w.tensor.replace(/\.weight$/, ""))];
 }
 
 function readBack(json: Json, trainable: boolean): Recipe {
