@@ -23,6 +23,11 @@ async function wllama(browser, file) {
   return { name, threads: 1, ask };
 }
 
+async function ourPage(browser, file) {
+  const page = await browser.open("tritlens", "/root/bench/generate/tritlens-page.mjs");
+  return opened(page, "wasm in Chromium", `${browser.url}/models/${file}`, 1);
+}
+
 const chromium = () =>
   optional("Chromium", async () => startChromium({ wllama: join(await npmPeers("npm-llama"), "node_modules", "@wllama", "wllama") }));
 
@@ -34,8 +39,8 @@ export async function wasmRows({ rounds, peers }, model, size, report) {
   native.end();
   const browser = peers ? await chromium() : undefined;
   if (browser) {
-    const page = await browser.open("tritlens", "/root/bench/generate/tritlens-page.mjs");
-    sides.unshift(await opened(page, "wasm in Chromium", `${browser.url}/models/${basename(model.path)}`, 1));
+    const page = await optional("our page (npm run build makes what it loads)", () => ourPage(browser, basename(model.path)));
+    if (page) sides.unshift(page);
     sides.push(await wllama(browser, basename(model.path)));
   }
   const rows = [
