@@ -2,7 +2,6 @@
 
 import { DTYPE_BYTES } from "tritlens";
 import { type ByteSource, ggmlBytes, ggmlTypeNamed, openGguf, openSafetensors, parseSafetensors, readTensorBytes } from "tritlens/io";
-import { expect } from "vitest";
 import { countingSource } from "../hostile/measure.ts";
 
 interface Place {
@@ -40,7 +39,12 @@ export async function safetensors(bytes: Uint8Array): Promise<void> {
     refusal = error;
   }
   if (!whole) {
-    await expect(openSafetensors(countingSource(bytes))).rejects.toMatchObject({ message: (refusal as Error).message });
+    // Not an `expect`: the runner keeps every promise that one waits for until the test ends.
+    const other = await openSafetensors(countingSource(bytes)).then(
+      () => "nothing",
+      (error: Error) => error.message,
+    );
+    if (other !== (refusal as Error).message) throw new Error(`the parsers disagree: ${(refusal as Error).message} and ${other}`);
     throw refusal;
   }
   const file = await openSafetensors(countingSource(bytes));

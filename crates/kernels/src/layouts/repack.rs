@@ -305,7 +305,7 @@ fn tq1_0_digits(blocks: &[u8], digits: &mut [u8]) {
     }
 }
 
-/// Five digits a byte, as [`crate::pack`] lays them out; elements that are missing are trit 0.
+/// Five digits a byte, as [`crate::pack()`] lays them out; elements that are missing are trit 0.
 fn fractions(digits: &[u8], out: &mut [u8]) {
     for (from, out) in digits.chunks(5 * BLOCK).zip(out.as_chunks_mut::<BLOCK>().0) {
         let mut padded = [1u8; 5 * BLOCK];

@@ -201,6 +201,7 @@ export class Model extends WeightViews {
   }
 
   /** @internal */
+  /** @internal */
   protected override living(): Weights {
     void this.program;
     return this.#weights;

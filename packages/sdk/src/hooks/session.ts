@@ -83,7 +83,11 @@ export class Session {
   /** What was run, a list a sequence. */
   readonly #tokens: number[][];
 
-  /** Use `model.openSession`. */
+  /**
+   * Use `model.openSession`.
+   *
+   * @internal
+   */
   constructor(runner: Runner, spec: Spec, { capacity = spec.ctx, batch = 1 }: SessionOptions) {
     for (const [name, value] of [
       ["capacity", capacity],
