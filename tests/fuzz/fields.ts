@@ -25,7 +25,9 @@ export function ggufFields(file: Uint8Array): Field[] {
     return Number(view.getBigUint64(at - 8, true));
   };
   const text = (): void => {
-    at += long();
+    // Not `at += long()`, which would add to the place before the length.
+    const length = long();
+    at += length;
   };
   const value = (type: number): void => {
     if (type === 8) text();
