@@ -3,9 +3,10 @@
 use crate::error::{Result, zeros};
 use crate::infer::rows::by_rows;
 use crate::ops::linear;
+use crate::packed::quantize_activations;
 use crate::par;
 use crate::program::Params;
-use crate::program::weights::{integer_sums, quantise_rows};
+use crate::program::weights::integer_sums;
 use crate::stored::StoredScratch;
 use tritlens_kernels as kernels;
 
@@ -62,12 +63,12 @@ impl Products {
         let (codes, scales) = (&mut self.codes[..len], &mut self.scales[..rows]);
         let some = (PIECE / cols).max(1);
         if par::threads() == 1 || rows <= some {
-            quantise_rows(input.x, cols, codes, scales);
+            quantize_activations(input.x, cols, codes, scales);
         } else {
             let x = input.x.chunks(some * cols);
             let parts = x.zip(codes.chunks_mut(some * cols)).zip(scales.chunks_mut(some)).collect();
             par::spread(parts, |((x, codes), scales): ((&[f32], &mut [i8]), &mut [f32])| {
-                quantise_rows(x, cols, codes, scales);
+                quantize_activations(x, cols, codes, scales);
             });
         }
         self.quantised = Some(input.node);

@@ -3,11 +3,11 @@
 use crate::error::{CoreError, Result, zeros};
 use crate::ops::linear;
 use crate::ops::rotary::Angles;
+use crate::packed::quantize_activations;
 use crate::program::compile::Program;
 use crate::program::fold::Role;
 use crate::program::plan::Plan;
 use crate::program::spec::{ActQuant, NodeSpec};
-use crate::program::weights::quantise_rows;
 use crate::stored::StoredScratch;
 
 /// Memory for one node at a time.
@@ -68,7 +68,7 @@ impl Scratch {
     /// int8 codes of `x` (rows of `cols`) and their scales; a row that holds NaN or infinity has a scale of NaN.
     pub(super) fn codes(&mut self, x: &[f32], cols: usize) -> (&[i8], &[f32], &mut StoredScratch) {
         let (codes, scales) = (&mut self.codes[..x.len()], &mut self.scales[..x.len() / cols]);
-        quantise_rows(x, cols, codes, scales);
+        quantize_activations(x, cols, codes, scales);
         (codes, scales, &mut self.stored)
     }
 

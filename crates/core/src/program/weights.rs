@@ -7,17 +7,6 @@ use crate::program::scratch::Scratch;
 use crate::program::spec::{ActQuant, NodeSpec};
 use tritlens_kernels as kernels;
 
-/// int8 codes of each row of `x` and their scales; a row that holds NaN or infinity gets a scale of NaN.
-pub(crate) fn quantise_rows(x: &[f32], cols: usize, codes: &mut [i8], scales: &mut [f32]) {
-    kernels::quantize_act_rows(x, cols, codes, scales);
-    for (x, scale) in x.chunks_exact(cols).zip(scales) {
-        // A sum of squares in f64 is finite exactly when all elements are.
-        if !kernels::sum_sq(x).is_finite() {
-            *scale = f32::NAN;
-        }
-    }
-}
-
 /// x, or what its int8 codes stand for.
 pub(super) fn quantised<'s>(
     x: &'s [f32],

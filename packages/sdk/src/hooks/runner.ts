@@ -30,7 +30,7 @@ export interface Continuation {
 const ALONE: Continuation = { session: 0, lastOnly: false };
 
 /** Sites that a plan looks at. */
-function heard(plan: RunPlan): Set<number> {
+export function heard(plan: RunPlan): Set<number> {
   return new Set([...plan.forward.keys(), ...plan.edits.map((e) => e.site), ...plan.keep, ...(plan.stop ? [plan.stop.site] : [])]);
 }
 
@@ -110,11 +110,6 @@ export class Runner {
   #refuseEditedTaps(plan: RunPlan): void {
     const edit = plan.edits.find((e) => this.#taps.has(e.site));
     if (edit) throw readOnly(this.names[edit.site] as string);
-  }
-
-  /** The sites that a plan looks at. */
-  heard(plan: RunPlan): Set<number> {
-    return heard(plan);
   }
 
   /** Runs without hooks, in parts that fit into memory. */

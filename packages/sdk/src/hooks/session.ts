@@ -8,7 +8,7 @@ import { ActivationCache } from "./cache.ts";
 import { type AsyncHookFn, driveAsync, driveSync, type RunPlan, type Steps } from "./drive.ts";
 import { type AsyncHook, type Hook, makePlan } from "./plan.ts";
 import type { Run } from "./run.ts";
-import type { Runner } from "./runner.ts";
+import { heard, type Runner } from "./runner.ts";
 import type { NameFilter } from "./select.ts";
 import { type TokenRows, type Tokens, toTokenRows } from "./tokens.ts";
 
@@ -194,7 +194,7 @@ export class Session {
     if (rows.batch !== this.batch)
       throw new TritlensError("E_SHAPE", "tokens do not fit the session", { expected: `${this.batch} rows`, found: `${rows.batch}` });
     const plan = makePlan({ hooks, ...(names === undefined ? {} : { names }) }, this.#runner.names, this.#runner.layers);
-    const listen = [...this.#runner.heard(plan)].sort((a, b) => a - b);
+    const listen = [...heard(plan)].sort((a, b) => a - b);
     const key = `${rows.pos} ${lastOnly} ${listen.join(",")}`;
     if (this.#kept?.key !== key) {
       this.#forget();
