@@ -10,7 +10,7 @@ import { asProgram, root, say } from "./lib/run.mjs";
 
 const dist = join(root, "packages", "sdk", "dist");
 const out = join(dist, "browser");
-const PARTS = ["index.js", "interp/index.js", "worker/index.js"];
+const PARTS = ["index.js", "interp/index.js", "plots/index.js", "worker/index.js"];
 /** Scripts of workers, beside the code that starts them. */
 const WORKERS = {
   "worker/entry.js": "entry.js",

@@ -44,10 +44,24 @@ export interface ProjectEdit extends EditPlace {
   readonly direction: ArrayLike<number>;
 }
 
-/** What happens to the chosen box of an activation. Gradients go through an edit as through any function: those of overwritten values are zero. */
-export type Edit = AblationEdit | ValueEdit | ScaleEdit | ProjectEdit;
+/** x = the same box of `value`, which has the shape of the whole activation: patching from a cache, without cutting anything out of it. */
+export interface PatchEdit extends EditPlace {
+  /** Patching from another run. */
+  readonly kind: "patch";
+  /** The whole activation of the other run. Edits that name the same tensor share one copy. */
+  readonly value: Tensor;
+}
 
-const KINDS = ["zero", "mean", "set", "add", "scale", "project"] as const;
+/** x = what the plain run has here, whatever earlier edits changed: a path that is held. In sweeps only ({@link Model.sweep}). */
+export interface FreezeEdit extends EditPlace {
+  /** Holding. */
+  readonly kind: "freeze";
+}
+
+/** What happens to the chosen box of an activation. Gradients go through an edit as through any function: those of overwritten values are zero. */
+export type Edit = AblationEdit | ValueEdit | ScaleEdit | ProjectEdit | PatchEdit | FreezeEdit;
+
+const KINDS = ["zero", "mean", "set", "add", "scale", "project", "patch", "freeze"] as const;
 /** Axes a record has room for. */
 const MAX_AXES = 4;
 

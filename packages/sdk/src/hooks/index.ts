@@ -2,7 +2,7 @@
 export { ActivationCache } from "./cache.ts";
 export type { CheckpointInfo, CheckpointWeight } from "./checkpoint.ts";
 export type { AsyncHookFn, HookFn, HookPoint, HookResult } from "./drive.ts";
-export type { AblationEdit, Box, Edit, EditPlace, EditValue, ProjectEdit, ScaleEdit, SiteEdit, ValueEdit } from "./edit.ts";
+export type { AblationEdit, Box, Edit, EditPlace, EditValue, FreezeEdit, PatchEdit, ProjectEdit, ScaleEdit, SiteEdit, ValueEdit } from "./edit.ts";
 export type { Generation } from "./generation.ts";
 export { type MemoryOptions, type MemoryPlan, planMemory, requireBudget } from "./memory.ts";
 export { Model } from "./model.ts";
@@ -22,6 +22,7 @@ export { centerUnembed, centerWritingWeights, foldLn } from "./process.ts";
 export { Run, RunLayouts, type Side } from "./run.ts";
 export { type NameFilter, selectSites } from "./select.ts";
 export { type AsyncSessionRunOptions, Session, type SessionOptions, type SessionRun, type SessionRunOptions } from "./session.ts";
+export type { SweepOptions, SweepProgress, SweepRun, Variant } from "./sweep.ts";
 export { type FlatTokens, type TokenRows, type Tokens, toTokenRows } from "./tokens.ts";
 export { WeightViews } from "./views.ts";
 export type { PackedWeight, WeightCodes, WeightOptions } from "./weights.ts";

@@ -3,4 +3,16 @@
  *
  * @module
  */
+export {
+  logitDiff,
+  logProb,
+  type Metric,
+  type MetricLike,
+  type MetricReads,
+  metricGrad,
+  metricValue,
+  normalized,
+  readLogits,
+  toMetric,
+} from "./metrics.ts";
 export * from "./modadd/index.ts";

@@ -1,0 +1,124 @@
+/** Charts as data: what a result wants drawn. One module draws them all (see {@link drawSvg}), so that they look alike in Node, in a page and in the report. */
+
+/** What every chart may say. */
+export interface ChartText {
+  /** Heading. */
+  readonly title: string;
+  /** What the reader should see, in a sentence; also the picture's description for screen readers. */
+  readonly caption?: string;
+}
+
+/** An axis with names for its places. */
+export interface Labels {
+  /** What the axis is: `layer`, `position`, `head`. */
+  readonly name: string;
+  /** Name of each place, such as the tokens. */
+  readonly labels: readonly string[];
+}
+
+/** Numbers in a grid; NaN leaves a cell empty. `diverging` colours go out from 0, `sequential` ones from the least to the largest value. */
+export interface HeatmapChart extends ChartText {
+  /** Which chart. */
+  readonly kind: "heatmap";
+  /** Row-major [y, x]. */
+  readonly values: ArrayLike<number>;
+  /** Columns. */
+  readonly x: Labels;
+  /** Rows, from the top. */
+  readonly y: Labels;
+  /** Colours; `diverging` when left out. */
+  readonly scale?: "diverging" | "sequential";
+  /** Values of the strongest colours; those of the data when left out. */
+  readonly range?: readonly [lo: number, hi: number];
+  /** Text in each cell (a lens writes its tokens there), row-major. */
+  readonly text?: readonly string[];
+  /** What the numbers are: `logit difference`. */
+  readonly unit?: string;
+}
+
+/** Bars from 0, one a label; with several series, side by side. */
+export interface BarChart extends ChartText {
+  /** Which chart. */
+  readonly kind: "bars";
+  /** Names of the bars. */
+  readonly x: Labels;
+  /** The bars. */
+  readonly series: readonly Series[];
+  /** What the numbers are. */
+  readonly unit?: string;
+}
+
+/** A row of numbers with a name. */
+export interface Series {
+  /** Name in the legend. */
+  readonly name: string;
+  /** One a place of x. */
+  readonly values: ArrayLike<number>;
+}
+
+/** Lines over numbers. */
+export interface LineChart extends ChartText {
+  /** Which chart. */
+  readonly kind: "lines";
+  /** Where the points lie, and what that is. */
+  readonly x: { readonly name: string; readonly values: ArrayLike<number>; readonly log?: boolean };
+  /** The lines. */
+  readonly series: readonly Series[];
+  /** What the numbers are. */
+  readonly unit?: string;
+  /** Logarithmic y. */
+  readonly log?: boolean;
+}
+
+/** Points with names. */
+export interface ScatterChart extends ChartText {
+  /** Which chart. */
+  readonly kind: "scatter";
+  /** Points; those of a group share a colour. */
+  readonly points: readonly { readonly x: number; readonly y: number; readonly label?: string; readonly group?: string }[];
+  /** What x is. */
+  readonly xName: string;
+  /** What y is. */
+  readonly yName: string;
+  /** Draw the line y = x. */
+  readonly diagonal?: boolean;
+}
+
+/** Attention patterns of one or more heads over tokens: rows are queries, columns keys. */
+export interface AttentionChart extends ChartText {
+  /** Which chart. */
+  readonly kind: "attention";
+  /** Text of each key; queries are the last of them. */
+  readonly tokens: readonly string[];
+  /** Heads: a name and weights [query, key], row-major. */
+  readonly heads: readonly { readonly name: string; readonly weights: ArrayLike<number> }[];
+}
+
+/** A graph in layers: circuits. */
+export interface GraphChart extends ChartText {
+  /** Which chart. */
+  readonly kind: "graph";
+  /** Nodes; `layer` says how far up (0 at the bottom). */
+  readonly nodes: readonly {
+    readonly id: string;
+    readonly label: string;
+    readonly layer: number;
+    readonly score?: number;
+    readonly group?: string;
+  }[];
+  /** Edges; widths and colours follow the score. */
+  readonly edges: readonly { readonly from: string; readonly to: string; readonly score: number; readonly label?: string }[];
+}
+
+/** Several charts side by side. */
+export interface PanelsChart extends ChartText {
+  /** Which chart. */
+  readonly kind: "panels";
+  /** The charts. */
+  readonly panels: readonly Chart[];
+  /** Most charts in a row. */
+  readonly columns?: number;
+}
+
+/** Everything that can be drawn. */
+export type Chart = HeatmapChart | BarChart | LineChart | ScatterChart | AttentionChart | GraphChart | PanelsChart;

@@ -1,0 +1,21 @@
+/**
+ * Pictures of results: charts as data, drawn as SVG (Node, pages, report) and as text (terminal), in one theme.
+ *
+ * @module
+ */
+export type {
+  AttentionChart,
+  BarChart,
+  Chart,
+  ChartText,
+  GraphChart,
+  HeatmapChart,
+  Labels,
+  LineChart,
+  PanelsChart,
+  ScatterChart,
+  Series,
+} from "./chart.ts";
+export { type Drawing, drawSvg, type PlotOptions, toDrawing } from "./draw.ts";
+export { printChart } from "./print.ts";
+export { Result } from "./result.ts";
