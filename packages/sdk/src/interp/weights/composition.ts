@@ -55,9 +55,8 @@ export class CompositionScores extends Result {
 export function compositionScores(left: FactoredMatrix, right: FactoredMatrix, { core = defaultCore() }: { readonly core?: Core } = {}): Tensor {
   requireShape("what the right matrices read", [left.rdim], [right.ldim]);
   const [writes, reads] = [shrunk(left.T), shrunk(right)];
-  const out = pairScores(core, writes, reads);
   return Tensor.from(
-    out,
+    pairScores(core, writes, reads),
     [...left.shape.slice(0, -2), ...right.shape.slice(0, -2)],
     [...left.axes.slice(0, -2), ...right.axes.slice(0, -2).map((a) => `later_${a}`)],
   );
@@ -75,10 +74,9 @@ export function allCompositionScores(model: Model, kind: CompositionKind): Compo
     throw new TritlensError("E_NAME", "unknown kind of composition", { expected: "Q, K or V", found: String(kind) });
   const ov = ovCircuit(model);
   const right = kind === "V" ? ov : kind === "Q" ? qkCircuit(model) : qkCircuit(model).T;
-  const all = compositionScores(ov, right, { core: model.core });
-  const block = nHeads * nLayers * nHeads;
-  const data = all.data.map((x, i) => (Math.floor((i % (nLayers * nHeads)) / nHeads) > Math.floor(i / block) ? x : 0));
-  return new CompositionScores(Tensor.from(data, all.shape, all.axes), kind, allHeadLabels(model));
+  const data = pairScores(model.core, shrunk(ov.T), shrunk(right), (i) => (Math.floor(i / nHeads) + 1) * nHeads);
+  const scores = Tensor.from(data, [nLayers, nHeads, nLayers, nHeads], ["layer", "head", "later_layer", "later_head"]);
+  return new CompositionScores(scores, kind, allHeadLabels(model));
 }
 
 /** Matrices [rows, k] whose products from the left have the norms of a stack's, [count, rows, k], each divided by its norm. */
@@ -112,28 +110,31 @@ function shrunk(matrix: FactoredMatrix): Shrunk {
   return { count, rows: ldim, k, data };
 }
 
-/** Norms of all products writes^T reads. */
-function pairScores(core: Core, writes: Shrunk, reads: Shrunk): Float32Array {
-  const { rows } = writes;
-  const right = sideBySide(reads);
-  const width = reads.count * reads.k;
+/** Norms of the products writes^T reads, of each of the one with those of the other from `first` on; 0 before. */
+function pairScores(core: Core, writes: Shrunk, reads: Shrunk, first: (i: number) => number = () => 0): Float32Array {
+  const { rows, k } = writes;
+  const flipped = asRows(reads);
   const out = new Float32Array(writes.count * reads.count);
-  const left = new Float32Array(writes.k * rows);
-  const product = new Float32Array(writes.k * width);
   for (let i = 0; i < writes.count; i++) {
-    for (let d = 0; d < rows; d++) for (let c = 0; c < writes.k; c++) left[c * rows + d] = writes.data[(i * rows + d) * writes.k + c];
-    core.matmul(left, right, writes.k, rows, width, product);
-    const sums = new Float64Array(reads.count);
-    for (let at = 0; at < product.length; at++) sums[Math.floor((at % width) / reads.k)] += product[at] ** 2;
-    out.set(sums.map(Math.sqrt), i * reads.count);
+    const from = first(i);
+    const height = (reads.count - from) * reads.k;
+    if (height <= 0) continue;
+    const product = new Float32Array(height * k);
+    core.matmul(flipped.subarray(from * reads.k * rows), writes.data.subarray(i * rows * k, (i + 1) * rows * k), height, rows, k, product);
+    const block = reads.k * k;
+    for (let j = from; j < reads.count; j++) {
+      let sum = 0;
+      for (let at = (j - from) * block; at < (j - from + 1) * block; at++) sum += product[at] ** 2;
+      out[i * reads.count + j] = Math.sqrt(sum);
+    }
   }
   return out;
 }
 
-/** [count, rows, k] as one matrix [rows, count * k]. */
-function sideBySide({ count, rows, k, data }: Shrunk): Float32Array {
+/** [count, rows, k] as [count, k, rows]. */
+function asRows({ count, rows, k, data }: Shrunk): Float32Array {
   const out = new Float32Array(data.length);
   for (let i = 0; i < count; i++)
-    for (let d = 0; d < rows; d++) out.set(data.subarray((i * rows + d) * k, (i * rows + d + 1) * k), d * count * k + i * k);
+    for (let d = 0; d < rows; d++) for (let c = 0; c < k; c++) out[(i * k + c) * rows + d] = data[(i * rows + d) * k + c];
   return out;
 }

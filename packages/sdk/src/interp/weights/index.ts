@@ -6,6 +6,7 @@ export { DirectionTokens, type DirectionTokensOptions, directionLogits, directio
 export { type ComplexNumbers, realEigenvalues } from "./eigenvalues.ts";
 export { type FactoredEigenvalues, FactoredMatrix, type FactoredMatrixOptions, type FactoredSvd } from "./factored-matrix.ts";
 export { HEAD_NAMES, type HeadName, headPattern } from "./head-patterns.ts";
+export { leadingSvd } from "./leading-svd.ts";
 export { type NeuronLogitsOptions, NeuronScores, neuronLogits, neuronsForToken } from "./neuron-logits.ts";
 export { type Qr, thinQr } from "./qr.ts";
 export { type HeadSide, headSubspaceOverlap, principalCosines, SubspaceOverlaps, subspaceOverlap } from "./subspaces.ts";

@@ -1,4 +1,4 @@
-import { realEigenvalues, thinQr, thinSvd } from "tritlens/interp";
+import { leadingSvd, realEigenvalues, thinQr, thinSvd } from "tritlens/interp";
 import { describe, expect, it } from "vitest";
 
 /** Numbers that look random and are the same everywhere. */
@@ -95,5 +95,32 @@ describe("realEigenvalues", () => {
   it("refuses what is not finite", () => {
     expect(() => realEigenvalues(Float64Array.of(1, Number.NaN, 0, 1), 2)).toThrow(/E_NONFINITE/);
     expect(() => realEigenvalues(new Float64Array(5), 2)).toThrow(/E_SHAPE/);
+  });
+});
+
+describe("leadingSvd", () => {
+  it("finds what the whole decomposition begins with", () => {
+    const [rows, cols] = [230, 120];
+    const a = noise(rows * cols);
+    const [all, some] = [thinSvd(a, rows, cols), leadingSvd(a, rows, cols, 6)];
+    expect(farthest(some.s, all.s) / all.s[0]).toBeLessThan(1e-9);
+    requireOrthonormal(some.u, rows, 6);
+    requireOrthonormal(some.v, cols, 6);
+    const image = product(a, some.v, rows, cols, 6);
+    const scaled = some.u.map((x, i) => x * some.s[i % 6]);
+    expect(farthest(image, scaled) / all.s[0]).toBeLessThan(1e-7);
+    for (let c = 0; c < 6; c++) expect(some.u[c] * all.u[c]).toBeGreaterThanOrEqual(0);
+  });
+  it("goes on where a matrix has fewer directions than are asked for", () => {
+    const [rows, cols] = [130, 110];
+    const a = product(noise(rows * 3), noise(3 * cols, 2), rows, 3, cols);
+    const { s, v } = leadingSvd(a, rows, cols, 5);
+    requireOrthonormal(v, cols, 5);
+    expect(s[2] / s[0]).toBeGreaterThan(1e-3);
+    expect(s[3] / s[0]).toBeLessThan(1e-9);
+  });
+  it("cuts a small one, and refuses more than there are", () => {
+    expect([...leadingSvd(Float64Array.of(3, 0, 0, -5), 2, 2, 1).s]).toEqual([5]);
+    expect(() => leadingSvd(new Float64Array(4), 2, 2, 3)).toThrow(/E_RANGE.*1 to 2/);
   });
 });

@@ -3,7 +3,7 @@ import { requireLength } from "tritlens";
 
 /** A = Q R. */
 export interface Qr {
-  /** Orthonormal columns, row-major [rows, k]. */
+  /** Orthonormal columns, row-major [rows, k]; worked out when first read. */
   readonly q: Float64Array;
   /** Upper triangular, row-major [k, cols]. */
   readonly r: Float64Array;
@@ -25,14 +25,29 @@ export function thinQr(a: ArrayLike<number>, rows: number, cols: number): Qr {
   const mirrors = Array.from({ length: k }, (_, j) => reflect(columns, j));
   const r = new Float64Array(k * cols);
   for (let j = 0; j < cols; j++) for (let i = 0; i <= Math.min(j, k - 1); i++) r[i * cols + j] = columns[j][i];
+  let q: Float64Array | undefined;
+  return {
+    get q() {
+      q ??= columnsOf(mirrors, rows);
+      return q;
+    },
+    r,
+    k,
+  };
+}
+
+/** The product of the mirrors, without the columns that R has no rows for. */
+function columnsOf(mirrors: readonly Float64Array[], rows: number): Float64Array {
+  const k = mirrors.length;
   const q = new Float64Array(rows * k);
   for (let j = 0; j < k; j++) {
     const column = new Float64Array(rows);
     column[j] = 1;
-    for (let i = k - 1; i >= 0; i--) mirror(column, mirrors[i], i);
+    // Mirrors behind j do not touch the unit vector.
+    for (let i = j; i >= 0; i--) mirror(column, mirrors[i], i);
     for (let i = 0; i < rows; i++) q[i * k + j] = column[i];
   }
-  return { q, r, k };
+  return q;
 }
 
 /** Turns column j into a multiple of the unit vector j below row j, and mirrors the columns behind it; returns the unit normal of the mirror. */

@@ -26,7 +26,7 @@ export function principalCosines(x: Tensor, y: Tensor, { core = defaultCore() }:
   requireShape("the second matrix", [d, y.shape[1]], y.shape);
   const [a, b] = [basisOf(x.data, d, x.shape[1]), basisOf(y.data, d, y.shape[1])];
   if (a.rank === 0 || b.rank === 0) return new Float64Array(0);
-  return thinSvd(products(core, a, b, d), a.rank, b.rank).s.map((s) => Math.min(1, s));
+  return thinSvd(products(core, a, columnsOf(b, d), b.rank, d), a.rank, b.rank).s.map((s) => Math.min(1, s));
 }
 
 /** Mean of the squared cosines of the principal angles of two column spaces, over the smaller of both: 0 orthogonal, 1 one inside the other. */
@@ -79,11 +79,13 @@ export function headSubspaceOverlap(model: Model, first: HeadSide, second: HeadS
   const [a, b] = [headBases(model, first), headBases(model, second)];
   const { dModel: d, nLayers, nHeads } = model.config as { dModel: number; nLayers: number; nHeads: number };
   const data = new Float32Array(a.length * b.length);
-  for (const [i, x] of a.entries())
-    for (const [j, y] of b.entries()) {
+  for (const [j, y] of b.entries()) {
+    const right = columnsOf(y, d);
+    for (const [i, x] of a.entries()) {
       const least = Math.min(x.rank, y.rank);
-      data[i * b.length + j] = least === 0 ? 0 : products(model.core, x, y, d).reduce((sum, c) => sum + c * c, 0) / least;
+      data[i * b.length + j] = least === 0 ? 0 : sumOfSquares(products(model.core, x, right, y.rank, d)) / least;
     }
+  }
   const shape = [nLayers, nHeads, nLayers, nHeads];
   return new SubspaceOverlaps(Tensor.from(data, shape, ["layer", "head", "other_layer", "other_head"]), [first, second], allHeadLabels(model));
 }
@@ -112,11 +114,22 @@ function basisOf(x: Float32Array, d: number, columns: number): Basis {
   return { rows, rank };
 }
 
-/** Cosines between the vectors of two bases, [rank of a, rank of b]. */
-function products(core: Core, a: Basis, b: Basis, d: number): Float32Array {
-  const flipped = new Float32Array(b.rows.length);
-  for (let c = 0; c < b.rank; c++) for (let i = 0; i < d; i++) flipped[i * b.rank + c] = b.rows[c * d + i];
-  const out = new Float32Array(a.rank * b.rank);
-  core.matmul(a.rows, flipped, a.rank, d, b.rank, out);
+/** The vectors as columns, [d, rank]. */
+function columnsOf({ rows, rank }: Basis, d: number): Float32Array {
+  const out = new Float32Array(rows.length);
+  for (let c = 0; c < rank; c++) for (let i = 0; i < d; i++) out[i * rank + c] = rows[c * d + i];
   return out;
+}
+
+/** Cosines between the vectors of a basis and columns, [rank, count]. */
+function products(core: Core, basis: Basis, columns: Float32Array, count: number, d: number): Float32Array {
+  const out = new Float32Array(basis.rank * count);
+  core.matmul(basis.rows, columns, basis.rank, d, count, out);
+  return out;
+}
+
+function sumOfSquares(x: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += x[i] * x[i];
+  return sum;
 }

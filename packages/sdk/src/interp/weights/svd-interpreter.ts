@@ -1,6 +1,6 @@
 /** Singular vectors of weights read as tokens (Millidge and Black 2022). */
 import { type Model, Tensor, TritlensError } from "tritlens";
-import { configOf, directionLogits, directionTokens, ovCircuit, requireIndex, requireMlp, thinSvd, weightIfAny } from "tritlens/interp";
+import { configOf, directionLogits, directionTokens, leadingSvd, ovCircuit, requireIndex, requireMlp, weightIfAny } from "tritlens/interp";
 import { type Chart, Result } from "tritlens/plots";
 
 /** Which matrix: what a head copies, what neurons read, what they write. */
@@ -22,7 +22,7 @@ export class SingularVectors extends Result {
   readonly logits: Tensor;
   /** The vectors, [vector, d_model], with the same signs. */
   readonly vectors: Tensor;
-  /** All singular values, falling. */
+  /** Their singular values, falling, [vector]. */
   readonly S: Tensor;
   /** Which matrix, such as `OV of L1H3`. */
   readonly name: string;
@@ -73,14 +73,9 @@ export class SVDInterpreter {
     const { dModel: d, dVocabOut, nLayers, nHeads } = configOf(model);
     requireIndex("layer", layer, nLayers);
     if (kind === "OV") requireIndex("head", head ?? -1, nHeads);
-    const { v, s } = kind === "OV" ? headVectors(model, layer, head as number) : mlpVectors(model, kind, layer);
-    if (!Number.isInteger(numVectors) || numVectors < 1 || numVectors > s.length)
-      throw new TritlensError("E_RANGE", "the matrix does not have that many singular vectors", {
-        expected: `1 to ${s.length}`,
-        found: String(numVectors),
-      });
+    const { v, s, k } = kind === "OV" ? headVectors(model, layer, head as number, numVectors) : mlpVectors(model, kind, layer, numVectors);
     const vectors = Tensor.from(
-      Float32Array.from({ length: numVectors * d }, (_, i) => v[(i % d) * s.length + Math.floor(i / d)]),
+      Float32Array.from({ length: numVectors * d }, (_, i) => v[(i % d) * k + Math.floor(i / d)]),
       [numVectors, d],
       ["vector", "d_model"],
     );
@@ -91,32 +86,35 @@ export class SVDInterpreter {
     return new SingularVectors(model, name, {
       logits: Tensor.from(logits, [dVocabOut, 1, numVectors], ["d_vocab", "one", "vector"]),
       vectors,
-      S: Tensor.from(Float32Array.from(s), [s.length], ["singular"]),
+      S: Tensor.from(Float32Array.from(s.subarray(0, numVectors)), [numVectors], ["vector"]),
     });
   }
 }
 
-/** Right singular vectors as columns [d_model, k], and singular values. */
-interface RightVectors {
-  readonly v: ArrayLike<number>;
-  readonly s: ArrayLike<number>;
-}
-
-function headVectors(model: Model, layer: number, head: number): RightVectors {
+function headVectors(model: Model, layer: number, head: number, count: number): RightVectors {
   const { Vh, S } = ovCircuit(model, { layers: [layer] })
     .index(0, head)
     .svd();
-  return { v: Vh.data, s: S.data };
+  const k = S.size;
+  if (Number.isInteger(count) && count >= 1 && count <= k) return { v: Vh.data, s: S.data, k };
+  throw new TritlensError("E_RANGE", "the matrix does not have that many singular vectors", { expected: `1 to ${k}`, found: String(count) });
 }
 
-function mlpVectors(model: Model, kind: SingularKind, layer: number): RightVectors {
+function mlpVectors(model: Model, kind: SingularKind, layer: number, count: number): RightVectors {
   const { dMlp, dModel } = requireMlp(model);
-  if (kind === "w_out") return thinSvd(model.dequantize(`blocks.${layer}.mlp.W_out`).data, dMlp, dModel);
+  if (kind === "w_out") return leadingSvd(model.dequantize(`blocks.${layer}.mlp.W_out`).data, dMlp, dModel, count);
   if (kind !== "w_in") throw new TritlensError("E_NAME", "unknown kind of singular vectors", { expected: "OV, w_in or w_out", found: String(kind) });
   // The core's layout is [d_mlp, d_model]; what neurons read is scaled by the gain of the norm before them.
   const gain = weightIfAny(model, `blocks.${layer}.ln2.w`)?.data;
   const rows = model.readParam(`blocks.${layer}.mlp.W_in`, { effective: true }).data;
-  return thinSvd(gain ? rows.map((x, i) => x * gain[i % dModel]) : rows, dMlp, dModel);
+  return leadingSvd(gain ? rows.map((x, i) => x * gain[i % dModel]) : rows, dMlp, dModel, count);
+}
+
+/** Right singular vectors as columns [d_model, k], and singular values. */
+interface RightVectors {
+  readonly v: Float32Array | Float64Array;
+  readonly s: Float32Array | Float64Array;
+  readonly k: number;
 }
 
 /** Makes the largest logit of vector c positive. */
