@@ -16,4 +16,5 @@ export {
   toMetric,
 } from "./metrics.ts";
 export * from "./modadd/index.ts";
+export * from "./packed/index.ts";
 export * from "./weights/index.ts";
