@@ -94,10 +94,13 @@ function pair(x: Tensor, y: Tensor): [Centred, Centred] {
 
 function centred(x: Tensor): Centred {
   const [rows, cols] = x.shape;
-  const means = new Float64Array(cols);
+  const [means, squares] = [new Float64Array(cols), new Float64Array(cols)];
   const { data } = x;
   for (let i = 0; i < data.length; i++) means[i % cols] += data[i] / rows;
-  return { data: data.map((value, i) => value - means[i % cols]), rows, cols };
+  for (let i = 0; i < data.length; i++) squares[i % cols] += (data[i] - means[i % cols]) ** 2;
+  // What is left of a constant is rounding, and rounding of different columns can be alike.
+  const constant = Array.from(squares, (sum, j) => sum <= 1e-12 * rows * means[j] ** 2);
+  return { data: data.map((value, i) => (constant[i % cols] ? 0 : value - means[i % cols])), rows, cols };
 }
 
 /** X^T Y, [d, other d]. */
