@@ -20,12 +20,13 @@ import { makePlan } from "./plan.ts";
 import { Runner } from "./runner.ts";
 import type { NameFilter } from "./select.ts";
 import { Session, type SessionOptions } from "./session.ts";
-import { type SweepOptions, type SweepRun, sweepNaively, type Variant } from "./sweep.ts";
+import { Sweep, type SweepOptions, type SweepRun, type Variant } from "./sweep.ts";
 import { type TokenRows, type Tokens, toTokenRows } from "./tokens.ts";
 import { WeightViews } from "./views.ts";
 import { blockSites, TOKEN_SITE } from "./virtual/list.ts";
 import { ModelParts } from "./virtual/part.ts";
 import { collect, coreSitesOf, planWithVirtual } from "./virtual/read.ts";
+import { sweepOneByOne } from "./virtual/sweep.ts";
 import { Weights } from "./weights.ts";
 
 /** Frees programs of models that were dropped without `dispose()`. A backstop: when it runs is up to the garbage collector. */
@@ -192,8 +193,9 @@ export class Model extends WeightViews {
   /**
    * Runs many variants of one run: the plain one first (index -1), then every variant in order. What they share is computed once, positions and layers that an edit
    * cannot reach are not computed again, and variants go through the model together. Every variant has the logits that `runWithHooks` with its edits would give.
+   * Where an edit names an activation that no node holds (see {@link hookNames}), every variant is a run of its own.
    *
-   * @throws E_NAME, E_SHAPE, E_RANGE for edits that do not fit, E_MODE for a model that reads out the last position only, E_MEMORY, E_ABORTED, E_CLOSED.
+   * @throws E_NAME, E_SHAPE, E_RANGE for edits that do not fit, E_MEMORY, E_ABORTED, E_CLOSED.
    * @example
    * ```ts
    * const variants = [0, 1, 2].map((head) => ({ edits: [["blocks.0.attn.hook_z", { kind: "zero", at: { head } }]] as const }));
@@ -201,7 +203,9 @@ export class Model extends WeightViews {
    * ```
    */
   sweep(tokens: Tokens, variants: readonly Variant[], options: SweepOptions = {}): AsyncGenerator<SweepRun> {
-    return sweepNaively(this, tokens, variants, options);
+    const virtual = (where: NameFilter): boolean => this.#runner.space.select(where).some((place) => place.virtual !== undefined);
+    if (variants.some(({ edits }) => edits.some(([where]) => virtual(where)))) return sweepOneByOne(this, this.#runner.space, tokens, variants, options);
+    return new Sweep(this.#runner, this.spec, toTokenRows(tokens), variants, options).run();
   }
 
   /** Generates from a prompt: text or token ids. See `generate`, which this is. */

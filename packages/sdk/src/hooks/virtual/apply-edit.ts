@@ -66,7 +66,7 @@ function boxOf({ shape, axes }: Tensor, edit: Edit): Places {
 }
 
 /** One number, one box, or one box without the batch axis. */
-function fitting(edit: Edit, { places, sizes }: Places): number[] {
+function fitting(edit: Edit, { places, sizes }: Places): ArrayLike<number> {
   const values = valuesOf(edit);
   const one = places.length / (sizes[0] as number);
   if (values.length === 1 || values.length === one || values.length === places.length) return values;
@@ -86,11 +86,12 @@ function spreadMean(data: Float32Array, { places, sizes }: Places): void {
   }
 }
 
-function project(data: Float32Array, { places, sizes }: Places, u: readonly number[]): void {
+function project(data: Float32Array, { places, sizes }: Places, u: ArrayLike<number>): void {
   const width = sizes[sizes.length - 1] as number;
   if (u.length !== width)
     throw new TritlensError("E_SHAPE", "the direction of a project edit does not fit", { expected: `${width} numbers`, found: `${u.length}` });
-  const square = u.reduce((sum, x) => sum + x * x, 0);
+  let square = 0;
+  for (let i = 0; i < width; i++) square += (u[i] as number) ** 2;
   if (square === 0) return;
   for (let from = 0; from < places.length; from += width) {
     let dot = 0;
