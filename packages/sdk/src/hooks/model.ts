@@ -204,7 +204,8 @@ export class Model extends WeightViews {
    */
   sweep(tokens: Tokens, variants: readonly Variant[], options: SweepOptions = {}): AsyncGenerator<SweepRun> {
     const virtual = (where: NameFilter): boolean => this.#runner.space.select(where).some((place) => place.virtual !== undefined);
-    if (variants.some(({ edits }) => edits.some(([where]) => virtual(where)))) return sweepOneByOne(this, this.#runner.space, tokens, variants, options);
+    if (variants.some(({ edits }) => edits.some(([where]) => virtual(where))))
+      return sweepOneByOne(this, this.#runner.space, tokens, variants, options);
     return new Sweep(this.#runner, this.spec, toTokenRows(tokens), variants, options).run();
   }
 

@@ -1,6 +1,7 @@
 /** Which virtual activations a model has. */
 import { Tensor } from "../../tensor/index.ts";
 import type { TokenRows } from "../tokens.ts";
+import { lastInput } from "./last-input.ts";
 import type { ModelParts } from "./part.ts";
 import { type Projection, Reader, type ReaderPlace } from "./reader.ts";
 import { HeadResult } from "./result.ts";
@@ -93,17 +94,9 @@ function ofMatrix(parts: ModelParts, at: string, matrix: string): Projection {
   };
 }
 
-/** attn.hook_result, worked out from the last site before W_O: its input proper where that is one, else what a norm before it gives, else hook_z. */
+/** attn.hook_result. */
 function results(parts: ModelParts, at: string): VirtualSite[] {
   const target = parts.site(`${at}hook_attn_out`);
-  const weight = `${at}attn.W_O`;
-  const candidates: readonly (readonly [site: string, gain?: string])[] = [
-    [`${at}attn.o.hook_in`],
-    ...(parts.ownNorm(weight) ? [[`${at}attn.o.norm.hook_normalized`, `${at}attn.o.norm.w`] as const] : []),
-    ...(parts.config.subNorm ? [[`${at}attn.sub_norm.hook_normalized`, `${at}attn.sub_norm.w`] as const] : []),
-    [`${at}attn.hook_z`],
-  ];
-  const [site, gain] = candidates.find(([name]) => parts.site(name) !== undefined) ?? [];
-  if (site === undefined || target === undefined) return [];
-  return [new HeadResult(parts, { name: `${at}attn.hook_result`, after: parts.site(site) as number, target, weight, gain })];
+  const input = lastInput(parts, at, "attn");
+  return input === undefined || target === undefined ? [] : [new HeadResult(parts, `${at}attn.hook_result`, input, target)];
 }
