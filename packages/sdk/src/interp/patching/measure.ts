@@ -42,6 +42,7 @@ export async function measureVariants(
   const values = new Float32Array(variants.length).fill(Number.NaN);
   let [plain, done] = [Number.NaN, 0];
   try {
+    if (options.signal?.aborted) throw new TritlensError("E_ABORTED", "the sweep was aborted", { cause: options.signal.reason });
     for await (const { index, logits } of model.sweep(tokens, variants, { ...options, ...measured.reads })) {
       const value = metricValue(measured, logits);
       if (index < 0) plain = value;
