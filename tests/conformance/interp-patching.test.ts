@@ -112,8 +112,8 @@ describe.each(Object.entries(MODELS))("%s", (name, config) => {
     expect(every.values).toMatchObject({ shape: [5, 2, 4], axes: ["patch_type", "layer", "head"] });
     const alone = await genericActivationPatch(model, corrupt, cache, metric, { activation: "v", axes: ["layer", "head"] });
     for (let h = 0; h < 4; h++) {
-      const expected = h < kv ? alone.values.at(1, h) : Number.NaN;
-      expect(every.values.at(3, 1, h)).toBe(expected);
+      if (h < kv) expect(every.values.at(3, 1, h)).toBeCloseTo(alone.values.at(1, h), 5);
+      else expect(every.values.at(3, 1, h)).toBeNaN();
     }
     const byPos = await getActPatchAttnHeadByPosEvery(model, corrupt, cache, metric);
     expect(byPos.values).toMatchObject({ shape: [5, 2, 6, 4], axes: ["patch_type", "layer", "pos", "head"] });
@@ -218,7 +218,15 @@ describe("bad input", () => {
     expect((await errorOf(patch({}, corrupt, (() => undefined) as unknown as () => number))).code).toBe("E_SHAPE");
     expect((await errorOf(patch({}, corrupt, ((logits: Tensor) => logits) as unknown as () => number))).code).toBe("E_SHAPE");
     expect((await errorOf(patch({}, corrupt, logitDiff([1, 2, 3], 4)))).code).toBe("E_SHAPE");
+    expect((await errorOf(patch({}, corrupt, logitDiff(99, 4)))).code).toBe("E_RANGE");
     expect(model.forward(clean).data).toEqual(before);
+  });
+
+  it("a budget that is too small", async () => {
+    expect((await errorOf(patch({ budgetBytes: 1000 }))).code).toBe("E_MEMORY");
+    const all = await patch({});
+    const little = await patch({ budgetBytes: 200_000 });
+    for (const [i, x] of little.values.data.entries()) expect(x).toBeCloseTo(all.values.data[i] as number, 5);
   });
 
   it("aborts, with or without what is done", async () => {
@@ -226,18 +234,28 @@ describe("bad input", () => {
     const seen: number[] = [];
     const onProgress = ({ done, total }: { done: number; total: number }): void => {
       seen.push(done);
-      expect(total).toBe(12);
+      // Of 36 entries of a pattern, the mask hides 15.
+      expect(total).toBe(2 * 4 * 21);
       if (done >= 3) started.abort();
     };
-    const partial = await patch({ signal: started.signal, stopOnAbort: true, onProgress });
+    const entries = { activation: "pattern", axes: ["layer", "head", "dest_pos", "src_pos"] };
+    const partial = await patch({ ...entries, signal: started.signal, stopOnAbort: true, onProgress });
     expect(partial.complete).toBe(false);
-    const done = partial.values.data.filter((x) => !Number.isNaN(x)).length;
+    const done = partial.values.data.filter((x) => !Number.isNaN(x)).length - 2 * 4 * 15;
     expect(done).toBe(seen.at(-1));
     expect(done).toBeGreaterThanOrEqual(3);
+    expect(done).toBeLessThan(2 * 4 * 21);
     expect(partial.corrupt).not.toBeNaN();
-    expect(partial.values.at(0, 2)).toBeCloseTo((await patch({})).values.at(0, 2), 5);
+    expect(partial.values.at(0, 0, 1, 0)).toBeCloseTo((await patch(entries)).values.at(0, 0, 1, 0), 5);
     expect((await errorOf(patch({ signal: AbortSignal.abort() }))).code).toBe("E_ABORTED");
     expect((await patch({ signal: AbortSignal.abort(), stopOnAbort: true })).complete).toBe(false);
+  });
+
+  it("models that read out the last position only are patched as the others", async () => {
+    const last = Model.fromConfig({ ...(MODELS.gpt2 as TransformerOptions), readout: "last" }, { core, seed: 5 });
+    const [a, b] = [(await getActPatchResidPre(last, corrupt, last.runWithCache(clean).cache, metric)).values, (await patch({})).values];
+    for (const [i, x] of a.data.entries()) expect(x).toBeCloseTo(b.data[i] as number, 5);
+    last.dispose();
   });
 
   it("chosen indices, custom setters, single activations", async () => {

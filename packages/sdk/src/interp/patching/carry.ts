@@ -1,6 +1,6 @@
 /** What receivers get when a sender's change reaches them and nothing between passes on more than it should. */
 import { type ActivationCache, type Hook, type Model, type Tokens, TritlensError } from "tritlens";
-import { cutBox, firingOf, type Place } from "tritlens/interp";
+import { firingOf, type Place } from "tritlens/interp";
 
 /** What stays as in the corrupted run between sender and receivers: heads (MLPs pass the change on, as in Wang et al.), or heads and MLPs (direct paths only). */
 export type Frozen = "heads" | "heads and MLPs";
@@ -38,8 +38,8 @@ export function pathCarrier(
     if (first > last) return undefined;
     const between = frozen.filter((name) => model.siteNames.indexOf(name) > first && model.siteNames.indexOf(name) < last);
     const hooks: Hook[] = [
-      [sender.name, { kind: "set", value: cutBox(cleanCache.get(sender.name), sender.at), ...(sender.at ? { at: sender.at } : {}) }],
-      ...between.map((name): Hook => [name, { kind: "set", value: corrupt.get(name) }]),
+      [sender.name, { kind: "patch", value: cleanCache.get(sender.name), ...(sender.at ? { at: sender.at } : {}) }],
+      ...between.map((name): Hook => [name, { kind: "patch", value: corrupt.get(name) }]),
     ];
     const names = receivers.map((r) => r.name);
     return model.runWithCache(corruptedTokens, { names, hooks, ...(stop ? { stopAtLayer: Number(stop[1]) + 1 } : {}) }).cache;
