@@ -16,3 +16,4 @@ export {
   toMetric,
 } from "./metrics.ts";
 export * from "./modadd/index.ts";
+export * from "./patching/index.ts";
