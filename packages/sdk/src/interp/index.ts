@@ -17,3 +17,5 @@ export {
 } from "./metrics.ts";
 export * from "./modadd/index.ts";
 export * from "./patching/index.ts";
+export * from "./packed/index.ts";
+export * from "./weights/index.ts";
