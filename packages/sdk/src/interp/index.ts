@@ -3,6 +3,11 @@
  *
  * @module
  */
+export { type AttributionOptions, attributionPatch, NodeAttribution } from "./attribution-patching.ts";
+export { addEdgeScores, type EapOptions, type EdgeScoresPart, eap, otherCache, requireFinite } from "./eap.ts";
+export { EdgeScores, type EdgeScoresInfo, ScoreComparison, type ScoredEdge } from "./edge-scores.ts";
+export { type ExactEdgeOptions, edgeEdits, exactEdgeScores } from "./exact-edges.ts";
+export { type MetricRun, type MetricRunOptions, metricRun, type PatchInto, type PromptPair, promptPair, requireGoing } from "./gradients.ts";
 export { type GraphEdge, type GraphNode, ModelGraph, modelGraph, type Receiver, type Sender } from "./graph.ts";
 export {
   logitDiff,
@@ -17,3 +22,6 @@ export {
   toMetric,
 } from "./metrics.ts";
 export * from "./modadd/index.ts";
+export { spearman } from "./rank-correlation.ts";
+export { type ReceiverGradients, receiverGradients, receiverSites } from "./receiver-gradients.ts";
+export { senderOutputs, senderSites, transposed } from "./sender-outputs.ts";
