@@ -20,7 +20,7 @@ import { makePlan } from "./plan.ts";
 import { Runner } from "./runner.ts";
 import { type NameFilter, selectSites } from "./select.ts";
 import { Session, type SessionOptions } from "./session.ts";
-import { type SweepOptions, type SweepRun, sweepNaively, type Variant } from "./sweep.ts";
+import { Sweep, type SweepOptions, type SweepRun, type Variant } from "./sweep.ts";
 import { type TokenRows, type Tokens, toTokenRows } from "./tokens.ts";
 import { WeightViews } from "./views.ts";
 import { Weights } from "./weights.ts";
@@ -175,7 +175,7 @@ export class Model extends WeightViews {
    * Runs many variants of one run: the plain one first (index -1), then every variant in order. What they share is computed once, positions and layers that an edit
    * cannot reach are not computed again, and variants go through the model together. Every variant has the logits that `runWithHooks` with its edits would give.
    *
-   * @throws E_NAME, E_SHAPE, E_RANGE for edits that do not fit, E_MODE for a model that reads out the last position only, E_MEMORY, E_ABORTED, E_CLOSED.
+   * @throws E_NAME, E_SHAPE, E_RANGE for edits that do not fit, E_MEMORY, E_ABORTED, E_CLOSED.
    * @example
    * ```ts
    * const variants = [0, 1, 2].map((head) => ({ edits: [["blocks.0.attn.hook_z", { kind: "zero", at: { head } }]] as const }));
@@ -183,7 +183,7 @@ export class Model extends WeightViews {
    * ```
    */
   sweep(tokens: Tokens, variants: readonly Variant[], options: SweepOptions = {}): AsyncGenerator<SweepRun> {
-    return sweepNaively(this, tokens, variants, options);
+    return new Sweep(this.#runner, this.spec, toTokenRows(tokens), variants, options).run();
   }
 
   /** Generates from a prompt: text or token ids. See `generate`, which this is. */

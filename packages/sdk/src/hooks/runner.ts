@@ -115,7 +115,7 @@ export class Runner {
   /** Runs without hooks, in parts that fit into memory. */
   runInParts(rows: TokenRows, keep: readonly number[]): { logits: Tensor; cache: Map<string, Tensor> } {
     const into = new Collector(rows.batch);
-    const size = this.#chunkable ? Math.min(rows.batch, examplesPerPart(this.#elementsPerExample(rows.pos))) : rows.batch;
+    const size = this.#chunkable ? Math.min(rows.batch, examplesPerPart(this.elementsPerExample(rows.pos))) : rows.batch;
     const all = [...parts(rows, size)];
     const { names } = this;
     // Parts of equal size share a run; only the last one may be smaller.
@@ -152,7 +152,8 @@ export class Runner {
     return Run.withGradients(this.core, this.#program(), this.#axes, rows, this.#layouts);
   }
 
-  #elementsPerExample(pos: number): number {
+  /** Elements of the activations of one example while it runs. */
+  elementsPerExample(pos: number): number {
     const known = this.#elements.get(pos);
     if (known !== undefined) return known;
     const probe = this.inference({ batch: 1, pos }, []);
