@@ -1,5 +1,15 @@
 /** Exact edge patching: every edge patched on its own, in one sweep. What gradient methods are judged by. */
-import { type Edit, type Model, Tensor, type Tokens, type TransformerConfig, TritlensError, toTokenRows, type Variant } from "tritlens";
+import {
+  type Edit,
+  type Model,
+  mapTensor,
+  type Tensor,
+  type Tokens,
+  type TransformerConfig,
+  TritlensError,
+  toTokenRows,
+  type Variant,
+} from "tritlens";
 import {
   EdgeScores,
   type MetricLike,
@@ -35,7 +45,7 @@ export interface ExactEdgeOptions {
 /**
  * Patches one edge at a time: its receiver reads the other run's value of its sender, every other reader the patched run's. The score is the metric then, minus the metric of the run itself.
  *
- * @throws E_NAME for an unknown edge, E_SHAPE for prompts of different sizes, E_NONFINITE for a metric that is NaN, E_MODE for models that read out the last position only, E_ABORTED.
+ * @throws E_NAME for an unknown edge, E_SHAPE for prompts of different sizes, E_NONFINITE for a metric that is NaN, E_ABORTED.
  */
 export async function exactEdgeScores(
   model: Model,
@@ -49,12 +59,13 @@ export async function exactEdgeScores(
   const { base, other } = promptPair(clean, corrupted, into);
   const delta = senderOutputs(model, graph, otherCache(model, graph, other), otherCache(model, graph, base));
   const { batch, pos } = toTokenRows(base);
-  // One tensor a sender, which all its edges share.
+  // Two tensors a sender, which all its edges share.
   const deltas = graph.senders.map((_, s) => delta.slice("sender", s).reshape([batch, pos, graph.config.dModel], ["batch", "pos", "d_model"]));
+  const negated = deltas.map((x) => mapTensor(x, (v) => -v));
   const chosen = edges?.map((id) => graph.edgeIndex(id)) ?? Array.from(graph.edges.keys());
   const variants = chosen.map((i): Variant => {
     const edge = graph.edges[i] as { sender: number; receiver: number };
-    return { edits: edgeEdits(graph.config, graph.receivers[edge.receiver] as Receiver, deltas[edge.sender] as Tensor) };
+    return { edits: edgeEdits(graph.config, graph.receivers[edge.receiver] as Receiver, deltas[edge.sender] as Tensor, negated[edge.sender]) };
   });
   const scores = new Float32Array(graph.edges.length).fill(Number.NaN);
   let plain = Number.NaN;
@@ -79,20 +90,14 @@ export async function exactEdgeScores(
  * the plain run's value, and the change is taken out again behind it.
  *
  * @param delta - [batch, pos, d_model].
+ * @param negated - -delta, when it is at hand.
  */
-export function edgeEdits(c: TransformerConfig, receiver: Receiver, delta: Tensor): Variant["edits"] {
+export function edgeEdits(c: TransformerConfig, receiver: Receiver, delta: Tensor, negated: Tensor = mapTensor(delta, (x) => -x)): Variant["edits"] {
   const { kind, layer } = receiver;
   const add: Edit = { kind: "add", value: delta };
   if (kind === "logits") return [[`blocks.${c.nLayers - 1}.hook_resid_post`, add]];
   const block = `blocks.${layer}.`;
-  const back: Edit = {
-    kind: "add",
-    value: Tensor.from(
-      delta.data.map((x) => -x),
-      delta.shape,
-      delta.axes,
-    ),
-  };
+  const back: Edit = { kind: "add", value: negated };
   const sequential = !c.attnOnly && !c.parallelAttnMlp;
   if (kind === "mlp") {
     const before: Variant["edits"] = sequential

@@ -33,10 +33,13 @@ export function senderOutputs(model: Model, graph: ModelGraph, cache: Activation
   const out = new Float32Array(graph.senders.length * size);
   out.set(input);
   if (positions === "standard") addTo(out, read("hook_pos_embed"), size);
+  // The same room for the matrices of all blocks: fresh memory each time costs more than the products.
+  const weights = graph.config.nHeads * graph.config.dHead * dModel;
+  const room = { stored: new Float32Array(weights), turned: new Float32Array(weights) };
   let at = size;
   for (const { kind, layer, head } of graph.senders) {
     if (kind === "mlp") out.set(read(`blocks.${layer}.hook_mlp_out`), at);
-    else if (head === 0) writeHeads(model, graph.config, layer, cache, minus, out.subarray(at));
+    else if (head === 0) writeHeads(model, graph.config, layer, cache, minus, out.subarray(at), room);
     if (kind !== "input") at += size;
   }
   return Tensor.from(out, [graph.senders.length, size / dModel, dModel], ["sender", "row", "d_model"]);
@@ -58,6 +61,12 @@ function headInputSites(c: TransformerConfig, layer: number): { site: string; sc
   return c.subNorm ? { site: `${here}sub_norm.hook_normalized`, gain: `${here}sub_norm.w` } : { site: `${here}hook_z` };
 }
 
+/** W_O as it lies, [d_model, head x d_head], and turned. */
+interface Room {
+  readonly stored: Float32Array;
+  readonly turned: Float32Array;
+}
+
 /** Outputs of the heads of one block, [head, row, d_model]. */
 function writeHeads(
   model: Model,
@@ -66,13 +75,15 @@ function writeHeads(
   cache: ActivationCache,
   minus: ActivationCache | undefined,
   out: Float32Array,
+  room: Room,
 ): void {
   const { nHeads, dHead, dModel } = c;
   const width = nHeads * dHead;
   const first = headInput(model, c, layer, cache);
   const x = minus ? difference(first, headInput(model, c, layer, minus)) : first;
   const rows = x.length / width;
-  const w = transposed(model.effectiveParam(`blocks.${layer}.attn.W_O`).data, dModel, width);
+  model.core.effectiveParam(model.program, model.paramNames.indexOf(`blocks.${layer}.attn.W_O`), room.stored);
+  const w = transposed(room.stored, dModel, width, room.turned);
   const part = new Float32Array(rows * dHead);
   for (let head = 0; head < nHeads; head++) {
     for (let r = 0; r < rows; r++) part.set(x.subarray(r * width + head * dHead, r * width + (head + 1) * dHead), r * dHead);
