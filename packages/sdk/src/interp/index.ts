@@ -3,6 +3,7 @@
  *
  * @module
  */
+export * from "./circuits/index.ts";
 export { type GraphEdge, type GraphNode, ModelGraph, modelGraph, type Receiver, type Sender } from "./graph.ts";
 export {
   logitDiff,
