@@ -322,7 +322,8 @@ function graphOf(of: Model | ModelGraph): ModelGraph {
   return of instanceof ModelGraph ? of : modelGraph(of);
 }
 
-function shapeOf({ config: { nLayers, nHeads, nKeyValueHeads, attnOnly, parallelAttnMlp } }: ModelGraph): GraphShape {
+function shapeOf({ config }: { readonly config: GraphShape }): GraphShape {
+  const { nLayers, nHeads, nKeyValueHeads, attnOnly, parallelAttnMlp } = config;
   return { nLayers, nHeads, nKeyValueHeads, attnOnly, parallelAttnMlp };
 }
 
@@ -339,22 +340,24 @@ function parse(text: string): unknown {
   }
 }
 
-/** Counts that a file may ask for: a graph of 2^24 edges takes a gigabyte. */
-const MAX_HEADS = 4096;
+/** Edges that a file may ask for: 40 blocks of 40 heads have 4 million, which take half a gigabyte. */
+const MAX_EDGES = 4e6;
 
 function requireJson(json: unknown): CircuitJson {
   const { format, version, graph, edges } = (typeof json === "object" && json !== null ? json : {}) as Partial<CircuitJson>;
   if (format !== "tritlens-circuit") throw notACircuit('format "tritlens-circuit"', String(format));
   if (version !== 1) throw notACircuit("version 1", String(version));
-  const counts = [graph?.nLayers, graph?.nHeads, graph?.nKeyValueHeads];
-  const good =
-    counts.every((n) => Number.isInteger(n) && (n as number) >= 1) &&
-    typeof graph?.attnOnly === "boolean" &&
-    typeof graph.parallelAttnMlp === "boolean";
-  if (!graph || !good || graph.nLayers * (graph.nHeads + 1) > MAX_HEADS) throw notACircuit("the parts of a model in `graph`", JSON.stringify(graph));
+  if (!isShape(graph)) throw notACircuit("the parts of a model in `graph`", String(JSON.stringify(graph)).slice(0, 200));
   const isEdge = (e: unknown): boolean => Array.isArray(e) && typeof e[0] === "string" && (e[1] === null || typeof e[1] === "number");
   if (!Array.isArray(edges) || !edges.every(isEdge)) throw notACircuit("edges as [id, score or null]", typeof edges);
-  return { format, version, graph: { ...shapeOf({ config: graph } as ModelGraph) }, edges };
+  return { format, version, graph: shapeOf({ config: graph }), edges };
+}
+
+function isShape(graph: Partial<GraphShape> | undefined | null): graph is GraphShape {
+  const { nLayers = 0, nHeads = 0, nKeyValueHeads = 0, attnOnly, parallelAttnMlp } = graph ?? {};
+  const counts = [nLayers, nHeads, nKeyValueHeads].every((n) => Number.isInteger(n) && n >= 1) && nHeads % nKeyValueHeads === 0;
+  const edges = (nLayers * (3 * nHeads + 1) * nLayers * (nHeads + 1)) / 2;
+  return counts && edges <= MAX_EDGES && typeof attnOnly === "boolean" && typeof parallelAttnMlp === "boolean";
 }
 
 function notACircuit(expected: string, found: string, cause?: unknown): TritlensError {
