@@ -63,7 +63,8 @@ export async function* sweepNaively(
     const some = positions === "last" ? logits.slice("pos", [rows.pos - 1, rows.pos]) : logits;
     return classes === undefined ? some : pick(some, classes);
   };
-  const { logits, cache } = model.runWithCache(tokens);
+  const held = variants.flatMap((v) => v.edits.flatMap(([where, edit]) => (edit.kind === "freeze" ? placesOf(model, where) : [])));
+  const { logits, cache } = model.runWithCache(tokens, { names: [...new Set(held)] });
   yield { index: -1, logits: read(logits) };
   const began = performance.now();
   for (const [index, { edits }] of variants.entries()) {
@@ -72,8 +73,7 @@ export async function* sweepNaively(
     if (error) throw error;
     const hooks = edits.flatMap(([where, edit]): Hook[] => {
       if (edit.kind !== "patch" && edit.kind !== "freeze") return [[where, edit]];
-      return selectSites(where, model.siteNames).map((site): Hook => {
-        const name = model.siteNames[site] as string;
+      return placesOf(model, where).map((name): Hook => {
         const value = boxOf(edit.kind === "patch" ? edit.value : cache.get(name), edit.at ?? {});
         return [name, { kind: "set", value, ...(edit.at ? { at: edit.at } : {}) }];
       });
@@ -82,6 +82,12 @@ export async function* sweepNaively(
     const secondsLeft = ((performance.now() - began) / 1000 / (index + 1)) * (variants.length - index - 1);
     onProgress?.({ done: index + 1, total: variants.length, secondsLeft });
   }
+}
+
+function placesOf(model: Model, where: NameFilter): string[] {
+  const held = new Set(model.siteNames);
+  const names = model.hookNames;
+  return selectSites(where, names, "hook", (i) => !held.has(names[i] as string)).map((i) => names[i] as string);
 }
 
 function boxOf(tensor: Tensor, at: Box): Tensor {
