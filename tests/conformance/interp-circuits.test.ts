@@ -4,12 +4,12 @@ import {
   acdc,
   Circuit,
   CircuitRunner,
-  circuitCompleteness,
-  circuitCurve,
-  circuitFaithfulness,
-  circuitMinimality,
+  completeness,
+  faithfulness,
+  faithfulnessCurve,
   greedyEdges,
   logitDiff,
+  minimality,
   topEdges,
 } from "tritlens/interp";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -260,12 +260,13 @@ describe("a planted circuit", () => {
     expect(ids(greedyEdges(scored, 3))).toEqual(PLANTED);
     expect(ids(topEdges(scored, 3))).toEqual(PLANTED);
     const edges = scored.graph.edges.length;
-    const curve = await circuitCurve(model, tokens, scored, logitDiff(0, 1), {
+    const curve = await faithfulnessCurve(model, tokens, scored, logitDiff(0, 1), {
       corrupt: other,
       proportions: [0, 2 / edges, 3 / edges, 1],
       select: "greedy",
     });
     expect([...curve.faithfulness].map((f) => Math.round(1e6 * f) / 1e6)).toEqual([0, 0, 1, 1]);
+    expect([...curve.outside].map((f) => Math.round(1e6 * f) / 1e6)).toEqual([1, 1, 0, 0]);
     expect(curve.cpr).toBeCloseTo(1 - 3 / edges + 0.5 / edges, 6);
     expect(curve.cmd).toBeCloseTo(2 / edges + 0.5 / edges, 6);
   });
@@ -274,20 +275,21 @@ describe("a planted circuit", () => {
     using model = planted();
     const circuit = Circuit.fromEdges(model, PLANTED);
     const options = { corrupt: other };
-    const faith = await circuitFaithfulness(model, circuit, tokens, logitDiff(0, 1), options);
+    const faith = await faithfulness(model, circuit, tokens, logitDiff(0, 1), options);
     expect(faith.faithfulness).toBeCloseTo(1, 6);
     expect(faith.outside).toBeCloseTo(0, 6);
-    expect((await circuitCompleteness(model, circuit, tokens, logitDiff(0, 1), { ...options, samples: 8 })).gap).toBeLessThan(1e-6);
-    expect((await circuitMinimality(model, circuit, tokens, logitDiff(0, 1), options)).parts.map((p) => p.change)).toEqual([1, 1]);
+    expect((await completeness(model, circuit, tokens, logitDiff(0, 1), { ...options, samples: 8 })).gap).toBeLessThan(1e-6);
+    expect((await minimality(model, circuit, tokens, logitDiff(0, 1), options)).parts.map((p) => p.change)).toEqual([1, 1]);
     const spare = circuit.with(["a0.h0->logits"]);
-    const { parts } = await circuitMinimality(model, spare, tokens, logitDiff(0, 1), { ...options, parts: "edges" });
+    const { parts } = await minimality(model, spare, tokens, logitDiff(0, 1), { ...options, parts: "edges" });
     expect(parts.at(-1)).toEqual({ id: "a0.h0->logits", value: faith.circuit, change: 0 });
     // Half of it is neither.
-    const half = await circuitFaithfulness(model, circuit.without(["a1.h0->logits"]), tokens, logitDiff(0, 1), options);
+    const half = await faithfulness(model, circuit.without(["a1.h0->logits"]), tokens, logitDiff(0, 1), options);
     expect([half.faithfulness, half.outside]).toEqual([0, 0]);
-    expect(
-      (await circuitCompleteness(model, circuit.without(["a1.h0->logits"]), tokens, logitDiff(0, 1), { ...options, samples: 8 })).gap,
-    ).toBeCloseTo(1, 6);
+    expect((await completeness(model, circuit.without(["a1.h0->logits"]), tokens, logitDiff(0, 1), { ...options, samples: 8 })).gap).toBeCloseTo(
+      1,
+      6,
+    );
   });
 });
 
@@ -344,17 +346,17 @@ describe("wrong input", () => {
     using bare = Model.fromSpec(model.spec, { core });
     expect(codeOf(() => Circuit.full(bare))).toBe("E_SPEC");
     expect(await rejects(acdc(model, CLEAN, { threshold: -1 }))).toBe("E_RANGE");
-    expect(await rejects(circuitFaithfulness(model, full, CLEAN, () => Number.NaN))).toBe("E_NONFINITE");
-    expect(await rejects(circuitFaithfulness(model, full, CLEAN, () => "x" as unknown as number))).toBe("E_SHAPE");
+    expect(await rejects(faithfulness(model, full, CLEAN, () => Number.NaN))).toBe("E_NONFINITE");
+    expect(await rejects(faithfulness(model, full, CLEAN, () => "x" as unknown as number))).toBe("E_SHAPE");
     const thrower = (): number => {
       throw new Error("mine");
     };
-    expect(await rejects(circuitFaithfulness(model, full, CLEAN, thrower))).toBe("mine");
-    expect(await rejects(circuitFaithfulness(model, full, CLEAN, logitDiff(99, 0)))).toBe("E_RANGE");
-    expect(await rejects(circuitCompleteness(model, full, CLEAN, logitDiff(0, 1), { samples: 0 }))).toBe("E_RANGE");
+    expect(await rejects(faithfulness(model, full, CLEAN, thrower))).toBe("mine");
+    expect(await rejects(faithfulness(model, full, CLEAN, logitDiff(99, 0)))).toBe("E_RANGE");
+    expect(await rejects(completeness(model, full, CLEAN, logitDiff(0, 1), { samples: 0 }))).toBe("E_RANGE");
     const scored = { graph: full.graph, scores: Tensor.from(new Float32Array(full.mask.length).fill(1), [full.mask.length], ["edge"]) };
-    expect(await rejects(circuitCurve(model, CLEAN, scored, logitDiff(0, 1), { proportions: [0.5, 0.1] }))).toBe("E_RANGE");
-    expect(await rejects(circuitCurve(model, CLEAN, scored, () => 1))).toBe("E_NONFINITE");
+    expect(await rejects(faithfulnessCurve(model, CLEAN, scored, logitDiff(0, 1), { proportions: [0.5, 0.1] }))).toBe("E_RANGE");
+    expect(await rejects(faithfulnessCurve(model, CLEAN, scored, () => 1))).toBe("E_NONFINITE");
     expect(full.run(model, CLEAN).data).toEqual(model.forward(CLEAN).data);
   });
 

@@ -139,7 +139,9 @@ describe("choosing edges", () => {
     const graph = graphOf();
     expect(() => topEdges(scored(graph, strong), -1)).toThrow(/E_RANGE/);
     expect(() => greedyEdges(scored(graph, strong), graph.edges.length + 1)).toThrow(/E_RANGE/);
-    expect(() => topEdges(scored(graph, { "m1->logits": Number.NaN }), 1)).toThrow(/E_NONFINITE/);
+    expect(() => topEdges({ ...scored(graph, strong), graph: graphOf({ attnOnly: true }) }, 1)).toThrow(/E_SHAPE/);
+    // Edges that nobody measured are not taken, even when there is room.
+    expect(greedyEdges(scored(graph, { ...strong, "a0.h0->logits": Number.NaN }), graph.edges.length).size).toBe(graph.edges.length - 1);
     expect(() => topNodes(graph, new Map([["a9.h9", 1]]), 1)).toThrow(/E_NAME/);
   });
 });

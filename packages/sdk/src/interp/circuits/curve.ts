@@ -14,7 +14,7 @@ import {
 } from "tritlens/interp";
 import { type Chart, Result } from "tritlens/plots";
 
-/** Options of {@link circuitCurve}. */
+/** Options of {@link faithfulnessCurve}. */
 export interface CurveOptions extends CircuitRunOptions, CircuitWatch, SelectOptions {
   /** Shares of the edges, ascending; 0.1 % to all of them, in ten steps, when left out. */
   readonly proportions?: readonly number[];
@@ -35,13 +35,16 @@ export class CircuitCurve extends Result {
   readonly circuits: readonly Circuit[];
   /** (circuit - ablated) / (model - ablated) of each. */
   readonly faithfulness: Float64Array;
+  /** The same of what lies outside of each circuit: 0 where the circuit is complete. */
+  readonly outside: Float64Array;
   /** Area under the curve over the proportions (MIB's CPR): the more, the better at keeping the behaviour. */
   readonly cpr: number;
   /** Area between the curve and 1 (MIB's CMD): the less, the nearer to the model. */
   readonly cmd: number;
 
-  constructor(metric: string, proportions: readonly number[], circuits: readonly Circuit[], faithfulness: Float64Array) {
+  constructor(metric: string, proportions: readonly number[], circuits: readonly Circuit[], faithfulness: Float64Array, outside: Float64Array) {
     super();
+    this.outside = outside;
     [this.metric, this.proportions, this.circuits, this.faithfulness] = [metric, proportions, circuits, faithfulness];
     this.cpr = area(proportions, faithfulness);
     this.cmd = area(
@@ -55,11 +58,11 @@ export class CircuitCurve extends Result {
     return {
       kind: "lines",
       title: `Faithfulness by size: CPR ${this.cpr.toFixed(3)}, CMD ${this.cmd.toFixed(3)}`,
-      caption: "Share of the model's behaviour that circuits of growing size keep; 1 is the whole model.",
+      caption: "Share of the model's behaviour that circuits of growing size keep, and what is left of it without them.",
       x: { name: "share of edges", values: this.proportions, log: true },
       series: [
         { name: `faithfulness (${this.metric})`, values: this.faithfulness },
-        { name: "model", values: this.proportions.map(() => 1) },
+        { name: "outside of the circuit", values: this.outside },
       ],
     };
   }
@@ -71,11 +74,11 @@ export class CircuitCurve extends Result {
  * @throws E_RANGE for proportions that are not ascending in [0, 1], E_NONFINITE when ablating everything changes nothing, and as {@link CircuitRunner}, {@link topEdges}.
  * @example
  * ```ts
- * const curve = await circuitCurve(model, clean, await eapIg(model, clean, corrupt, metric), metric, { corrupt });
+ * const curve = await faithfulnessCurve(model, clean, await eapIg(model, clean, corrupt, metric), metric, { corrupt });
  * console.log(curve.cmd, curve.circuits[3].size);
  * ```
  */
-export async function circuitCurve(
+export async function faithfulnessCurve(
   model: Model,
   tokens: Tokens,
   scored: ScoredEdges,
@@ -88,19 +91,16 @@ export async function circuitCurve(
   const { graph } = scored;
   const choose = select === "greedy" ? greedyEdges : topEdges;
   const circuits = proportions.map((p) => choose(scored, Math.round(p * graph.edges.length), options));
-  const [full, ablated, ...values] = await runner.values([Circuit.full(graph), Circuit.empty(graph), ...circuits], metric, options);
+  const all = [Circuit.full(graph), Circuit.empty(graph), ...circuits, ...circuits.map((c) => c.complement())];
+  const [full, ablated, ...values] = await runner.values(all, metric, options);
   const range = (full as number) - (ablated as number);
   if (range === 0)
     throw new TritlensError("E_NONFINITE", "faithfulness is not defined", {
       expected: "a metric that ablating everything changes",
       found: `${full} in both`,
     });
-  return new CircuitCurve(
-    toMetric(metric).name,
-    proportions,
-    circuits,
-    Float64Array.from(values, (v) => (v - (ablated as number)) / range),
-  );
+  const shares = Float64Array.from(values, (v) => (v - (ablated as number)) / range);
+  return new CircuitCurve(toMetric(metric).name, proportions, circuits, shares.slice(0, circuits.length), shares.slice(circuits.length));
 }
 
 /** Trapezoids. */

@@ -53,10 +53,10 @@ export class Faithfulness extends Result {
  * @throws As {@link CircuitRunner} and its `values`.
  * @example
  * ```ts
- * const { faithfulness, outside } = await circuitFaithfulness(model, circuit, clean, logitDiff(answer, foil), { corrupt });
+ * const { faithfulness, outside } = await faithfulness(model, circuit, clean, logitDiff(answer, foil), { corrupt });
  * ```
  */
-export async function circuitFaithfulness(
+export async function faithfulness(
   model: Model,
   circuit: Circuit,
   tokens: Tokens,
@@ -105,7 +105,7 @@ export class Completeness extends Result {
  * @param options - `samples`: number of sets (20); `seed`: which sets.
  * @throws E_RANGE for a count below 1, and as {@link CircuitRunner}.
  */
-export async function circuitCompleteness(
+export async function completeness(
   model: Model,
   circuit: Circuit,
   tokens: Tokens,
@@ -160,7 +160,7 @@ export class Minimality extends Result {
  * @param options - `parts`: `nodes` (the default) or `edges`.
  * @throws As {@link CircuitRunner} and its `values`.
  */
-export async function circuitMinimality(
+export async function minimality(
   model: Model,
   circuit: Circuit,
   tokens: Tokens,

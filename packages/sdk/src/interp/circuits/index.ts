@@ -11,15 +11,15 @@ export {
   outDegrees,
   requireSameGraph,
 } from "./circuit.ts";
-export { CircuitCurve, type CurveOptions, circuitCurve } from "./curve.ts";
+export { CircuitCurve, type CurveOptions, faithfulnessCurve } from "./curve.ts";
 export {
   Completeness,
-  circuitCompleteness,
-  circuitFaithfulness,
-  circuitMinimality,
+  completeness,
   Faithfulness,
   type FaithfulnessOptions,
+  faithfulness,
   Minimality,
+  minimality,
 } from "./faithfulness.ts";
 export { CircuitRunner, type CircuitRunOptions, type CircuitWatch } from "./runner.ts";
 export { greedyEdges, type ScoredEdges, type SelectOptions, topEdges, topNodes } from "./select.ts";

@@ -1,5 +1,5 @@
 /** Circuits from scores: the best edges, the best edges that hang together, the best nodes. */
-import { type Model, type Tensor, TritlensError } from "tritlens";
+import { type Model, requireLength, type Tensor, TritlensError } from "tritlens";
 import { Circuit, type ModelGraph, type Receiver } from "tritlens/interp";
 
 /** A number for each edge of a graph, such as what `eap` returns. */
@@ -21,7 +21,9 @@ export interface SelectOptions {
 /**
  * The `count` edges with the largest scores (EAP-IG's `apply_topn`). Without dead ends there may be fewer.
  *
- * @throws E_RANGE for a count outside of the graph, E_NONFINITE for scores that are NaN.
+ * Edges without a score (NaN) are never taken.
+ *
+ * @throws E_RANGE for a count outside of the graph, E_SHAPE for scores of another graph.
  */
 export function topEdges(scored: ScoredEdges, count: number, options: SelectOptions = {}): Circuit {
   const { graph, scores } = scored;
@@ -34,14 +36,16 @@ export function topEdges(scored: ScoredEdges, count: number, options: SelectOpti
  * Grows a circuit from the logits: again and again the edge with the largest score among those that lead into a node of the circuit (Hanna et al. 2024, EAP-IG's `apply_greedy`). Every edge of
  * it leads to the logits, so it needs fewer edges than {@link topEdges} for the same behaviour where single strong edges lead nowhere.
  *
- * @throws E_RANGE for a count outside of the graph, E_NONFINITE for scores that are NaN.
+ * Edges without a score (NaN) are never taken.
+ *
+ * @throws E_RANGE for a count outside of the graph, E_SHAPE for scores of another graph.
  */
 export function greedyEdges(scored: ScoredEdges, count: number, options: SelectOptions = {}): Circuit {
   const { graph, scores } = scored;
   const order = ranked(scored, count, options);
-  const best = new Int32Array(order.length);
+  const best = new Int32Array(graph.edges.length).fill(order.length);
   for (const [rank, edge] of order.entries()) best[edge] = rank;
-  const mask = new Uint8Array(order.length);
+  const mask = new Uint8Array(graph.edges.length);
   const { edges, receivers, senders } = graph;
   const open = new Set(["logits"]);
   let next = 0;
@@ -64,7 +68,7 @@ export function greedyEdges(scored: ScoredEdges, count: number, options: SelectO
  * The circuit of the `count` nodes with the largest scores, beside input and logits, with all edges between them.
  *
  * @param scores - By node name: `a0.h1`, `m0`.
- * @throws E_NAME for a node that the model does not have, E_RANGE for a count that is no count, E_NONFINITE for NaN.
+ * @throws E_NAME for a node that the model does not have, E_RANGE for a count that is no count.
  */
 export function topNodes(
   of: Model | ModelGraph,
@@ -72,9 +76,8 @@ export function topNodes(
   count: number,
   { absolute = true, prune = true }: SelectOptions = {},
 ): Circuit {
-  const inner = [...scores].filter(([name]) => name !== "input" && name !== "logits");
+  const inner = [...scores].filter(([name, score]) => name !== "input" && name !== "logits" && !Number.isNaN(score));
   requireCount(count, inner.length);
-  requireScores(inner.map(([, score]) => score));
   const size = ([, score]: readonly [string, number]): number => (absolute ? Math.abs(score) : score);
   const best = inner.sort((a, b) => size(b) - size(a)).slice(0, count);
   return finished(
@@ -86,12 +89,13 @@ export function topNodes(
   );
 }
 
-/** Edges from the best to the worst; equal ones in the graph's order. */
-function ranked({ scores }: ScoredEdges, count: number, { absolute = true }: SelectOptions): number[] {
+/** Edges from the best to the worst; equal ones in the graph's order, those without a score not at all. */
+function ranked({ graph, scores }: ScoredEdges, count: number, { absolute = true }: SelectOptions): number[] {
+  requireLength("the scores", graph.edges.length, scores.size);
   requireCount(count, scores.size);
-  requireScores(scores.data);
   const size = absolute ? scores.data.map(Math.abs) : scores.data;
-  return Array.from(size.keys()).sort((a, b) => (size[b] as number) - (size[a] as number) || a - b);
+  const known = Array.from(size.keys()).filter((i) => !Number.isNaN(size[i]));
+  return known.sort((a, b) => (size[b] as number) - (size[a] as number) || a - b);
 }
 
 function finished(circuit: Circuit, { prune = true }: SelectOptions): Circuit {
@@ -101,9 +105,4 @@ function finished(circuit: Circuit, { prune = true }: SelectOptions): Circuit {
 function requireCount(count: number, most: number): void {
   if (Number.isInteger(count) && count >= 0 && count <= most) return;
   throw new TritlensError("E_RANGE", "wrong size of a circuit", { expected: `an integer in [0, ${most}]`, found: String(count) });
-}
-
-function requireScores(scores: ArrayLike<number>): void {
-  const at = Array.prototype.findIndex.call(scores, (x: number) => Number.isNaN(x));
-  if (at >= 0) throw new TritlensError("E_NONFINITE", `score ${at} is not a number`, { expected: "a score for each edge or node", found: "NaN" });
 }
