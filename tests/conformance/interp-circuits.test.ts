@@ -241,13 +241,11 @@ describe("a planted circuit", () => {
     using model = modelOf({ normalization: "none" });
     const runner = new CircuitRunner(model, CLEAN, { corrupt: CORRUPT });
     expect(runner.together).toBeGreaterThan(20);
-    const one = { ...model.plan({ batch: 2, seq: 5 }) };
-    const batched = await acdc(model, CLEAN, { threshold: 1e-4, corrupt: CORRUPT });
-    const single = await acdc(model, CLEAN, {
-      threshold: 1e-4,
-      corrupt: CORRUPT,
-      budgetBytes: 1.5 * (one.activations + one.captures + 4 * 10 * 16 * (11 + 20)),
-    });
+    const options = { threshold: 1e-4, corrupt: CORRUPT };
+    const budgetBytes = (1.5 * 2 ** 28) / runner.together;
+    expect(new CircuitRunner(model, CLEAN, { corrupt: CORRUPT, budgetBytes }).together).toBe(1);
+    const batched = await acdc(model, CLEAN, options);
+    const single = await acdc(model, CLEAN, { ...options, budgetBytes });
     expect(batched.steps.map((s) => [s.edge, s.kept])).toEqual(single.steps.map((s) => [s.edge, s.kept]));
     expect(ids(batched.circuit)).toEqual(ids(single.circuit));
     expect(batched.circuit.size).toBeGreaterThan(3);

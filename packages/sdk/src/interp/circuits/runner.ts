@@ -103,11 +103,11 @@ export class CircuitRunner {
     return out;
   }
 
-  /** Bytes of one circuit's run: activations, logits, changes, and the inputs of heads. */
+  /** Bytes of one circuit's run: activations, logits, what senders change, and every input before and after it is changed. */
   #bytes(): number {
     const { batch, pos } = this.#rows;
     const { activations, captures } = this.model.plan({ batch, seq: pos });
-    return activations + captures + 4 * batch * pos * this.#width * (this.graph.senders.length + 5 * (this.model.config?.nHeads ?? 0));
+    return activations + captures + 4 * batch * pos * this.#width * (this.graph.senders.length + 2 * this.graph.receivers.length);
   }
 
   #run(circuits: readonly Circuit[]): Tensor[] {
