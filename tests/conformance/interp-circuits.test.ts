@@ -125,7 +125,7 @@ describe.each(Object.entries(ARCHITECTURES))("circuits of a model (%s)", (_, cha
       (k) =>
         new Circuit(
           runner.graph,
-          runner.graph.edges.map((_, i) => (i * k) % 5 > 1),
+          runner.graph.edges.map((_, i) => ((i * k) % 5 > 1 ? 1 : 0)),
         ),
     );
     const together = runner.logits([Circuit.full(model), ...some]);
@@ -313,7 +313,7 @@ describe("low-bit models", () => {
     const graph = Circuit.full(twin).graph;
     const circuit = new Circuit(
       graph,
-      graph.edges.map((_, i) => i % 3 > 0),
+      graph.edges.map((_, i) => Math.sign(i % 3)),
     );
     for (const options of [{ ablation: "zero" }, { ablation: "mean" }, { corrupt }] as const)
       expect(apart(circuit.run(packed, clean, options), circuit.run(twin, clean, options))).toBeLessThan(1e-5);
@@ -341,6 +341,8 @@ describe("wrong input", () => {
     expect(codeOf(() => full.run(model, CLEAN, { budgetBytes: 100 }))).toBe("E_MEMORY");
     using small = modelOf({ nHeads: 2 });
     expect(codeOf(() => full.run(small, CLEAN))).toBe("E_SHAPE");
+    using late = modelOf({ positions: "shortformer", quantizer: "ternary", actQuant: "int8" });
+    expect(codeOf(() => Circuit.full(late).run(late, CLEAN))).toBe("E_MODE");
     using bare = Model.fromSpec(model.spec, { core });
     expect(codeOf(() => Circuit.full(bare))).toBe("E_SPEC");
     expect(await rejects(acdc(model, CLEAN, { threshold: -1 }))).toBe("E_RANGE");
@@ -374,5 +376,24 @@ describe("wrong input", () => {
         expect(circuit.size).toBeGreaterThan(0);
       }
     }
+  });
+
+  it("an abort of other measurements gives NaN for what is not there", async () => {
+    using model = modelOf({});
+    const full = Circuit.full(model);
+    const runner = new CircuitRunner(model, CLEAN);
+    const budgetBytes = (1.5 * 2 ** 28) / runner.together;
+    const stopped = (): { signal: AbortSignal; onProgress: (p: { done: number }) => void; stopOnAbort: boolean; budgetBytes: number } => {
+      const stop = new AbortController();
+      return { signal: stop.signal, onProgress: ({ done }) => (done >= 5 ? stop.abort() : undefined), stopOnAbort: true, budgetBytes };
+    };
+    const parts = await minimality(model, full, CLEAN, logitDiff(0, 1), stopped());
+    expect(parts.complete).toBe(false);
+    expect(parts.parts.map((p) => Number.isNaN(p.change))).toEqual([false, false, ...Array.from({ length: 8 }, () => true)]);
+    const sets = await completeness(model, full, CLEAN, logitDiff(0, 1), stopped());
+    expect([sets.complete, sets.gap]).toEqual([false, 0]);
+    expect((await faithfulness(model, full, CLEAN, logitDiff(0, 1), stopped())).complete).toBe(true);
+    await expect(minimality(model, full, CLEAN, logitDiff(0, 1), { ...stopped(), stopOnAbort: false })).rejects.toMatchObject({ code: "E_ABORTED" });
+    expect(full.run(model, CLEAN).data).toEqual(model.forward(CLEAN).data);
   });
 });

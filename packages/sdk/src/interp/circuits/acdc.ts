@@ -27,8 +27,6 @@ export interface AcdcOptions extends CircuitRunOptions, CircuitWatch {
   readonly metric?: MetricLike;
   /** Where to begin; the whole model when left out. Of edges outside of it none is tried. */
   readonly start?: Circuit;
-  /** On abort, return what there is instead of throwing. */
-  readonly stopOnAbort?: boolean;
 }
 
 /** One decision. */

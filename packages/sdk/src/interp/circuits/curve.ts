@@ -37,6 +37,8 @@ export class CircuitCurve extends Result {
   readonly faithfulness: Float64Array;
   /** The same of what lies outside of each circuit: 0 where the circuit is complete. */
   readonly outside: Float64Array;
+  /** False after an abort: what was not measured is NaN, and so are the areas. */
+  readonly complete: boolean;
   /** Area under the curve over the proportions (MIB's CPR): the more, the better at keeping the behaviour. */
   readonly cpr: number;
   /** Area between the curve and 1 (MIB's CMD): the less, the nearer to the model. */
@@ -45,6 +47,7 @@ export class CircuitCurve extends Result {
   constructor(metric: string, proportions: readonly number[], circuits: readonly Circuit[], faithfulness: Float64Array, outside: Float64Array) {
     super();
     this.outside = outside;
+    this.complete = ![...faithfulness, ...outside].some(Number.isNaN);
     [this.metric, this.proportions, this.circuits, this.faithfulness] = [metric, proportions, circuits, faithfulness];
     this.cpr = area(proportions, faithfulness);
     this.cmd = area(

@@ -18,10 +18,13 @@ export class Faithfulness extends Result {
   readonly complement: number;
   /** With everything ablated. */
   readonly ablated: number;
+  /** False after an abort: what was not measured is NaN. */
+  readonly complete: boolean;
 
   constructor(metric: string, [model, circuit, complement, ablated]: readonly [number, number, number, number]) {
     super();
     [this.metric, this.model, this.circuit, this.complement, this.ablated] = [metric, model, circuit, complement, ablated];
+    this.complete = ![model, circuit, complement, ablated].some(Number.isNaN);
   }
 
   /** (circuit - ablated) / (model - ablated): 1 when the circuit does what the model does. NaN when ablation changes nothing. */
@@ -77,11 +80,15 @@ export class Completeness extends Result {
   readonly samples: readonly { readonly without: readonly string[]; readonly model: number; readonly circuit: number }[];
   /** Largest difference of the two, in units of what the model has over ablating everything. */
   readonly gap: number;
+  /** False after an abort: the numbers of the other sets are NaN. */
+  readonly complete: boolean;
 
   constructor(metric: string, samples: Completeness["samples"], range: number) {
     super();
     [this.metric, this.samples] = [metric, samples];
-    this.gap = samples.reduce((most, s) => Math.max(most, Math.abs(s.model - s.circuit)), 0) / Math.abs(range);
+    const gaps = samples.map((s) => Math.abs(s.model - s.circuit));
+    this.gap = Math.max(...gaps.filter((x) => !Number.isNaN(x))) / Math.abs(range);
+    this.complete = !gaps.some(Number.isNaN);
   }
 
   /** The model against the circuit: a complete circuit's points lie on the diagonal. */
@@ -133,11 +140,15 @@ export class Minimality extends Result {
   readonly metric: string;
   /** Nodes or edges from the one that matters most: the metric without it, and how far that lies from the circuit's, in units of what the model has over ablating everything. */
   readonly parts: readonly { readonly id: string; readonly value: number; readonly change: number }[];
+  /** False after an abort: the numbers of the other parts are NaN, and they come last. */
+  readonly complete: boolean;
 
   constructor(metric: string, parts: Minimality["parts"]) {
     super();
     this.metric = metric;
-    this.parts = [...parts].sort((a, b) => b.change - a.change);
+    const rank = ({ change }: { readonly change: number }): number => (Number.isNaN(change) ? -1 : change);
+    this.parts = [...parts].sort((a, b) => rank(b) - rank(a));
+    this.complete = !parts.some((p) => Number.isNaN(p.change));
   }
 
   /** Bars from the part that matters most; parts at 0 are not needed. */

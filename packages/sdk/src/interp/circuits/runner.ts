@@ -31,6 +31,8 @@ export interface CircuitRunOptions {
 export interface CircuitWatch {
   /** Ends the work between two runs with E_ABORTED. */
   readonly signal?: AbortSignal;
+  /** When aborted, return what there is instead of throwing: numbers that are not there yet are NaN. */
+  readonly stopOnAbort?: boolean;
   /** Called as circuits are done. */
   readonly onProgress?: (progress: { readonly done: number; readonly total: number; readonly secondsLeft: number }) => void;
 }
@@ -63,13 +65,17 @@ export class CircuitRunner {
   readonly #ablated: AblatedValues;
   readonly #width: number;
 
-  /** @throws E_SHAPE when corrupt tokens do not fit, E_MODE for `resample` without them, E_SPEC for a model without a config, E_MEMORY when one circuit exceeds `budgetBytes`. */
+  /**
+   * @throws E_SHAPE when corrupt tokens do not fit, E_MODE for `resample` without them and for a model whose inputs of heads cannot be
+   * changed one by one (shortformer positions with int8 activations), E_SPEC for a model without a config, E_MEMORY when one circuit exceeds `budgetBytes`.
+   */
   constructor(model: Model, tokens: Tokens, { ablation, corrupt, budgetBytes }: CircuitRunOptions = {}) {
     this.model = model;
     this.graph = modelGraph(model);
     this.ablation = ablation ?? (corrupt === undefined ? "zero" : "resample");
     this.#rows = toTokenRows(tokens);
     this.#width = model.config?.dModel ?? 0;
+    requireInputs(model, this.graph);
     const one = this.#bytes();
     requireBudget("a circuit", one, budgetBytes);
     this.together = Math.max(1, Math.floor((budgetBytes ?? 2 ** 28) / one));
@@ -88,12 +94,13 @@ export class CircuitRunner {
    *
    * @throws E_ABORTED, E_NONFINITE for a metric that is not finite; what the metric throws passes through.
    */
-  async values(circuits: readonly Circuit[], metric: MetricLike, { signal, onProgress }: CircuitWatch = {}): Promise<Float64Array> {
+  async values(circuits: readonly Circuit[], metric: MetricLike, { signal, onProgress, stopOnAbort }: CircuitWatch = {}): Promise<Float64Array> {
     const whole = toMetric(metric);
-    const out = new Float64Array(circuits.length);
+    const out = new Float64Array(circuits.length).fill(Number.NaN);
     const began = performance.now();
     for (let at = 0; at < circuits.length; at += this.together) {
       await new Promise((resolve) => setTimeout(resolve, 0));
+      if (signal?.aborted && stopOnAbort) break;
       if (signal?.aborted) throw new TritlensError("E_ABORTED", "running circuits was aborted", { cause: signal.reason });
       const some = this.#run(circuits.slice(at, at + this.together));
       for (const [i, logits] of some.entries()) out[at + i] = metricValue(whole, readLogits(whole, logits));
@@ -238,6 +245,16 @@ interface Input {
   readonly receiver: Receiver;
   /** 1 for every sender that it still reads. */
   readonly edges: Uint8Array;
+}
+
+/** @throws E_MODE for a model that lacks an input of its graph. */
+function requireInputs(model: Model, { receivers }: ModelGraph): void {
+  const lacking = receivers.find((r) => !model.hookNames.includes(r.hook));
+  if (lacking)
+    throw new TritlensError("E_MODE", "circuits of this model cannot be run", {
+      expected: `a model with the activation ${lacking.hook}`,
+      found: "none",
+    });
 }
 
 /** The activation that a sender writes. */
