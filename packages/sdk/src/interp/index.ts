@@ -11,6 +11,7 @@ export { type EapIgOptions, eapIg } from "./eap-ig.ts";
 export { EdgeScores, type EdgeScoresInfo, ScoreComparison, type ScoredEdge } from "./edge-scores.ts";
 export { type ExactEdgeOptions, edgeEdits, exactEdgeScores } from "./exact-edges.ts";
 export { type MetricRun, type MetricRunOptions, metricRun, type PatchInto, type PromptPair, promptPair, requireGoing } from "./gradients.ts";
+export * from "./circuits/index.ts";
 export { type GraphEdge, type GraphNode, ModelGraph, modelGraph, type Receiver, type Sender } from "./graph.ts";
 export {
   logitDiff,
