@@ -3,6 +3,12 @@
  *
  * @module
  */
+export { Adam, type AdamOptions } from "./adam.ts";
+export { type DirectLogitOptions, DirectLogits, directLogitAttribution } from "./direct-logit-attribution.ts";
+export { type LensOptions, LensReading, type ResidualStream, readLens } from "./lens-reading.ts";
+export { type LensQuestion, type LensStatistics, lensStatistics } from "./lens-statistics.ts";
+export { logitLens, type ResidualStreamOptions, residualStream } from "./logit-lens.ts";
+export { type HalfBlock, matrixInput, matrixInputSite, outputMatrix } from "./matrix-input.ts";
 export {
   logitDiff,
   logProb,
@@ -16,3 +22,9 @@ export {
   toMetric,
 } from "./metrics.ts";
 export * from "./modadd/index.ts";
+export { permutation } from "./permutation.ts";
+export { Readout, type ReadoutDirection } from "./readout.ts";
+export { type AffineMap, applyAffine, type RidgeOptions, ridge } from "./ridge.ts";
+export { type TunedLensOptions, trainTunedLens } from "./train-tuned-lens.ts";
+export { type LensQuality, TunedLens, translate } from "./tuned-lens.ts";
+export { Work, type WorkOptions } from "./work.ts";
