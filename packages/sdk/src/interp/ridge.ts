@@ -78,12 +78,14 @@ function centred(x: Tensor): { data: Float32Array; mean: Float32Array } {
 /** Solves A X = B for a symmetric positive definite A [d, d] and B [d, outputs] by Cholesky; both are overwritten. @throws E_NONFINITE. */
 function solveSymmetric(a: Float64Array, b: Float64Array, d: number, outputs: number): Float64Array {
   for (let j = 0; j < d; j++) {
+    // What f32 products leave of a pivot that is 0.
+    const least = 1e-7 * (a[j * d + j] as number);
     const rowJ = a.subarray(j * d, j * d + j);
     for (let i = j; i < d; i++) {
       let sum = a[i * d + j] as number;
       const at = i * d;
       for (let k = 0; k < j; k++) sum -= (a[at + k] as number) * (rowJ[k] as number);
-      if (i === j && !(sum > 0))
+      if (i === j && !(sum > least))
         throw new TritlensError("E_NONFINITE", "the regression has no single solution", {
           expected: "finite features, and a penalty l2 when they depend on each other",
           found: `pivot ${sum}`,
