@@ -151,6 +151,14 @@ describe("the logit lens", () => {
         },
       }),
     ).rejects.toThrow("mine");
+    const controller = new AbortController();
+    let done = 0;
+    const onProgress = (): void => {
+      done++;
+      controller.abort();
+    };
+    expect(await code(logitLens(model, tokens, { chunkBytes: 1, signal: controller.signal, onProgress }))).toBe("E_ABORTED");
+    expect(done).toBe(1);
     using bare = Model.fromSpec(model.spec, { core });
     expect(await code(logitLens(bare, tokens))).toBe("E_MODE");
     const before = model.readParam("ln_final.b").data;

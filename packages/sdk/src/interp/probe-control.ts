@@ -76,14 +76,14 @@ export function exampleRows(x: Tensor, examples: Int32Array): Tensor {
 }
 
 /** Features as a matrix of finite numbers. @throws E_SHAPE, E_NONFINITE. */
-export function requireFeatures(features: Tensor, labels: number): void {
+export function requireFeatures(features: Tensor, labels: number, what = "features"): void {
   if (features.shape.length !== 2 || features.size === 0)
-    throw new TritlensError("E_SHAPE", "features have to be a matrix", { expected: "[example, feature]", found: `[${features.shape.join(", ")}]` });
+    throw new TritlensError("E_SHAPE", `${what} have to be a matrix`, { expected: "[example, feature]", found: `[${features.shape.join(", ")}]` });
   if (features.shape[0] !== labels)
     throw new TritlensError("E_SHAPE", "one label for each example is needed", { expected: `${features.shape[0]} labels`, found: `${labels}` });
   const wrong = features.data.findIndex((x) => !Number.isFinite(x));
   if (wrong >= 0)
-    throw new TritlensError("E_NONFINITE", "features have to be finite", {
+    throw new TritlensError("E_NONFINITE", `${what} have to be finite`, {
       expected: "finite numbers",
       found: `${features.data[wrong]} at ${wrong}`,
     });

@@ -1,5 +1,5 @@
 /** Linear probes of numbers (Alain and Bengio 2016), by ridge regression, with shuffled targets as controls. */
-import { type Core, concat, defaultCore, Tensor } from "tritlens";
+import { type Core, concat, defaultCore, Tensor, TritlensError } from "tritlens";
 import {
   type AffineMap,
   applyAffine,
@@ -70,7 +70,9 @@ export function fitRidgeProbe(features: Tensor, targets: Tensor | ArrayLike<numb
   const y = targets instanceof Tensor ? targets : Tensor.from(Float32Array.from(targets), [targets.length, 1], ["example", "output"]);
   const n = y.shape[0] as number;
   requireFeatures(features, n);
-  requireFeatures(y, n);
+  requireFeatures(y, n, "targets");
+  if (y.data.every((value, i) => value === y.data[i % (y.shape[1] as number)]))
+    throw new TritlensError("E_RANGE", "nothing to explain", { expected: "targets that differ", found: "the same in every example" });
   const { fit, test } = splitExamples(core, n, options);
   const shuffles = Array.from({ length: requireControls(controls) }, (_, c) => exampleRows(y, labelShuffle(core, n, seed, c)));
   const all = concat([y, ...shuffles], y.axes[1] as string);
@@ -102,5 +104,6 @@ function explained(found: Tensor, wanted: Tensor, from: number, to: number): num
       total += (y - mean) ** 2;
     }
   }
-  return 1 - error / total;
+  // Targets that are all equal can only be met or missed.
+  return total > 0 ? 1 - error / total : error > 0 ? Number.NEGATIVE_INFINITY : 1;
 }
