@@ -45,7 +45,7 @@ export function drawAttention({ tokens, heads }: AttentionChart, room: number, p
 
 /** Heads beside each other: as many as leave room for every key's label, in even rows. */
 function columnsFor(heads: number, keys: number, room: number): number {
-  const fit = Math.floor((room + GAP) / (Math.min(keys, 40) * 13 + GAP));
+  const fit = Math.floor((room + GAP) / (Math.min(keys, 40) * (keys <= 20 ? 13 : 8) + GAP));
   const most = Math.max(1, Math.min(heads, 4, fit));
   return Math.ceil(heads / Math.max(1, Math.ceil(heads / most))) || 1;
 }

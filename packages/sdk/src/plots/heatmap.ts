@@ -31,7 +31,7 @@ export function drawHeatmap(given: HeatmapChart, room: number, paint: Paint): Pa
   const shown = chart.text !== undefined || (texts !== undefined && cellWidth >= widest(texts) + 4) ? texts : undefined;
   const tip = (r: number, c: number): string => {
     const text = chart.text?.[r * columns + c];
-    const value = chart.unit ? `${shortText(at(r, c))} (${chart.unit})` : shortText(at(r, c));
+    const value = `${chart.unit ? `${chart.unit} ` : ""}${shortText(at(r, c))}`;
     return `${chart.y.name} ${visible(chart.y.labels[r] as string)}, ${chart.x.name} ${visible(chart.x.labels[c] as string)}: ${text ? `${visible(text)}, ` : ""}${value}`;
   };
   const cells = { rows, columns, cellWidth, cellHeight, colouring: colours, value: at, tip };

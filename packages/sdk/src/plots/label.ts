@@ -37,7 +37,7 @@ function emsOf(character: string): number {
 }
 
 /** Cells of a terminal, and of a monospaced font. */
-export function cellsOf(character: string): number {
+function cellsOf(character: string): number {
   const ems = emsOf(character);
   return ems === 0 ? 0 : ems > 1 ? 2 : 1;
 }
@@ -60,6 +60,21 @@ export function shorten(text: string, width: number, type: Type): string {
     if (widthOf(short, type) <= width) return short;
   }
   return "…";
+}
+
+/** Cells of a terminal that a text takes. */
+export function cellCount(text: string): number {
+  return [...text].reduce((n, c) => n + cellsOf(c), 0);
+}
+
+/** A text in at most so many cells. */
+export function fitCells(text: string, cells: number): string {
+  return shorten(text, cells + 0.01, { size: 1 / 0.605, mono: true });
+}
+
+/** A text at the right end of so many cells. */
+export function padCells(text: string, cells: number): string {
+  return " ".repeat(Math.max(0, cells - cellCount(text))) + text;
 }
 
 /** Lines of at most so many pixels, at most `most` of them. */

@@ -2,20 +2,19 @@
 import type { HeatmapChart } from "./chart.ts";
 import { type Colouring, levelOf } from "./grid.ts";
 import { colouring } from "./heatmap.ts";
-import { cellsOf, shorten, visible } from "./label.ts";
+import { cellCount, fitCells, padCells, visible } from "./label.ts";
 import { LEVELS } from "./paint.ts";
 import { shade } from "./print-shades.ts";
 import { cellFormat, plainNumber } from "./scale.ts";
 import { inkOver, RAMPS, type Rgb, rampColour } from "./theme.ts";
 
 const MOST_ROWS = 48;
-const GLYPHS = { size: 1 / 0.605, mono: true };
 
 /** The rows of the map with its labels, cut to a terminal. */
 export function printHeatmap(chart: HeatmapChart, width: number, colour: boolean): string {
   const colours = colouring(chart);
   const rows = Math.min(MOST_ROWS, chart.y.labels.length);
-  const names = chart.y.labels.slice(0, rows).map((l) => fit(visible(l), 20));
+  const names = chart.y.labels.slice(0, rows).map((l) => fitCells(visible(l), 20));
   const side = Math.max(chart.y.name.length, ...names.map(cellCount));
   const [format, cell] = cellsFor(chart, width - side - 1, colours);
   const columns = Math.min(chart.x.labels.length, Math.max(1, Math.floor((width - side - 1) / cell)));
@@ -23,7 +22,7 @@ export function printHeatmap(chart: HeatmapChart, width: number, colour: boolean
     const cells = Array.from({ length: columns }, (_, c) =>
       paint(format(r, c), chart.values[r * chart.x.labels.length + c] as number, colours, colour),
     );
-    return `${padStart(names[r] as string, side)} ${cells.join("")}`.trimEnd();
+    return `${padCells(names[r] as string, side)} ${cells.join("")}`.trimEnd();
   };
   const missing = [
     chart.y.labels.length > rows ? `${chart.y.labels.length - rows} more down (${chart.y.name})` : "",
@@ -45,13 +44,13 @@ function cellsFor(chart: HeatmapChart, room: number, colours: Colouring): [(r: n
     const texts = chart.text.map((t) => visible(t));
     const widest = Math.max(3, ...texts.map(cellCount));
     const cell = Math.max(6, Math.min(widest + 1, 12, Math.floor(room / Math.max(1, columns))));
-    return [(r, c) => padStart(fit(texts[r * columns + c] as string, cell - 1), cell), cell];
+    return [(r, c) => padCells(fitCells(texts[r * columns + c] as string, cell - 1), cell), cell];
   }
   const format = cellFormat(Math.max(Math.abs(colours.lo), Math.abs(colours.hi)));
   const number = (x: number): string => format(x).replaceAll("−", "-");
   if (columns * 4 <= room && chart.values.length <= 2000) {
     const widest = 1 + Math.max(2, ...Array.from(chart.values, (v) => number(v).length));
-    if (columns * widest <= room) return [(r, c) => padStart(number(at(r, c)), widest), widest];
+    if (columns * widest <= room) return [(r, c) => padCells(number(at(r, c)), widest), widest];
   }
   return [(r, c) => shaded(at(r, c), colours), 2];
 }
@@ -72,9 +71,9 @@ function heads({ x, y }: HeatmapChart, columns: number, cell: number, side: numb
   const every = cell >= 5 ? 1 : Math.max(1, Math.ceil((Math.min(widest, 8) + 1) / cell));
   const room = every * cell - 1;
   const line = labels
-    .map((l, c) => (c % every === 0 ? (every === 1 ? padStart(fit(l, room), cell) : ` ${padEnd(fit(l, room), room)}`) : ""))
+    .map((l, c) => (c % every === 0 ? (every === 1 ? padCells(fitCells(l, room), cell) : ` ${fitCells(l, room).padEnd(room)}`) : ""))
     .join("");
-  return [`${padStart("", side)} ${x.name} →`, `${padStart(y.name, side)} ${line}`.trimEnd()];
+  return [`${padCells("", side)} ${x.name} →`, `${padCells(y.name, side)} ${line}`.trimEnd()];
 }
 
 function scaleLine({ unit }: HeatmapChart, { ramp, lo, hi }: Colouring, cell: number): string {
@@ -92,20 +91,4 @@ function paint(text: string, value: number, colours: Colouring, colour: boolean)
 function ansi(colour: Rgb): number {
   const [r, g, b] = colour.map((c) => (c < 48 ? 0 : c < 115 ? 1 : Math.min(5, Math.floor((c - 35) / 40)))) as [number, number, number];
   return 16 + 36 * r + 6 * g + b;
-}
-
-function fit(text: string, cells: number): string {
-  return shorten(text, cells, GLYPHS);
-}
-
-function cellCount(text: string): number {
-  return [...text].reduce((n, c) => n + cellsOf(c), 0);
-}
-
-function padStart(text: string, cells: number): string {
-  return " ".repeat(Math.max(0, cells - cellCount(text))) + text;
-}
-
-function padEnd(text: string, cells: number): string {
-  return text + " ".repeat(Math.max(0, cells - cellCount(text)));
 }

@@ -1,5 +1,7 @@
 /** Attention as shades of text. */
 
+import { cellCount, padCells } from "./label.ts";
+
 const SHADES = " ░▒▓█";
 
 /** A block character for a share: full for all, blank for less than an eighth. */
@@ -17,10 +19,10 @@ export function shade(weight: number): string {
 export function shadeMap(weights: ArrayLike<number>, labels: readonly string[], shown: number = labels.length): string {
   const keys = labels.length;
   const queries = keys === 0 ? 0 : weights.length / keys;
-  const width = Math.max(0, ...labels.map((l) => l.length));
+  const width = Math.max(0, ...labels.map(cellCount));
   const rows = Array.from({ length: queries }, (_, q) => {
     const cells = Array.from({ length: shown }, (_, k) => shade(weights[q * keys + k] as number).repeat(2)).join("");
-    return `${(labels[keys - queries + q] as string).padStart(width)} ${cells}`.trimEnd();
+    return `${padCells(labels[keys - queries + q] as string, width)} ${cells}`.trimEnd();
   });
   return rows.join("\n");
 }

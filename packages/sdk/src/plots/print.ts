@@ -2,7 +2,7 @@
 import { bar, sparkline, table } from "../core/text.ts";
 import type { AttentionChart, BarChart, Chart, GraphChart, LineChart, PanelsChart, ScatterChart } from "./chart.ts";
 import { checkChart } from "./check.ts";
-import { shorten, visible } from "./label.ts";
+import { fitCells, visible } from "./label.ts";
 import { printHeatmap } from "./print-heatmap.ts";
 import { shadeMap } from "./print-shades.ts";
 import { extent, plainNumber } from "./scale.ts";
@@ -56,7 +56,7 @@ function noColour(): boolean {
 }
 
 function label(text: string, most = 32): string {
-  return shorten(visible(text), most, { size: 1 / 0.605, mono: true });
+  return fitCells(visible(text), most);
 }
 
 function left(count: number, shown: number, what: string): string {
@@ -88,7 +88,7 @@ function bars({ x, series, unit }: BarChart, width: number): string {
       [head, ...rows],
       series.map((_, s) => 1 + 2 * s),
     ) +
-    left(x.labels.length, MOST, x.name) +
+    left(x.labels.length, MOST, "with smaller values") +
     note
   );
 }
