@@ -73,7 +73,7 @@ function heads({ x, y }: HeatmapChart, columns: number, cell: number, side: numb
   const line = labels
     .map((l, c) => (c % every === 0 ? (every === 1 ? padCells(fitCells(l, room), cell) : ` ${fitCells(l, room).padEnd(room)}`) : ""))
     .join("");
-  return [`${padCells("", side)} ${x.name} →`, `${padCells(y.name, side)} ${line}`.trimEnd()];
+  return [`${padCells("", side)} ${x.name} →`, `${padCells(y.name, side)} ${line.slice(0, columns * cell)}`.trimEnd()];
 }
 
 function scaleLine({ unit }: HeatmapChart, { ramp, lo, hi }: Colouring, cell: number): string {

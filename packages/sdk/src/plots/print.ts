@@ -68,7 +68,7 @@ function bars({ x, series, unit }: BarChart, width: number): string {
   const values = series.flatMap((s) => Array.from(s.values));
   const [lo, hi] = extent(values) ?? [0, 0];
   const [below, above] = [Math.max(0, -lo), Math.max(0, hi)];
-  const cells = Math.max(6, Math.min(40, Math.floor((width - 34 - 12 * series.length) / Math.max(1, series.length))));
+  const cells = Math.max(6, Math.min(40, Math.floor((width - 36 - 12 * series.length) / Math.max(1, series.length))));
   const minus = below === 0 ? 0 : Math.max(1, Math.round((cells * below) / (below + above)));
   const plus = Math.max(1, cells - minus);
   const peak = Math.max(below / Math.max(1, minus), above / plus) || 1;

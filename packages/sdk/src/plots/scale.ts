@@ -1,6 +1,6 @@
 /** Numbers: ranges, ticks, places on an axis, and how they are written. */
 
-/** An axis: its range and ticks, and where a value lies on it, 0 to 1 (NaN for what a logarithmic axis does not have). */
+/** An axis: its range and ticks, and where a value lies on it, 0 to 1 (NaN for what is not finite, or not above 0 on a logarithmic axis). */
 export interface Axis {
   readonly lo: number;
   readonly hi: number;
@@ -23,16 +23,19 @@ export function extent(values: Iterable<number>, log = false): [lo: number, hi: 
 export function linearAxis(range: readonly [number, number], count: number): Axis {
   const [lo, hi] = widened(range);
   const pad = (hi - lo) * 0.04;
-  return tightAxis([lo === 0 ? 0 : lo - pad, hi === 0 ? 0 : hi + pad], count);
+  return between(lo === 0 ? 0 : lo - pad, hi === 0 ? 0 : hi + pad, roundStep((hi - lo) / Math.max(1, count)));
 }
 
 /** An axis that ends where the data ends. */
 export function tightAxis(range: readonly [number, number], count: number, whole = false): Axis {
   const [lo, hi] = widened(range);
-  const step = Math.max(whole ? 1 : 0, roundStep((hi - lo) / Math.max(1, count)));
+  return between(lo, hi, Math.max(whole ? 1 : 0, roundStep((hi - lo) / Math.max(1, count))));
+}
+
+function between(lo: number, hi: number, step: number): Axis {
   const ticks: { at: number; text: string }[] = [];
   for (let i = Math.ceil(lo / step - 1e-9); i * step <= hi + step * 1e-9; i++) ticks.push({ at: i * step, text: tickText(i * step, step) });
-  return { lo, hi, ticks, place: (v) => (v - lo) / (hi - lo) };
+  return { lo, hi, ticks, place: (v) => (Number.isFinite(v) ? (Math.max(lo, Math.min(hi, v)) - lo) / (hi - lo) : Number.NaN) };
 }
 
 /** A logarithmic axis with ticks at powers of ten, and between them when there are few. */
@@ -51,7 +54,7 @@ export function logAxis([low, high]: readonly [number, number], count: number): 
 /** A range that has a width, in numbers that can be counted through. */
 function widened([lo, hi]: readonly [number, number]): [number, number] {
   const size = Math.max(Math.abs(lo), Math.abs(hi));
-  if (size > 1e300) return [-1e300, 1e300];
+  if (size > 8e307) return [-8e307, 8e307];
   if (hi - lo > size * 1e-10 && hi - lo > 1e-300) return [lo, hi];
   const pad = size > 1e-290 ? size / 2 : 1;
   return [lo - pad, hi + pad];

@@ -57,10 +57,10 @@ export const COLOURS: Readonly<Record<ColourName, Shades>> = {
 /** Colours of series and groups, in the order in which they are taken. */
 export const SERIES: readonly Shades[] = [
   pair("#0f66b8", "#6cb0f5"),
-  pair("#cc4e00", "#ff8a4c"),
+  pair("#bf4500", "#ff8a4c"),
   pair("#0a9276", "#3fc9a6"),
   pair("#a2508a", "#d68fc2"),
-  pair("#c18a00", "#e3b23c"),
+  pair("#b98400", "#e3b23c"),
   pair("#3c4046", "#d5d8dc"),
 ];
 
@@ -143,5 +143,5 @@ export function luminance([r, g, b]: Rgb): number {
 /** Black or white ink, whichever stands out more against the colour. */
 export function inkOver(colour: Rgb): string {
   const l = luminance(colour);
-  return 1.05 / (l + 0.05) > (l + 0.05) / 0.06 ? "#ffffff" : "#15171a";
+  return 1.05 / (l + 0.05) > (l + 0.05) / 0.05 ? "#ffffff" : "#000000";
 }
