@@ -13,4 +13,5 @@ export { type Qr, thinQr } from "./qr.ts";
 export { type HeadSide, headSubspaceOverlap, principalCosines, SubspaceOverlaps, subspaceOverlap } from "./subspaces.ts";
 export { type Svd, signedSvd, thinSvd } from "./svd.ts";
 export { type SingularKind, SingularVectors, type SingularVectorsOptions, SVDInterpreter } from "./svd-interpreter.ts";
+export { symmetricEigenvalues } from "./symmetric-eigenvalues.ts";
 export { allHeadLabels, configOf, requireIndex, requireMlp, tokenLabel, weightIfAny } from "./transformer.ts";
