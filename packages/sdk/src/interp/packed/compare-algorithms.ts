@@ -124,14 +124,15 @@ export async function compareAlgorithms(a: Model, b: Model, tokens: Tokens, opti
   const { batch, pos } = toTokenRows(tokens);
   const rows = spaced(batch * pos, samples);
   const { nLayers, attnOnly } = configOf(a);
+  const names = ["hook_resid_post", "attn.hook_pattern", ...(attnOnly ? [] : ["mlp.hook_post"])].map((name) => `blocks.*.${name}`);
+  const [first, second] = [a.runWithCache(tokens, { names }), b.runWithCache(tokens, { names })];
+  const [x, y] = [first.cache, second.cache];
   const layers: LayerComparison[] = [];
   const began = performance.now();
   for (let layer = 0; layer < nLayers; layer++) {
     await new Promise((resolve) => setTimeout(resolve, 0));
     if (signal?.aborted) throw new TritlensError("E_ABORTED", "the comparison was aborted", { cause: signal.reason });
     const at = `blocks.${layer}.`;
-    const names = [`${at}hook_resid_post`, `${at}attn.hook_pattern`, ...(attnOnly ? [] : [`${at}mlp.hook_post`])];
-    const [x, y] = [a.runWithCache(tokens, { names }).cache, b.runWithCache(tokens, { names }).cache];
     layers.push({
       layer,
       ...compareStreams(a, x, y, rows, at),
@@ -140,7 +141,7 @@ export async function compareAlgorithms(a: Model, b: Model, tokens: Tokens, opti
     });
     onProgress?.({ done: layer + 1, total: nLayers, secondsLeft: ((performance.now() - began) / 1000 / (layer + 1)) * (nLayers - layer - 1) });
   }
-  return new AlgorithmComparison(layers, compareAnswers(a.forward(tokens), b.forward(tokens)), rows.length);
+  return new AlgorithmComparison(layers, compareAnswers(first.logits, second.logits), rows.length);
 }
 
 function requireComparable(a: Model, b: Model): void {

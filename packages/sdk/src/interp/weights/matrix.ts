@@ -13,12 +13,18 @@ export function flippedMatrix<D extends MatrixData>(a: D, rows: number, cols: nu
 /** A B in f64, for A [m, k] and B [k, n]. */
 export function matrixProduct(a: ArrayLike<number>, b: ArrayLike<number>, m: number, k: number, n: number): Float64Array {
   const out = new Float64Array(m * n);
+  // One kind of array makes the inner loop several times as fast.
+  const [left, right] = [inDoubles(a), inDoubles(b)];
   for (let i = 0; i < m; i++)
     for (let l = 0; l < k; l++) {
-      const x = a[i * k + l];
-      for (let j = 0; j < n; j++) out[i * n + j] += x * b[l * n + j];
+      const x = left[i * k + l];
+      for (let j = 0, at = i * n, from = l * n; j < n; j++) out[at + j] += x * right[from + j];
     }
   return out;
+}
+
+function inDoubles(x: ArrayLike<number>): Float64Array {
+  return x instanceof Float64Array ? x : Float64Array.from(x);
 }
 
 /** Sum of products of two arrays of one length, in f64 and index order. */
