@@ -223,6 +223,7 @@ describe("attribution of quantisation", () => {
       }),
     ).rejects.toThrow("mine");
     expect(await rejected(quantizationAttribution(dense, ternary, TOKENS, METRIC, { granularity: "site" as "resid" }))).toBe("E_NAME");
+    expect(await rejected(matrixAttribution(dense, ternary, TOKENS, METRIC, { names: ["blocks.0.mlp.W_on"] }))).toBe("E_NAME");
     const stopped = new AbortController();
     stopped.abort();
     const { signal } = stopped;

@@ -1,5 +1,5 @@
 /** What quantising each matrix by itself does: one matrix quantised in a full model, one matrix in full precision in a quantised one. */
-import { Model, type Tokens, TritlensError } from "tritlens";
+import { Model, requireLength, type Tokens, TritlensError, unknownName } from "tritlens";
 import { configOf, type Metric, type MetricLike, metricValue, readLogits, toMetric } from "tritlens/interp";
 import { type Chart, Result } from "tritlens/plots";
 
@@ -79,57 +79,47 @@ export async function matrixAttribution(
   { names, signal, onProgress }: MatrixAttributionOptions = {},
 ): Promise<MatrixAttribution> {
   const measure = toMetric(metric);
-  using dense = copyOf(full, full);
-  using low = copyOf(quantized, full);
-  const differ = (name: string): boolean => {
-    const [a, b] = [dense.readParam(name).data, low.readParam(name).data];
-    return a.length === b.length && a.some((x, i) => x !== b[i]);
+  using copy = denseCopy(full);
+  for (const name of names ?? []) if (!copy.paramNames.includes(name)) throw unknownName("parameter", name, copy.paramNames);
+  const matrices = names ?? copy.paramNames.filter((name) => /\.W_\w+$/.test(name) && differ(full, quantized, name));
+  const counter = { done: 0, total: 2 * matrices.length, began: performance.now() };
+  const exchange = async (from: Model, to: Model): Promise<{ plain: number; effects: Float64Array }> => {
+    for (const name of copy.paramNames) copy.writeParam(name, effective(from, name));
+    const plain = measured(copy, tokens, measure);
+    const effects = new Float64Array(matrices.length);
+    for (const [i, name] of matrices.entries()) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      if (signal?.aborted) throw new TritlensError("E_ABORTED", "the attribution was aborted", { cause: signal.reason });
+      copy.writeParam(name, effective(to, name));
+      effects[i] = measured(copy, tokens, measure) - plain;
+      copy.writeParam(name, effective(from, name));
+      const done = ++counter.done;
+      onProgress?.({ done, total: counter.total, secondsLeft: ((performance.now() - counter.began) / 1000 / done) * (counter.total - done) });
+    }
+    return { plain, effects };
   };
-  const matrices = names ?? dense.paramNames.filter((name) => /\.W_\w+$/.test(name) && differ(name));
-  const result = {
-    ...{ full: measured(dense, tokens, measure), quantized: measured(low, tokens, measure), asRun: measured(quantized, tokens, measure) },
-    ...{ names: matrices, putIn: new Float64Array(matrices.length), takenOut: new Float64Array(matrices.length), metric: measure.name },
-  };
-  const began = performance.now();
-  for (const [i, name] of matrices.entries()) {
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    if (signal?.aborted) throw new TritlensError("E_ABORTED", "the attribution was aborted", { cause: signal.reason });
-    const [whole, codes] = [dense.readParam(name).data, low.readParam(name).data];
-    result.putIn[i] = withParam(dense, name, whole, codes, () => measured(dense, tokens, measure)) - result.full;
-    result.takenOut[i] = withParam(low, name, codes, whole, () => measured(low, tokens, measure)) - result.quantized;
-    onProgress?.({
-      ...{ done: i + 1, total: matrices.length },
-      secondsLeft: ((performance.now() - began) / 1000 / (i + 1)) * (matrices.length - i - 1),
-    });
-  }
-  return new MatrixAttribution(result);
+  const [into, out] = [await exchange(full, quantized), await exchange(quantized, full)];
+  return new MatrixAttribution({
+    ...{ full: into.plain, quantized: out.plain, asRun: measured(quantized, tokens, measure) },
+    ...{ names: matrices, putIn: into.effects, takenOut: out.effects, metric: measure.name },
+  });
 }
 
-/** A model in full precision with the effective weights of `model`. @throws E_SHAPE unless it has the parameters of `like`. */
-function copyOf(model: Model, like: Model): Model {
-  const config = configOf(like);
-  const copy = Model.fromConfig({ ...config, quantizer: "none", actQuant: "none", stored: false }, { core: like.core });
-  try {
-    for (const name of copy.paramNames) copy.writeParam(name, effective(model, name));
-  } catch (error) {
-    copy.dispose();
-    throw error;
-  }
-  return copy;
+/** A model in full precision of the same architecture, to be filled. */
+function denseCopy(model: Model): Model {
+  return Model.fromConfig({ ...configOf(model), quantizer: "none", actQuant: "none", stored: false }, { core: model.core });
+}
+
+/** @throws E_SHAPE when only one of the models has the parameter, or in another size. */
+function differ(full: Model, quantized: Model, name: string): boolean {
+  const [a, b] = [effective(full, name), effective(quantized, name)];
+  requireLength(`parameter "${name}" of the quantised model`, a.length, b.length);
+  return a.some((x, i) => x !== b[i]);
 }
 
 function effective(model: Model, name: string): Float32Array {
   if (model.paramNames.includes(name)) return model.effectiveParam(name).data;
   throw new TritlensError("E_SHAPE", "the models have different parameters", { expected: name, found: `${model.paramNames.length} others` });
-}
-
-function withParam(model: Model, name: string, old: Float32Array, changed: Float32Array, run: () => number): number {
-  model.writeParam(name, changed);
-  try {
-    return run();
-  } finally {
-    model.writeParam(name, old);
-  }
 }
 
 function measured(model: Model, tokens: Tokens, metric: Metric): number {
