@@ -54,7 +54,8 @@ export class DirectionTokens extends Result {
     const count = top.shape[1];
     const shown = Array.from(labels.keys())
       .sort((i, j) => topLogits.data[j * count] - topLogits.data[i * count])
-      .slice(0, 24);
+      .slice(0, 24)
+      .sort((i, j) => i - j);
     const cells = shown.flatMap((i) => Array.from({ length: count }, (_, k) => i * count + k));
     return {
       kind: "heatmap",
