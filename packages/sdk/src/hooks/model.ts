@@ -23,7 +23,6 @@ import { Session, type SessionOptions } from "./session.ts";
 import { Sweep, type SweepOptions, type SweepRun, type Variant } from "./sweep.ts";
 import { type TokenRows, type Tokens, toTokenRows } from "./tokens.ts";
 import { WeightViews } from "./views.ts";
-import { blockSites, TOKEN_SITE } from "./virtual/list.ts";
 import { ModelParts } from "./virtual/part.ts";
 import { collect, coreSitesOf, planWithVirtual } from "./virtual/read.ts";
 import { sweepOneByOne } from "./virtual/sweep.ts";
@@ -81,7 +80,7 @@ export class Model extends WeightViews {
       core,
       () => this.program,
       spec,
-      (names) => [TOKEN_SITE, ...(config ? blockSites(new ModelParts(core, config, names, () => this.living())) : [])],
+      (names) => config && new ModelParts(core, config, names, () => this.living()),
     );
     this.siteNames = this.#runner.names;
     this.layers = this.#runner.layers;
@@ -160,11 +159,11 @@ export class Model extends WeightViews {
     if (plain) {
       const places = this.siteNames.length > 0 || options.names !== undefined ? this.#runner.space.select(names) : [];
       const { logits, cache } = this.#runner.runInParts(rows, coreSitesOf(places));
-      return { logits, cache: new ActivationCache(collect(places, cache, this.siteNames, rows)) };
+      return { logits, cache: new ActivationCache(collect(places, cache, this.siteNames, rows), this.#runner.source) };
     }
     const cache = new Map<string, Tensor>();
     const plan = makePlan({ ...options, names }, this.#runner.space, this.layers);
-    return { ...driveSync(this.#runner.run(rows, plan, options, cache, this.#weights)), cache: new ActivationCache(cache) };
+    return { ...driveSync(this.#runner.run(rows, plan, options, cache, this.#weights)), cache: new ActivationCache(cache, this.#runner.source) };
   }
 
   /** Runs with synchronous hooks; returns the logits (the residual stream with `stopAtLayer`). @throws E_MODE when a hook returns a promise. */

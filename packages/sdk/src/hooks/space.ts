@@ -16,12 +16,19 @@ export class HookSpace {
   /** All names, in firing order. */
   readonly names: readonly string[];
   readonly #places: readonly HookPlace[];
+  readonly #virtual: ReadonlyMap<string, VirtualSite>;
 
   constructor(core: readonly string[], virtual: readonly VirtualSite[]) {
     const behind = (site: number): HookPlace[] => virtual.filter((v) => v.after === site).map((v) => ({ name: v.name, virtual: v }));
     this.core = core;
+    this.#virtual = new Map(virtual.map((v) => [v.name, v]));
     this.#places = [...behind(-1), ...core.flatMap((name, i) => [{ name, core: i }, ...behind(i)])];
     this.names = this.#places.map((p) => p.name);
+  }
+
+  /** The virtual activation of this exact name. */
+  virtual(name: string): VirtualSite | undefined {
+    return this.#virtual.get(name);
   }
 
   /**

@@ -2,12 +2,14 @@
 import type { Core } from "../../core/core.ts";
 import type { Normalization } from "../../models/index.ts";
 
-/** One norm: y = (x - mean) / sqrt(mean square + eps) * w + b. */
+/** One norm: y = (x - mean) / max(sqrt(mean square + eps), floor) * w + b. */
 export interface NormStep {
   /** Whether the mean is taken out (LayerNorm). */
   readonly center: boolean;
   /** Added under the root. */
   readonly eps: number;
+  /** Least divisor (0), of the way forward only. */
+  readonly floor?: number;
   /** Gain. */
   readonly w?: Float32Array;
   /** Bias. */
@@ -20,10 +22,11 @@ export function centers(kind: Normalization): boolean {
 }
 
 /** y of every row. */
-export function normForward(x: Float32Array, cols: number, { center, eps, w, b }: NormStep): Float32Array {
+export function normForward(x: Float32Array, cols: number, { center, eps, floor = 0, w, b }: NormStep): Float32Array {
   const out = new Float32Array(x.length);
   for (let at = 0; at < x.length; at += cols) {
-    const { mean, scale } = statistics(x, at, cols, center, eps);
+    const { mean, scale: free } = statistics(x, at, cols, center, eps);
+    const scale = Math.max(free, floor);
     for (let i = 0; i < cols; i++) out[at + i] = (((x[at + i] as number) - mean) / scale) * (w?.[i] ?? 1) + (b?.[i] ?? 0);
   }
   return out;
