@@ -1,6 +1,20 @@
 /** The cache's verbs on every kind of block: parts sum to what they are parts of, and say the same of a packed model and its twin. */
-import { ActivationCache, type Core, Model, ResidualStack, subtract, sumOver, Tensor, type TransformerOptions } from "tritlens";
-import { beforeAll, describe, expect, it } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  ActivationCache,
+  type Core,
+  Model,
+  memorySink,
+  ResidualStack,
+  serializeSafetensors,
+  subtract,
+  sumOver,
+  Tensor,
+  type TransformerOptions,
+} from "tritlens";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { packedAndTwin, storedAndTwin } from "../support/twins.ts";
 import { codeOf, coreUnderTest } from "./support.ts";
 
@@ -153,6 +167,18 @@ describe("slices", () => {
     expect(part.bytes).toBe(part.entries().reduce((n, [, t]) => n + 4 * t.size, 0));
   });
 
+  it("while running", () => {
+    const model = modelOf(small);
+    const whole = model.runWithCache(tokens).cache;
+    for (const hooks of [[], [["hook_embed", () => undefined] as const]]) {
+      const { cache, logits } = model.runWithCache(tokens, { posSlice: -1, batchSlice: [0, 1], hooks });
+      expect(cache.get("blocks.1.attn.hook_pattern").data).toEqual(whole.slice({ pos: -1, batch: [0, 1] }).get("blocks.1.attn.hook_pattern").data);
+      expect(cache.get("hook_embed").shape).toEqual([1, 24]);
+      expect(logits.shape).toEqual([2, 5, 13]);
+    }
+    expect(codeOf(() => model.runWithCache(tokens, { posSlice: 5 }))).toBe("E_RANGE");
+  });
+
   it("without the batch axis", () => {
     const model = modelOf(small);
     const { cache } = model.runWithCache([[1, 2, 3]]);
@@ -163,6 +189,84 @@ describe("slices", () => {
     expect(one.get("blocks.1.attn.hook_result").shape).toEqual([3, 4, 24]);
     expect(one.has("blocks.1.attn.hook_result")).toBe(true);
     expect(codeOf(() => model.runWithCache(tokens).cache.removeBatchDim())).toBe("E_SHAPE");
+  });
+});
+
+describe("files", () => {
+  const sinks = () => {
+    const files = new Map<string, ReturnType<typeof memorySink>>();
+    const target = (name: string) => files.set(name, memorySink()).get(name) as ReturnType<typeof memorySink>;
+    return { target, list: () => [...files].map(([name, { bytes }]) => new File([bytes], name)) };
+  };
+  const folder = mkdtempSync(join(tmpdir(), "tritlens-cache-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it.each(["safetensors", "npy"] as const)("%s comes back as it was, by path and in memory", async (format) => {
+    const model = modelOf(small);
+    const { cache } = model.runWithCache(tokens, { names: /./, loss: { targets: tokens.flat() }, inclGrad: true });
+    const { target, list } = sinks();
+    const path = join(folder, `run-${format}`);
+    await cache.save(target, { format });
+    await cache.save(path, { format });
+    for (const input of [list().length === 1 ? (list()[0] as File) : list(), path]) {
+      const back = await ActivationCache.load(input, { model });
+      expect(back.keys()).toEqual(cache.keys());
+      for (const [name, tensor] of cache.entries()) expect(back.get(name)).toMatchObject({ shape: tensor.shape, axes: tensor.axes });
+      for (const [name, tensor] of cache.entries()) expect(back.get(name).data, name).toEqual(tensor.data);
+      expect(back.stackHeadResults().tensor.data).toEqual(cache.stackHeadResults().tensor.data);
+    }
+    const alone = await ActivationCache.load(path);
+    expect(alone.size).toBe(cache.size);
+    expect(codeOf(() => alone.decomposeResid())).toBe("E_MODE");
+  });
+
+  it("other files and wrong ones are refused", async () => {
+    const { cache } = modelOf(small).runWithCache(tokens, { names: ["hook_embed", "blocks.0.attn.hook_z"] });
+    await expect(cache.save("x", { format: "npz" as "npy" })).rejects.toThrow(/E_NAME.*npy/);
+    await expect(cache.save(join(folder, "no", "such", "x.safetensors"))).rejects.toThrow(/E_IO/);
+    const { target, list } = sinks();
+    await cache.save(target, { format: "npy" });
+    const [embed, , index] = list() as [File, File, File];
+    await expect(ActivationCache.load([embed, index])).rejects.toThrow(/E_FORMAT.*hook_z/);
+    const json = (text: string) => ActivationCache.load([embed, new File([text], "cache.json")]);
+    const list1 = (axes: string) => `{"version":1,"tensors":[["hook_embed",${axes}]]}`;
+    expect((await json(list1('["a","b","c"]'))).get("hook_embed").axes).toEqual(["a", "b", "c"]);
+    for (const text of [
+      "no",
+      "[]",
+      "null",
+      '{"version":2,"tensors":[]}',
+      '{"version":1}',
+      list1('["a"]'),
+      list1("[1,2,3]"),
+      '{"version":1,"tensors":[["../x",[]]]}',
+      '{"version":1,"tensors":[["hook_embed",["a","b","c"]],["hook_embed",["a","b","c"]]]}',
+    ])
+      await expect(json(text), text).rejects.toThrow(/E_FORMAT/);
+    const whole = new Uint8Array(await embed.arrayBuffer());
+    const broken = (change: (bytes: Uint8Array) => Uint8Array) =>
+      ActivationCache.load([
+        new File([change(whole.slice()) as Uint8Array<ArrayBuffer>], "hook_embed.npy"),
+        new File([list1('["a","b","c"]')], "cache.json"),
+      ]);
+    const written = (text: string) => (bytes: Uint8Array) => {
+      bytes.set(new TextEncoder().encode(text), 10);
+      return bytes;
+    };
+    for (const change of [
+      (b: Uint8Array) => b.subarray(0, 5),
+      (b: Uint8Array) => b.subarray(0, 60),
+      (b: Uint8Array) => b.subarray(0, b.length - 1),
+      written("{'descr': '|O8'"),
+      written("{'descr': '<f8'"),
+      written("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 5, 24), } "),
+      written("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 99999999999), } "),
+      (b: Uint8Array) => b.with(6, 9),
+      (b: Uint8Array) => b.with(9, 255),
+    ])
+      await expect(broken(change), String(change)).rejects.toThrow(/E_FORMAT/);
+    const own = await ActivationCache.load(serializeSafetensors([["anything", Tensor.from(new Float32Array(6), [2, 3])]]));
+    expect(own.get("anything").axes).toEqual(["axis0", "axis1"]);
   });
 });
 

@@ -1,7 +1,9 @@
 /** Activations kept from one run, and what they add up to. */
 import { TritlensError, unknownName } from "../core/errors.ts";
+import type { SourceInput } from "../io/index.ts";
 import { getActName } from "../spec/index.ts";
 import { stack, type Tensor } from "../tensor/index.ts";
+import type { CacheSaveOptions, CacheTarget } from "./cache/file.ts";
 import { stackHeads } from "./cache/heads.ts";
 import { type ApplyLnOptions, applyLn, normed } from "./cache/ln.ts";
 import { type LogitAttrOptions, type LogitLensOptions, logitAttrs, logitLens } from "./cache/logits.ts";
@@ -19,6 +21,7 @@ import { type CacheSlice, sliceTensors, withoutBatch } from "./cache/slice.ts";
 import { type CacheSource, workOut } from "./cache/source.ts";
 import { ResidualStack } from "./cache/stack.ts";
 import { type CacheView, layerOf } from "./cache/view.ts";
+import type { Model } from "./model.ts";
 import { canonicalName } from "./select.ts";
 
 /** Suffix of the keys that hold gradients. */
@@ -194,6 +197,36 @@ export class ActivationCache {
    */
   logitLens(options: LogitLensOptions = {}): ResidualStack {
     return logitLens(this.#view, options);
+  }
+
+  /**
+   * Writes the cache: one safetensors file, or a folder of `.npy` files that `numpy.load` reads, with names of axes and their order beside them.
+   *
+   * @param target - A path, or a function that gives a sink for each file (in a browser).
+   * @example
+   * ```ts
+   * await cache.save("run.safetensors");
+   * const same = await ActivationCache.load("run.safetensors", { model });
+   * ```
+   * @throws E_IO, E_ABORTED, E_NAME for another format, or a name that `.npy` files cannot have. Nothing half written stays behind.
+   */
+  async save(target: CacheTarget, options: CacheSaveOptions = {}): Promise<void> {
+    const { saveCache } = await import("./cache/file.ts");
+    await saveCache(this.#tensors, target, options);
+  }
+
+  /**
+   * Reads what {@link save} wrote, from a path, URL, Blob, bytes or list of files; also any other safetensors file, whose axes are then numbered and which the verbs cannot take apart.
+   *
+   * @param options - `model` is the one that the activations came from: the verbs that need weights read them there.
+   * @throws E_FORMAT for malformed files, E_IO, E_ABORTED.
+   */
+  static async load(
+    input: SourceInput | readonly SourceInput[],
+    { model, signal }: { readonly model?: Model; readonly signal?: AbortSignal } = {},
+  ): Promise<ActivationCache> {
+    const { loadCache } = await import("./cache/file.ts");
+    return new ActivationCache(await loadCache(input, { signal }), model?.cacheSource);
   }
 
   #key(name: string): string {

@@ -1,5 +1,6 @@
 /** Running models: caches, hooks, edits and weights. */
 
+export type { CacheSaveOptions, CacheTarget } from "./cache/file.ts";
 export type { ApplyLnOptions } from "./cache/ln.ts";
 export type { LogitAttrOptions, LogitLensOptions, TokenChoice } from "./cache/logits.ts";
 export type { NeuronOptions, NeuronStackOptions } from "./cache/neurons.ts";
