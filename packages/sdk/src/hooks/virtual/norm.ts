@@ -32,22 +32,38 @@ export function normForward(x: Float32Array, cols: number, { center, eps, floor 
   return out;
 }
 
-/** The gradient at x from that at y. */
-export function normBackward(grad: Float32Array, x: Float32Array, cols: number, { center, eps, w }: NormStep): Float32Array {
+/** Mean and divisor of every row. */
+export interface NormRows {
+  readonly mean: Float64Array;
+  readonly scale: Float64Array;
+}
+
+/** Mean and divisor of the rows of x. */
+export function normRows(x: Float32Array, cols: number, { center, eps }: NormStep): NormRows {
+  const rows = x.length / cols;
+  const [mean, scale] = [new Float64Array(rows), new Float64Array(rows)];
+  for (let r = 0; r < rows; r++) {
+    const row = statistics(x, r * cols, cols, center, eps);
+    mean[r] = row.mean;
+    scale[r] = row.scale;
+  }
+  return { mean, scale };
+}
+
+/** The gradient at x from that at y. @param rows - Of x. */
+export function normBackward(grad: Float32Array, x: Float32Array, cols: number, { center, w }: NormStep, rows: NormRows): Float32Array {
   const out = new Float32Array(x.length);
-  for (let at = 0; at < x.length; at += cols) {
-    const { mean, scale } = statistics(x, at, cols, center, eps);
+  for (let at = 0, r = 0; at < x.length; at += cols, r++) {
+    const [mean, scale] = [rows.mean[r] as number, rows.scale[r] as number];
     let [sum, dot] = [0, 0];
     for (let i = 0; i < cols; i++) {
       const g = (grad[at + i] as number) * (w?.[i] ?? 1);
       sum += g;
-      dot += (g * ((x[at + i] as number) - mean)) / scale;
+      dot += g * ((x[at + i] as number) - mean);
     }
     const shift = center ? sum / cols : 0;
-    for (let i = 0; i < cols; i++) {
-      const y = ((x[at + i] as number) - mean) / scale;
-      out[at + i] = ((grad[at + i] as number) * (w?.[i] ?? 1) - shift - (y * dot) / cols) / scale;
-    }
+    const along = dot / (cols * scale * scale);
+    for (let i = 0; i < cols; i++) out[at + i] = ((grad[at + i] as number) * (w?.[i] ?? 1) - shift - ((x[at + i] as number) - mean) * along) / scale;
   }
   return out;
 }
