@@ -96,6 +96,15 @@ export class ActivationCache {
     return this.#tensors.size;
   }
 
+  /**
+   * Other tensors of the same model.
+   *
+   * @internal
+   */
+  withTensors(tensors: Map<string, Tensor>): ActivationCache {
+    return new ActivationCache(tensors, this.#source);
+  }
+
   /** Bytes of all tensors. A run is held to a number of bytes with `budgetBytes` of `runWithCache`. */
   get bytes(): number {
     return [...this.#tensors.values()].reduce((n, t) => n + t.data.byteLength, 0);
@@ -103,12 +112,12 @@ export class ActivationCache {
 
   /** Part of the cache: some names, layers, positions, examples. Tensors that are kept whole are shared. @throws E_NAME, E_RANGE. */
   slice(part: CacheSlice): ActivationCache {
-    return new ActivationCache(sliceTensors(this.#tensors, GRAD, part), this.#source);
+    return this.withTensors(sliceTensors(this.#tensors, GRAD, part));
   }
 
   /** The cache of one example without its batch axis. @throws E_SHAPE when there are several. */
   removeBatchDim(): ActivationCache {
-    return new ActivationCache(withoutBatch(this.#tensors), this.#source);
+    return this.withTensors(withoutBatch(this.#tensors));
   }
 
   /**

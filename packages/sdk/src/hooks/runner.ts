@@ -58,6 +58,7 @@ export class Runner {
   readonly #layouts: RunLayouts = new RunLayouts();
   readonly #elements: Map<number, number> = new Map();
   readonly #parts: (names: readonly string[]) => ModelParts | undefined;
+  readonly #sites: Spec["sites"];
   #source: CacheSource | undefined;
 
   /**
@@ -68,6 +69,7 @@ export class Runner {
     this.core = core;
     this.#parts = parts;
     this.#program = program;
+    this.#sites = spec.sites;
     this.names = spec.sites.map((s) => s.name);
     this.layers = this.names.filter((n) => /^blocks\.\d+\.hook_resid_post$/.test(n)).length;
     this.#axes = spec.sites.map(axesOf);
@@ -84,7 +86,7 @@ export class Runner {
   get source(): CacheSource {
     if (this.#source) return this.#source;
     const parts = this.#parts(this.names);
-    this.#source = { parts, space: new HookSpace(this.names, [TOKEN_SITE, ...(parts ? blockSites(parts) : [])]) };
+    this.#source = { parts, space: new HookSpace(this.#sites, [TOKEN_SITE, ...(parts ? blockSites(parts) : [])]) };
     return this.#source;
   }
 

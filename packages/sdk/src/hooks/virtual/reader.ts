@@ -2,6 +2,7 @@
  * Inputs of attention and MLPs from the residual stream, before their norm: hook_attn_in, hook_{q,k,v}_input (a copy of the stream for every head) and
  * hook_mlp_in. A change shows in what is computed from it: queries, keys and values of that head, or what the MLP's norm gives.
  */
+import type { SiteDim } from "../../spec/index.ts";
 import { Tensor, zeros } from "../../tensor/index.ts";
 import { fakeInt8, type NormRows, type NormStep, normBackward, normForward, normRows } from "./norm.ts";
 import type { ModelParts } from "./part.ts";
@@ -86,7 +87,7 @@ export class Reader implements VirtualSite {
   readonly after: number;
   readonly targets: readonly number[];
   readonly excludes: readonly string[];
-  readonly perPosition: number;
+  readonly shape: readonly SiteDim[];
   readonly #parts: ModelParts;
   readonly #heads: number;
   readonly #projections: ReadonlyMap<number, Projection>;
@@ -96,7 +97,7 @@ export class Reader implements VirtualSite {
     this.after = after;
     this.targets = [...projections.keys()];
     this.excludes = excludes;
-    this.perPosition = Math.max(heads, 1) * parts.config.dModel;
+    this.shape = ["batch", "seq", ...(heads > 0 ? [heads] : []), parts.config.dModel];
     this.#parts = parts;
     this.#heads = heads;
     this.#projections = projections;
