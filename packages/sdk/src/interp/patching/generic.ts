@@ -176,8 +176,8 @@ const POSITIONS: ReadonlySet<string> = new Set(["pos", "query", "key"]);
 
 function requirePart(model: Model, activation: string, name: string): void {
   const part = PARTS.get(activation);
-  if (part === undefined || model.siteNames.includes(name)) return;
-  const { nearest } = unknownName("activation", name, model.siteNames);
+  if (part === undefined || model.hookNames.includes(name)) return;
+  const { nearest } = unknownName("activation", name, model.hookNames);
   throw new TritlensError("E_MODE", `"${activation}" cannot be patched in this model: it has no "${name}"`, {
     expected: `a model with ${part}`,
     found: `one without`,
