@@ -35,7 +35,7 @@ const RUNS = {
   forward: () => [...model.runWithHooks(corrupt, {}).data],
   "24 hook functions": () => [...model.runWithHooks(corrupt, { hooks }).data],
   "forward and backward": () => [model.runWithCache(corrupt, { names: "hook_embed", inclGrad: true, loss }).cache.size],
-  EAP: async () => [...(await interp.eap(model, clean, corrupt, metric)).scores.data],
+  EAP: () => [interp.eap(model, clean, corrupt, metric).scores.size],
 };
 
 /** Sum of squares. */
