@@ -1,6 +1,20 @@
 /** EAP-IG, AtP* and what gradient methods refuse. */
 import { type Core, Model, type TransformerOptions, transpose, type Variant } from "tritlens";
-import { atpStar, attributionPatch, eap, eapIg, exactEdgeScores, logitDiff, metricRun, metricValue, modelGraph } from "tritlens/interp";
+import {
+  addEdgeScores,
+  atpStar,
+  attributionPatch,
+  eap,
+  eapIg,
+  exactEdgeScores,
+  logitDiff,
+  metricRun,
+  metricValue,
+  modelGraph,
+  otherCache,
+  receiverSites,
+  senderSites,
+} from "tritlens/interp";
 import { beforeAll, describe, expect, it } from "vitest";
 import { difference } from "../golden/support.ts";
 import { codeOf, coreUnderTest } from "./support.ts";
@@ -137,6 +151,7 @@ describe("bad input", () => {
     expect(call(corrupted, (logits) => logits.at(0, 0, 0))).toBe("E_MODE");
     expect(call(corrupted, { ...metric, value: () => Number.NaN })).toBe("E_NONFINITE");
     expect(call(corrupted, { ...metric, grad: () => new Float32Array(3) })).toBe("E_SHAPE");
+    expect(call(corrupted, { ...metric, grad: (logits) => new Float32Array(logits.size).fill(Number.NaN) })).toBe("E_NONFINITE");
     expect(() =>
       eap(model, clean, corrupted, {
         ...metric,
@@ -176,4 +191,15 @@ describe("bad input", () => {
     expect(await codeOfAsync(exactEdgeScores(model, clean, corrupted, metric, { signal: AbortSignal.abort() }))).toBe("E_ABORTED");
     model.dispose();
   });
+});
+
+it("examples go through in parts, with the same scores", () => {
+  const model = modelOf();
+  const graph = modelGraph(model);
+  const { cache } = metricRun(model, clean, metric, { names: [...senderSites(graph), ...receiverSites(graph)] });
+  const runs = { gradients: cache, base: cache, other: otherCache(model, graph, corrupted) };
+  const scores = new Float32Array(graph.edges.length);
+  addEdgeScores(model, graph, runs, scores, { examples: 1 });
+  expect(difference(scores, eap(model, clean, corrupted, metric).scores.data)).toBeLessThan(1e-5);
+  model.dispose();
 });

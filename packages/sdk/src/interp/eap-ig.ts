@@ -12,7 +12,6 @@ import {
   receiverSites,
   requireFinite,
   requireGoing,
-  senderOutputs,
   senderSites,
   toMetric,
 } from "tritlens/interp";
@@ -58,7 +57,6 @@ export async function eapIg(model: Model, clean: Tokens, corrupted: Tokens, metr
     ActivationCache,
     ActivationCache,
   ];
-  const delta = senderOutputs(model, graph, ends[1], ends[0]).data;
   const scores = new Float32Array(graph.edges.length);
   const total = ways.length * steps;
   const began = performance.now();
@@ -69,7 +67,7 @@ export async function eapIg(model: Model, clean: Tokens, corrupted: Tokens, metr
       requireGoing(signal, "EAP-IG");
       const hooks = sites.map((site): Hook => [site, { kind: "set", value: between(ends[1].get(site), ends[0].get(site), point) }]);
       const { cache } = metricRun(model, base, metric, { names: receiverSites(graph), hooks });
-      addEdgeScores(model, graph, delta, cache, scores, { weight: 1 / steps, senders });
+      addEdgeScores(model, graph, { gradients: cache, base: ends[0], other: ends[1] }, scores, { weight: 1 / steps, senders });
       done++;
       onProgress?.({ done, total, secondsLeft: ((performance.now() - began) / 1000 / done) * (total - done) });
     }

@@ -4,13 +4,23 @@
  * @module
  */
 export { type AtpStarKind, type AtpStarOptions, AtpStarScores, atpStar } from "./atp-star.ts";
-export { attentionFix, attentionSites } from "./attention-fix.ts";
+export { type AttentionFix, attentionFix, attentionSites } from "./attention-fix.ts";
 export { type AttributionOptions, attributionPatch, NodeAttribution } from "./attribution-patching.ts";
-export { addEdgeScores, type EapOptions, type EdgeScoresPart, eap, otherCache, requireFinite } from "./eap.ts";
+export { addEdgeScores, type EapOptions, type EdgeRuns, type EdgeScoresPart, eap, otherCache, requireFinite } from "./eap.ts";
 export { type EapIgOptions, eapIg } from "./eap-ig.ts";
 export { EdgeScores, type EdgeScoresInfo, ScoreComparison, type ScoredEdge } from "./edge-scores.ts";
 export { type ExactEdgeOptions, edgeEdits, exactEdgeScores } from "./exact-edges.ts";
-export { type MetricRun, type MetricRunOptions, metricRun, type PatchInto, type PromptPair, promptPair, requireGoing } from "./gradients.ts";
+export {
+  type Activations,
+  examplesOf,
+  type MetricRun,
+  type MetricRunOptions,
+  metricRun,
+  type PatchInto,
+  type PromptPair,
+  promptPair,
+  requireGoing,
+} from "./gradients.ts";
 export { type GraphEdge, type GraphNode, ModelGraph, modelGraph, type Receiver, type Sender } from "./graph.ts";
 export {
   logitDiff,

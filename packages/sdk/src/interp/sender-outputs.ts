@@ -1,6 +1,6 @@
 /** What every sender of a model's graph writes to the residual stream. */
-import { type ActivationCache, type Model, Tensor, type TransformerConfig, TritlensError } from "tritlens";
-import type { ModelGraph } from "tritlens/interp";
+import { type Model, Tensor, type TransformerConfig, TritlensError } from "tritlens";
+import type { Activations, ModelGraph } from "tritlens/interp";
 
 /** Which activations {@link senderOutputs} needs. @throws E_MODE for int8 activations without sites inside (`quantSites: false`). */
 export function senderSites(graph: ModelGraph): string[] {
@@ -22,7 +22,7 @@ export function senderSites(graph: ModelGraph): string[] {
  * @param cache - Of a run that kept {@link senderSites}.
  * @param minus - A second run: the differences of both, which costs one product, not two.
  */
-export function senderOutputs(model: Model, graph: ModelGraph, cache: ActivationCache, minus?: ActivationCache): Tensor {
+export function senderOutputs(model: Model, graph: ModelGraph, cache: Activations, minus?: Activations): Tensor {
   const { dModel, positions } = graph.config;
   const read = (name: string): Float32Array => {
     const a = cache.get(name).data;
@@ -72,8 +72,8 @@ function writeHeads(
   model: Model,
   c: TransformerConfig,
   layer: number,
-  cache: ActivationCache,
-  minus: ActivationCache | undefined,
+  cache: Activations,
+  minus: Activations | undefined,
   out: Float32Array,
   room: Room,
 ): void {
@@ -93,7 +93,7 @@ function writeHeads(
 }
 
 /** What W_O multiplies, [row, head x d_head]. */
-function headInput(model: Model, c: TransformerConfig, layer: number, cache: ActivationCache): Float32Array {
+function headInput(model: Model, c: TransformerConfig, layer: number, cache: Activations): Float32Array {
   const { site, scale, gain } = headInputSites(c, layer);
   const x = cache.get(site).data;
   const width = c.nHeads * c.dHead;
