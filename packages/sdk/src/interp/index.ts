@@ -21,7 +21,6 @@ export {
   promptPair,
   requireGoing,
 } from "./gradients.ts";
-export { type MetricRun, type MetricRunOptions, metricRun, type PatchInto, type PromptPair, promptPair, requireGoing } from "./gradients.ts";
 export * from "./circuits/index.ts";
 export { type GraphEdge, type GraphNode, ModelGraph, modelGraph, type Receiver, type Sender } from "./graph.ts";
 export { Adam, type AdamOptions } from "./adam.ts";
