@@ -35,7 +35,7 @@ export interface EapOptions {
  * @param clean - Prompts [batch, pos].
  * @param corrupted - Prompts of the same size.
  * @param metric - A metric with a gradient, such as `logitDiff`.
- * @throws E_SHAPE for prompts of different sizes, E_MODE for a metric without a gradient or int8 activations without `quantSites`, E_NONFINITE for a metric that is NaN, E_SPEC for a bare Spec.
+ * @throws E_SHAPE for prompts of different sizes, E_MODE for a metric without a gradient, E_NONFINITE for a metric that is NaN, E_SPEC for a bare Spec.
  * @example
  * ```ts
  * const scores = eap(model, clean, corrupted, logitDiff(answer, foil));
@@ -45,7 +45,7 @@ export interface EapOptions {
 export function eap(model: Model, clean: Tokens, corrupted: Tokens, metric: MetricLike, options: EapOptions = {}): EdgeScores {
   const { into = "clean", graph = modelGraph(model) } = options;
   const { base, other } = promptPair(clean, corrupted, into);
-  const run = metricRun(model, base, metric, { names: [...senderSites(graph), ...receiverSites(graph)] });
+  const run = metricRun(model, base, metric, { names: [...senderSites(model, graph), ...receiverSites(graph)] });
   const scores = new Float32Array(graph.edges.length);
   addEdgeScores(model, graph, { gradients: run.cache, base: run.cache, other: otherCache(model, graph, other) }, scores);
   requireFinite(scores);
@@ -54,7 +54,7 @@ export function eap(model: Model, clean: Tokens, corrupted: Tokens, metric: Metr
 
 /** Outputs of senders in the other run, which needs no logits. */
 export function otherCache(model: Model, graph: ModelGraph, tokens: Tokens): ActivationCache {
-  return model.runWithCache(tokens, { names: senderSites(graph), stopAtLayer: graph.config.nLayers }).cache;
+  return model.runWithCache(tokens, { names: senderSites(model, graph), stopAtLayer: graph.config.nLayers }).cache;
 }
 
 /** The runs that edges are scored from. */

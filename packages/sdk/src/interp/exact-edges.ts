@@ -3,6 +3,7 @@ import {
   type Edit,
   type Model,
   mapTensor,
+  type SweepProgress,
   type Tensor,
   type Tokens,
   type TransformerConfig,
@@ -39,7 +40,7 @@ export interface ExactEdgeOptions {
   /** Return what is done when aborted, the rest being NaN, instead of throwing E_ABORTED. */
   readonly stopOnAbort?: boolean;
   /** Called as edges are done. */
-  readonly onProgress?: (progress: { readonly done: number; readonly total: number; readonly secondsLeft: number }) => void;
+  readonly onProgress?: (progress: SweepProgress) => void;
 }
 
 /**

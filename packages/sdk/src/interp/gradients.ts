@@ -100,8 +100,3 @@ export function metricRun(model: Model, tokens: Tokens, metric: MetricLike, opti
   });
   return { ...run, value };
 }
-
-/** @throws E_ABORTED when the signal was given. */
-export function requireGoing(signal: AbortSignal | undefined, what: string): void {
-  if (signal?.aborted) throw new TritlensError("E_ABORTED", `${what} was aborted`, { cause: signal.reason });
-}
