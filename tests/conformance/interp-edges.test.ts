@@ -97,6 +97,22 @@ describe.each(
   });
 });
 
+describe.each(Object.entries(KINDS))("%s", (_, options) => {
+  it("gradients of receivers are those of the activations that hold their inputs", () => {
+    const model = modelOf(options);
+    const graph = modelGraph(model);
+    const holders = [...new Set(graph.receivers.map((r) => r.hook))];
+    const { cache } = metricRun(model, clean, metric, { names: [...receiverSites(graph), ...holders] });
+    for (const { first, count, data } of receiverGradients(model, graph, cache))
+      for (const [i, { hook, head }] of graph.receivers.slice(first, first + count).entries()) {
+        const whole = cache.get(`${hook}_grad`);
+        const own = head === undefined ? whole : whole.slice("head", head);
+        expect(difference(data.subarray(i * own.size, (i + 1) * own.size), own.data), hook).toBeLessThan(1e-4);
+      }
+    model.dispose();
+  });
+});
+
 /** (metric with the edge's change times step - the same with minus step) / 2 step. */
 async function slopes(model: Model): Promise<number[]> {
   const graph = modelGraph(model);
