@@ -201,3 +201,22 @@ it("examples go through in parts, with the same scores", () => {
   expect(difference(scores, eap(model, clean, corrupted, metric).scores.data)).toBeLessThan(1e-5);
   model.dispose();
 });
+
+it("results draw themselves and print", async () => {
+  const model = modelOf();
+  const scores = eap(model, clean, corrupted, metric);
+  const exact = await exactEdgeScores(model, clean, corrupted, metric);
+  const labels = ["In", "two", "years", "<b>", "end"];
+  const nodes = attributionPatch(model, clean, corrupted, metric, { labels });
+  const few = attributionPatch(model, clean, corrupted, metric, { names: ["hook_embed", "blocks.*.attn.hook_attn_scores"] });
+  const star = await atpStar(model, clean, corrupted, metric, { labels });
+  for (const result of [scores, exact, scores.compare(exact), nodes, few, star]) {
+    expect(result.svg()).toMatch(/^<svg/);
+    expect(String(result).length).toBeGreaterThan(20);
+  }
+  expect(nodes.svg()).toContain("years");
+  expect(String(scores.compare(exact))).toMatch(/rank correlation 0\.[5-9]/);
+  // Masked scores of attention are -inf in both runs: no difference, no score.
+  expect(few.get("blocks.0.attn.hook_attn_scores").data.every(Number.isFinite)).toBe(true);
+  model.dispose();
+});

@@ -5,7 +5,7 @@
  */
 
 export { Adam, type AdamOptions } from "./adam.ts";
-export { type AtpStarKind, type AtpStarOptions, AtpStarScores, atpStar } from "./atp-star.ts";
+export { type AtpStarInfo, type AtpStarKind, type AtpStarOptions, AtpStarScores, atpStar } from "./atp-star.ts";
 export { type AttentionFix, attentionFix, attentionSites } from "./attention-fix.ts";
 export { type AttributionOptions, attributionPatch, NodeAttribution } from "./attribution-patching.ts";
 export * from "./circuits/index.ts";
