@@ -166,6 +166,7 @@ describe("bad input", () => {
     expect(await codeOfAsync(eapIg(model, clean, corrupted, metric, { signal: AbortSignal.abort() }))).toBe("E_ABORTED");
     expect(await codeOfAsync(atpStar(model, clean, corrupted, metric, { signal: AbortSignal.abort() }))).toBe("E_ABORTED");
     expect(await codeOfAsync(exactEdgeScores(model, clean, corrupted, metric, { edges: ["a0.h0->m7"] }))).toBe("E_NAME");
+    expect(await codeOfAsync(exactEdgeScores(model, clean, corrupted, metric, { budgetBytes: 1000 }))).toBe("E_MEMORY");
     expect(eap(model, clean, corrupted, metric).scores.size).toBe(modelGraph(model).edges.length);
     model.dispose();
   });

@@ -1,5 +1,5 @@
 /** What every sender of a model's graph writes to the residual stream. */
-import { type Model, Tensor, type TransformerConfig } from "tritlens";
+import { type Model, Tensor, type TransformerConfig, TritlensError } from "tritlens";
 import { type Activations, type ModelGraph, matrixInput, matrixInputSite } from "tritlens/interp";
 
 /** Which activations {@link senderOutputs} needs. */
@@ -20,6 +20,7 @@ export function senderSites(model: Model, graph: ModelGraph): string[] {
  *
  * @param cache - Of a run that kept {@link senderSites}.
  * @param minus - A second run: the differences of both, which costs one product, not two.
+ * @throws E_MEMORY, E_NAME for a cache without these activations.
  */
 export function senderOutputs(model: Model, graph: ModelGraph, cache: Activations, minus?: Activations): Tensor {
   const { dModel, positions } = graph.config;
@@ -29,7 +30,7 @@ export function senderOutputs(model: Model, graph: ModelGraph, cache: Activation
   };
   const input = read("hook_embed");
   const size = input.length;
-  const out = new Float32Array(graph.senders.length * size);
+  const out = roomForAll(graph.senders.length * size);
   out.set(input);
   if (positions === "standard") addTo(out, read("hook_pos_embed"), size);
   // The same room for the matrices of all blocks: fresh memory each time costs more than the products.
@@ -42,6 +43,16 @@ export function senderOutputs(model: Model, graph: ModelGraph, cache: Activation
     if (kind !== "input") at += size;
   }
   return Tensor.from(out, [graph.senders.length, size / dModel, dModel], ["sender", "row", "d_model"]);
+}
+
+/** @throws E_MEMORY. */
+function roomForAll(numbers: number): Float32Array {
+  try {
+    return new Float32Array(numbers);
+  } catch (cause) {
+    const [expected, found] = ["fewer examples at a time", `${4 * numbers} bytes`];
+    throw new TritlensError("E_MEMORY", "no memory for the outputs of all senders", { expected, found, cause });
+  }
 }
 
 /** W_O as it lies, [d_model, head x d_head], and turned. */
