@@ -5,6 +5,8 @@ import {
   Circuit,
   CircuitRunner,
   completeness,
+  eap,
+  exactEdgeScores,
   faithfulness,
   faithfulnessCurve,
   greedyEdges,
@@ -164,6 +166,24 @@ describe("single edges of a linear path", () => {
   });
 });
 
+describe.each([
+  ["LN", {}],
+  ["GQA, RMS, gated", { nKeyValueHeads: 2, normalization: "RMS" as const, gatedMlp: true, positions: "rotary" as const }],
+  ["parallel", { parallelAttnMlp: true }],
+])("every single edge (%s)", (_, change) => {
+  it("changes the metric by what exact edge patching says", async () => {
+    using model = modelOf(change);
+    const metric = logitDiff([1, 2], [3, 4]);
+    const runner = new CircuitRunner(model, CLEAN, { corrupt: CORRUPT });
+    const full = Circuit.full(runner.graph);
+    const [plain, ...values] = await runner.values([full, ...runner.graph.edges.map((e) => full.without([e.id]))], metric);
+    const exact = await exactEdgeScores(model, CLEAN, CORRUPT, metric);
+    const most = exact.scores.data.reduce((m, x) => Math.max(m, Math.abs(x)), 0);
+    for (const [i, { id }] of runner.graph.edges.entries())
+      expect(Math.abs((values[i] as number) - (plain as number) - (exact.scores.data[i] as number)), id).toBeLessThan(1e-4 * most);
+  });
+});
+
 /** What one head writes, [batch * pos, d_model]. */
 function headResult(model: Model, z: Tensor, layer: number, head: number): Float32Array {
   const wo = model.weight(`blocks.${layer}.attn.W_O`).slice("head", head).data;
@@ -257,6 +277,7 @@ describe("a planted circuit", () => {
     const scored = await removalScores(model);
     expect(ids(greedyEdges(scored, 3))).toEqual(PLANTED);
     expect(ids(topEdges(scored, 3))).toEqual(PLANTED);
+    expect(ids(topEdges(eap(model, tokens, other, logitDiff(0, 1)), 3))).toEqual(PLANTED);
     const edges = scored.graph.edges.length;
     const curve = await faithfulnessCurve(model, tokens, scored, logitDiff(0, 1), {
       corrupt: other,

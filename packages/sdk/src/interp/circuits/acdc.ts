@@ -12,6 +12,7 @@ import {
   outDegrees,
   type Receiver,
   readLogits,
+  requireGoing,
   toMetric,
 } from "tritlens/interp";
 import { type Chart, Result } from "tritlens/plots";
@@ -98,7 +99,7 @@ export async function acdc(model: Model, tokens: Tokens, options: AcdcOptions): 
   for (let at = 0; at < order.length; ) {
     await new Promise((resolve) => setTimeout(resolve, 0));
     if (signal?.aborted && stopOnAbort) return result(false);
-    if (signal?.aborted) throw new TritlensError("E_ABORTED", "ACDC was aborted", { cause: signal.reason });
+    requireGoing(signal, "ACDC");
     const { tries, end, next } = guess(graph, mask, order, at, guesses);
     const found = distances(tries.map((t) => t.mask));
     const changes = Array.from(found, (d, i) => d - (found[i - 1] ?? distance));

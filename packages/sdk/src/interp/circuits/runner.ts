@@ -12,9 +12,11 @@ import {
   outDegrees,
   type Receiver,
   readLogits,
+  requireGoing,
   requireSameGraph,
   type Sender,
   toMetric,
+  type WorkOptions,
 } from "tritlens/interp";
 
 /** How circuits are run. */
@@ -28,13 +30,9 @@ export interface CircuitRunOptions {
 }
 
 /** How long work is followed. */
-export interface CircuitWatch {
-  /** Ends the work between two runs with E_ABORTED. */
-  readonly signal?: AbortSignal;
+export interface CircuitWatch extends WorkOptions {
   /** When aborted, return what there is instead of throwing: numbers that are not there yet are NaN. */
   readonly stopOnAbort?: boolean;
-  /** Called as circuits are done. */
-  readonly onProgress?: (progress: { readonly done: number; readonly total: number; readonly secondsLeft: number }) => void;
 }
 
 /** What senders write in this run less what they write in the ablated one: [row, sender, pos * d_model]. */
@@ -101,7 +99,7 @@ export class CircuitRunner {
     for (let at = 0; at < circuits.length; at += this.together) {
       await new Promise((resolve) => setTimeout(resolve, 0));
       if (signal?.aborted && stopOnAbort) break;
-      if (signal?.aborted) throw new TritlensError("E_ABORTED", "running circuits was aborted", { cause: signal.reason });
+      requireGoing(signal, "running circuits");
       const some = this.#run(circuits.slice(at, at + this.together));
       for (const [i, logits] of some.entries()) out[at + i] = metricValue(whole, readLogits(whole, logits));
       const done = at + some.length;
