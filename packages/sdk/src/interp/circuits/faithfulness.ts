@@ -160,7 +160,7 @@ export class Minimality extends Result {
       caption: last ? `Without ${last.id}, the least needed part, the behaviour changes by ${percent(last.change)}.` : "The circuit is empty.",
       x: { name: "removed", labels: this.parts.map((p) => p.id) },
       series: [{ name: "change", values: this.parts.map((p) => p.change) }],
-      unit: `change of the ${this.metric}, share of the behaviour`,
+      unit: "share of the behaviour",
     };
   }
 }
