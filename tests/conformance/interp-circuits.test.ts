@@ -257,6 +257,14 @@ describe("a planted circuit", () => {
     }
   });
 
+  it("is found by ACDC among the best edges", async () => {
+    using model = planted();
+    const start = topEdges(eap(model, tokens, other, logitDiff(0, 1)), 10, { prune: false });
+    const { circuit, steps } = await acdc(model, tokens, { threshold: 0.01, corrupt: other, start });
+    expect(ids(circuit)).toEqual(PLANTED);
+    expect(steps.every((s) => start.has(s.edge))).toBe(true);
+  });
+
   it("is found in the same steps one run after the other", async () => {
     using model = modelOf({ normalization: "none" });
     const runner = new CircuitRunner(model, CLEAN, { corrupt: CORRUPT });
@@ -367,6 +375,7 @@ describe("wrong input", () => {
     using bare = Model.fromSpec(model.spec, { core });
     expect(codeOf(() => Circuit.full(bare))).toBe("E_SPEC");
     expect(await rejects(acdc(model, CLEAN, { threshold: -1 }))).toBe("E_RANGE");
+    expect(await rejects(acdc(model, CLEAN, { threshold: 1, start: Circuit.full(small) }))).toBe("E_SHAPE");
     expect(await rejects(faithfulness(model, full, CLEAN, () => Number.NaN))).toBe("E_NONFINITE");
     expect(await rejects(faithfulness(model, full, CLEAN, () => "x" as unknown as number))).toBe("E_SHAPE");
     const thrower = (): number => {

@@ -21,6 +21,6 @@ export {
   Minimality,
   minimality,
 } from "./faithfulness.ts";
-export { CircuitRunner, type CircuitRunOptions, type CircuitWatch } from "./runner.ts";
+export { CircuitRunner, type CircuitRunOptions, type CircuitWatch, type EdgeSet } from "./runner.ts";
 export { greedyEdges, type ScoredEdges, type SelectOptions, topEdges, topNodes } from "./select.ts";
 export { type ViewerGraph, type ViewerNode, type ViewerOptions, viewerGraph } from "./viewer.ts";

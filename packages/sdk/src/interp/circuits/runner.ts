@@ -29,6 +29,9 @@ export interface CircuitRunOptions {
   readonly budgetBytes?: number;
 }
 
+/** What of a circuit decides how it runs. */
+export type EdgeSet = Pick<Circuit, "graph" | "mask">;
+
 /** How long work is followed. */
 export interface CircuitWatch extends WorkOptions {
   /** When aborted, return what there is instead of throwing: numbers that are not there yet are NaN. */
@@ -81,7 +84,7 @@ export class CircuitRunner {
   }
 
   /** Logits [batch, pos, class] of each circuit. @throws E_SHAPE for a circuit of another graph. */
-  logits(circuits: readonly Circuit[]): Tensor[] {
+  logits(circuits: readonly EdgeSet[]): Tensor[] {
     const out: Tensor[] = [];
     for (let at = 0; at < circuits.length; at += this.together) out.push(...this.#run(circuits.slice(at, at + this.together)));
     return out;
@@ -92,7 +95,7 @@ export class CircuitRunner {
    *
    * @throws E_ABORTED, E_NONFINITE for a metric that is not finite; what the metric throws passes through.
    */
-  async values(circuits: readonly Circuit[], metric: MetricLike, { signal, onProgress, stopOnAbort }: CircuitWatch = {}): Promise<Float64Array> {
+  async values(circuits: readonly EdgeSet[], metric: MetricLike, { signal, onProgress, stopOnAbort }: CircuitWatch = {}): Promise<Float64Array> {
     const whole = toMetric(metric);
     const out = new Float64Array(circuits.length).fill(Number.NaN);
     const began = performance.now();
@@ -115,7 +118,7 @@ export class CircuitRunner {
     return activations + captures + 4 * batch * pos * this.#width * (this.graph.senders.length + 2 * this.graph.receivers.length);
   }
 
-  #run(circuits: readonly Circuit[]): Tensor[] {
+  #run(circuits: readonly EdgeSet[]): Tensor[] {
     for (const { graph } of circuits) requireSameGraph(this.graph, graph);
     const { batch, pos, data } = this.#rows;
     const tokens = { data: new Int32Array(circuits.length * data.length), shape: [circuits.length * batch, pos] };
@@ -130,7 +133,7 @@ export class CircuitRunner {
   }
 
   /** Hooks that note what senders change and write what receivers read, where one of the circuits needs it. */
-  #hooks(circuits: readonly Circuit[]): Hook[] {
+  #hooks(circuits: readonly EdgeSet[]): Hook[] {
     const { senders } = this.graph;
     const inputs = circuits.map((c) => this.#inputs(c));
     const written = new Set(inputs.flatMap((of) => [...of.keys()]));
@@ -158,7 +161,7 @@ export class CircuitRunner {
   }
 
   /** Inputs that a circuit changes, by activation: those without all of their edges, of nodes that something reads. */
-  #inputs({ mask }: Circuit): Map<string, Input[]> {
+  #inputs({ mask }: EdgeSet): Map<string, Input[]> {
     const { receivers, senders } = this.graph;
     const degrees = outDegrees(this.graph, mask);
     const writes = new Set(senders.flatMap(({ id }, k) => (degrees[k] ? [id] : [])));

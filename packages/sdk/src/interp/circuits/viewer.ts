@@ -82,7 +82,10 @@ export interface ViewerGraph {
  * await writeFile("graph_files/ioi.json", JSON.stringify(graph));  // beside graph-metadata.json: { "graphs": [graph.metadata] }
  * ```
  */
-export function viewerGraph(circuit: Circuit, { tokens, text = String, logits, slug = "circuit", scan = "tritlens" }: ViewerOptions): ViewerGraph {
+export function viewerGraph(
+  circuit: Pick<Circuit, "graph" | "nodes" | "edges">,
+  { tokens, text = String, logits, slug = "circuit", scan = "tritlens" }: ViewerOptions,
+): ViewerGraph {
   const rows = toTokenRows(tokens);
   if (rows.batch !== 1) throw new TritlensError("E_SHAPE", "the viewer shows one prompt", { expected: "1 row of tokens", found: `${rows.batch}` });
   const prompt = Array.from(rows.data, text);
@@ -129,7 +132,7 @@ function placeOf({ kind, layer, head }: GraphNode, heads: number, layers: number
   return { layer: String(layer), index, feature: ((layer + index) * (layer + index + 1)) / 2 + index };
 }
 
-function linksOf(circuit: Circuit, nodes: ReadonlyMap<string, ViewerNode>): ViewerGraph["links"] {
+function linksOf(circuit: Pick<Circuit, "graph" | "edges">, nodes: ReadonlyMap<string, ViewerNode>): ViewerGraph["links"] {
   const links = new Map<string, { source: string; target: string; weight: number }>();
   const { receivers } = circuit.graph;
   const readers = new Map(receivers.map((r): [string, Receiver] => [r.id, r]));
