@@ -137,16 +137,13 @@ export class CircuitRunner {
     const { senders } = this.graph;
     const inputs = circuits.map((c) => this.#inputs(c));
     const written = new Set(inputs.flatMap((of) => [...of.keys()]));
-    const heard = new Map<string, Set<number>>();
-    for (const of of inputs)
-      for (const { edges } of [...of.values()].flat())
-        for (const [k, x] of edges.entries()) {
-          const site = siteOf(senders[k] as Sender);
-          if (x) heard.set(site, (heard.get(site) ?? new Set()).add(k));
-        }
+    const isHeard = new Uint8Array(senders.length);
+    for (const of of inputs) for (const { edges } of [...of.values()].flat()) for (let k = 0; k < edges.length; k++) if (edges[k]) isHeard[k] = 1;
+    const heard = new Map<string, number[]>();
+    for (const [k, sender] of senders.entries()) if (isHeard[k]) heard.set(siteOf(sender), [...(heard.get(siteOf(sender)) ?? []), k]);
     const changes: Changes = new Float32Array(circuits.length * this.#rows.batch * senders.length * this.#rows.pos * this.#width);
     return [
-      ...[...heard].map(([site, which]): Hook => [site, this.#note([...which], changes)]),
+      ...[...heard].map(([site, which]): Hook => [site, this.#note(which, changes)]),
       ...[...written].map(
         (site): Hook => [
           site,
@@ -235,8 +232,9 @@ export class CircuitRunner {
     const size = this.#rows.pos * this.#width;
     const reads = inputs[0]?.edges.length ?? 0;
     const out = new Float32Array(inputs.length * size);
-    const edges = Float32Array.from(inputs.flatMap((input) => [...input.edges]));
-    if (edges.some((x) => x !== 0)) this.model.core.matmul(edges, changes.subarray(0, reads * size), inputs.length, reads, size, out);
+    const edges = new Float32Array(inputs.length * reads);
+    for (const [i, input] of inputs.entries()) edges.set(input.edges, i * reads);
+    if (edges.includes(1)) this.model.core.matmul(edges, changes.subarray(0, reads * size), inputs.length, reads, size, out);
     return out;
   }
 }
