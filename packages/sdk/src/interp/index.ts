@@ -3,6 +3,16 @@
  *
  * @module
  */
+export { type AtpStarKind, type AtpStarOptions, AtpStarScores, atpStar } from "./atp-star.ts";
+export { attentionFix, attentionSites } from "./attention-fix.ts";
+export { type AttributionOptions, attributionPatch, NodeAttribution } from "./attribution-patching.ts";
+export { addEdgeScores, type EapOptions, type EdgeScoresPart, eap, otherCache, requireFinite } from "./eap.ts";
+export { type EapIgOptions, eapIg } from "./eap-ig.ts";
+export { EdgeScores, type EdgeScoresInfo, ScoreComparison, type ScoredEdge } from "./edge-scores.ts";
+export { type ExactEdgeOptions, edgeEdits, exactEdgeScores } from "./exact-edges.ts";
+export { type MetricRun, type MetricRunOptions, metricRun, type PatchInto, type PromptPair, promptPair, requireGoing } from "./gradients.ts";
+export * from "./circuits/index.ts";
+export { type GraphEdge, type GraphNode, ModelGraph, modelGraph, type Receiver, type Sender } from "./graph.ts";
 export { Adam, type AdamOptions } from "./adam.ts";
 export { Das, type DasAccuracy, type DasData, type DasOptions, fitDas } from "./das.ts";
 export { type DirectLogitOptions, DirectLogits, directLogitAttribution } from "./direct-logit-attribution.ts";
@@ -34,6 +44,12 @@ export {
 } from "./metrics.ts";
 export { type MinimizeOptions, minimize, type ValueAndGrad } from "./minimize.ts";
 export * from "./modadd/index.ts";
+export * from "./patching/index.ts";
+export * from "./packed/index.ts";
+export * from "./weights/index.ts";
+export { spearman } from "./rank-correlation.ts";
+export { type ReceiverGradients, receiverGradients, receiverSites } from "./receiver-gradients.ts";
+export { senderOutputs, senderSites, transposed } from "./sender-outputs.ts";
 export { permutation } from "./permutation.ts";
 export {
   compareWithControls,
