@@ -79,9 +79,9 @@ describe("ridge regression", () => {
 });
 
 describe("probes", () => {
-  it("logistic: finds a planted direction, shuffled labels do not", () => {
+  it("logistic: finds a planted direction, shuffled labels do not", async () => {
     const { x, labels, direction } = planted();
-    const probe = fitLogisticProbe(x, labels, { core, l2: 1e-2 });
+    const probe = await fitLogisticProbe(x, labels, { core, l2: 1e-2 });
     expect(probe.score).toBeGreaterThan(0.88);
     expect(probe.control.scores).toHaveLength(10);
     expect(probe.control.mean).toBeLessThan(0.6);
@@ -90,16 +90,16 @@ describe("probes", () => {
     expect(probe.predict(x).filter((c, e) => c === labels[e]).length / 400).toBeGreaterThan(0.88);
     expect(probe.chance).toBeLessThan(0.6);
   });
-  it("logistic: finds nothing in noise", () => {
+  it("logistic: finds nothing in noise", async () => {
     const { labels } = planted();
-    const probe = fitLogisticProbe(normal(9, 400, 20), labels, { core });
+    const probe = await fitLogisticProbe(normal(9, 400, 20), labels, { core });
     expect(Math.abs(probe.score - probe.control.mean)).toBeLessThan(0.12);
     expect(probe.control.p).toBeGreaterThan(0.1);
   });
-  it("logistic: three classes and the optimum of one feature", () => {
+  it("logistic: three classes and the optimum of one feature", async () => {
     const { x } = planted(300);
     const labels = Int32Array.from({ length: 300 }, (_, e) => (x.at(e, 0) < -0.5 ? 0 : x.at(e, 0) < 0.5 ? 1 : 2));
-    const probe = fitLogisticProbe(x, labels, { core, controls: 2 });
+    const probe = await fitLogisticProbe(x, labels, { core, controls: 2 });
     expect(probe.score).toBeGreaterThan(0.85);
     expect(codeOf(() => probe.direction())).toBe("E_MODE");
   });
@@ -131,9 +131,9 @@ describe("probes", () => {
     for (const { control } of sweep.probes) expect(control.mean).toBeLessThan(0.65);
     expect(sweep.chart().series[0].values).toHaveLength(3);
   });
-  it("are the same for the same seed, and draw themselves", () => {
+  it("are the same for the same seed, and draw themselves", async () => {
     const { x, labels } = planted();
-    const [a, b] = [1, 1].map((seed) => fitLogisticProbe(x, labels, { core, seed, controls: 1 }));
+    const [a, b] = await Promise.all([1, 1].map((seed) => fitLogisticProbe(x, labels, { core, seed, controls: 1 })));
     expect([...a.map.weight.data]).toEqual([...b.map.weight.data]);
     expect([...a.control.scores]).toEqual([...b.control.scores]);
     expect(a.chart().series[0].values).toHaveLength(3);
@@ -180,7 +180,8 @@ describe("probes", () => {
       [() => fitRidgeProbe(x, labels, { core, holdout: 0 }), "E_RANGE"],
       [() => fitRidgeProbe(x, new Float32Array(20).fill(2), { core }), "E_RANGE"],
     ];
-    for (const [call, code] of cases) expect(codeOf(call)).toBe(code);
+    for (const [call, code] of cases) expect(await codeOfAsync((async () => call())())).toBe(code);
+    expect(await codeOfAsync(fitLogisticProbe(x, labels, { core, signal: AbortSignal.abort() }))).toBe("E_ABORTED");
     expect(await codeOfAsync(fitSparseProbes(x, labels, [4], { core }))).toBe("E_RANGE");
     expect(await codeOfAsync(fitSparseProbes(x, labels, [], { core }))).toBe("E_RANGE");
     expect(await codeOfAsync(fitSparseProbes(x, labels, [1], { core, signal: AbortSignal.abort() }))).toBe("E_ABORTED");
@@ -390,6 +391,33 @@ describe("steering", () => {
     twin.dispose();
   });
 
+  it("is an edit of a sweep", async () => {
+    const { packed, twin } = packedAndTwin(core, 2);
+    const vector = steeringVector(packed, [[1, 2]], [[5, 6]], { site: "blocks.1.hook_resid_pre" });
+    const hooks = [0.5, -2].map((coefficient) => steer(vector, { coefficient, pos: [0, 3] }));
+    for await (const { index, logits } of packed.sweep(
+      [[1, 2, 3]],
+      hooks.map((hook) => ({ edits: [hook] })),
+    ))
+      if (index >= 0) expect(relative(logits.data, packed.runWithHooks([[1, 2, 3]], { hooks: [hooks[index]] }).data)).toBeLessThan(1e-5);
+    packed.dispose();
+    twin.dispose();
+  });
+
+  it("steers a packed model's text as its dense twin's", async () => {
+    const { packed, twin } = await storedAndTwin(core, 5);
+    const said = async (model: Model): Promise<number[]> => {
+      const vector = steeringVector(model, [[1, 2]], [[5, 6]], { site: "blocks.0.hook_resid_post" });
+      const out: number[] = [];
+      for await (const step of model.generate([[4, 2]], { maxTokens: 8, stopTokens: [], hooks: [steer(vector, { coefficient: 3 })] }))
+        out.push(step.token);
+      return out;
+    };
+    expect(await said(packed)).toEqual(await said(twin));
+    packed.dispose();
+    twin.dispose();
+  });
+
   it("steers one head", () => {
     const { packed, twin } = packedAndTwin(core, 2);
     const vector = steeringVector(packed, [[1, 2]], [[5, 6]], { site: "blocks.0.attn.hook_z", head: 1 });
@@ -427,7 +455,7 @@ describe("twins", () => {
     const labels = texts.map((t) => t[1] % 2);
     const site = "blocks.1.hook_resid_post";
     const both = <T>(f: (model: Model) => T): [T, T] => [f(packed), f(twin)];
-    const [a, b] = both((model) => fitLogisticProbe(siteActivations(model, texts, site), labels, { core, l2: 0.1, controls: 3 }));
+    const [a, b] = await Promise.all(both((model) => fitLogisticProbe(siteActivations(model, texts, site), labels, { core, l2: 0.1, controls: 3 })));
     expect(relative(a.map.weight.data, b.map.weight.data)).toBeLessThan(1e-5);
     expect([...a.control.scores, a.score]).toEqual([...b.control.scores, b.score]);
     const [r, s] = both((model) => fitRidgeProbe(siteActivations(model, texts, site), labels, { core }));
