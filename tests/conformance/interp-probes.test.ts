@@ -1,6 +1,7 @@
 /** Probes, steering vectors, subspaces and DAS on planted structure, which they have to find, and on none, which they must not. */
 import { type Core, type Model, Tensor, type TransformerOptions, Model as TritlensModel } from "tritlens";
 import {
+  exampleParts,
   fitDas,
   fitLogisticProbe,
   fitRidgeProbe,
@@ -49,6 +50,38 @@ function planted(n = 400, d = 20, strength = 3): { x: Tensor; labels: Int32Array
   for (let i = 0; i < x.data.length; i++) x.data[i] += labels[Math.floor(i / d)] * strength * direction[i % d];
   return { x, labels, direction };
 }
+
+describe("activations as rows", () => {
+  it.each(["hook_embed", "blocks.0.hook_resid_pre", "blocks.0.attn.hook_z", "blocks.1.hook_resid_post", "ln_final.hook_normalized"])(
+    "are those of one run, whatever the parts: %s",
+    (site) => {
+      const { packed, twin } = packedAndTwin(core, 6);
+      const tokens = Array.from({ length: 5 }, (_, i) => [i, 2 * i, 3, 18 - i]);
+      const whole = packed.runWithCache(tokens, { names: site }).cache.get(site);
+      const width = whole.size / 20;
+      expect(relative(siteActivations(packed, tokens, site, { pos: "all" }).data, whole.data)).toBeLessThan(1e-6);
+      const some = siteActivations(packed, tokens, site, { pos: [0, 1, 2, 3, -1] });
+      expect(some.shape).toEqual([5, width]);
+      const at = (b: number, t: number): number[] => [...whole.data.subarray((b * 4 + t) * width, (b * 4 + t + 1) * width)];
+      expect(
+        relative(
+          some.data,
+          [0, 1, 2, 3, 3].flatMap((t, b) => at(b, t)),
+        ),
+      ).toBeLessThan(1e-6);
+      const parts = [...exampleParts(packed, tokens, [site], { partSize: 1 })];
+      expect(parts.map(({ from, batch }) => [from, batch])).toEqual([0, 1, 2, 3, 4].map((from) => [from, 1]));
+      expect(
+        relative(
+          parts.flatMap(({ cache }) => [...cache.get(site).data]),
+          whole.data,
+        ),
+      ).toBeLessThan(1e-6);
+      packed.dispose();
+      twin.dispose();
+    },
+  );
+});
 
 describe("ridge regression", () => {
   it("is least squares without a penalty: exact data come back", () => {
