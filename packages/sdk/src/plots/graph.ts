@@ -40,7 +40,7 @@ export function drawGraph(chart: GraphChart, room: number, paint: Paint): Part {
       n.score === undefined || !Number.isFinite(n.score) ? undefined : levelOf({ ramp: "diverging", lo: -(top || 1), hi: top || 1 }, n.score);
     const fill = level === undefined ? paint.colour("panel") : paint.level("diverging", level);
     const ink = level === undefined ? paint.colour("ink") : paint.over("diverging", level);
-    const border = n.group === undefined || groups.length < 2 ? paint.colour("ink-3") : paint.series(groups.indexOf(n.group));
+    const border = n.group === undefined || groups.length < 2 ? paint.colour("ink-3") : groupColour(groups.indexOf(n.group), paint);
     const box = `<rect x="${px(x - n.width / 2)}" y="${px(y - NODE_HEIGHT / 2)}" width="${px(n.width)}" height="${NODE_HEIGHT}" rx="4" fill="${fill}" stroke="${border}" stroke-width="${n.group !== undefined && groups.length > 1 ? 2 : 1}"/>`;
     const tip = `${visible(n.label)}${n.group ? ` (${n.group})` : ""}${n.score === undefined ? "" : `: ${shortText(n.score)}`}`;
     return `<g>${tipOf(tip)}${box}${textAt(x, y + 4, n.text, { ...LABEL, fill: ink, anchor: "middle" })}</g>`;
@@ -55,6 +55,11 @@ export function drawGraph(chart: GraphChart, room: number, paint: Paint): Part {
 function touched(nodes: GraphChart["nodes"], edges: GraphChart["edges"]): GraphChart["nodes"] {
   const ids = new Set(edges.flatMap((e) => [e.from, e.to]));
   return nodes.filter((n) => ids.has(n.id));
+}
+
+/** Blue and orange, the first two, say which sign an edge has. */
+function groupColour(group: number, paint: Paint): string {
+  return paint.series(group + 2);
 }
 
 function groupsOf({ nodes }: GraphChart): string[] {
@@ -142,7 +147,7 @@ function keyOf(chart: GraphChart, edges: GraphChart["edges"], top: number, room:
     ...signs.filter((s) => s.there).map(({ score, name }) => ({ mark: line(score), name })),
     ...(groups.length > 1
       ? groups.map((name, g) => ({
-          mark: `<rect x="2" y="1" width="14" height="10" rx="3" fill="none" stroke-width="2" stroke="${paint.series(g)}"/>`,
+          mark: `<rect x="2" y="1" width="14" height="10" rx="3" fill="none" stroke-width="2" stroke="${groupColour(g, paint)}"/>`,
           name,
         }))
       : []),
