@@ -4,7 +4,7 @@ use napi::Result;
 use napi_derive::napi;
 use tritlens_core::surface;
 
-use crate::arrays::Float64Array;
+use crate::arrays::{Float32Array, Float64Array};
 use crate::guard::guard;
 
 /// Opens a session: room for the keys and values of `capacity` positions.
@@ -61,4 +61,18 @@ pub fn open_inference(
     last_only: bool,
 ) -> Result<u32> {
     guard(|| surface::open_inference(program, session, batch, seq, listen, last_only))
+}
+
+/// Runs a sweep: variants of one run. `shape` holds batch, seq, last-only (0 or 1), and each variant's number of edits.
+#[napi]
+pub fn sweep(
+    program: u32,
+    shape: &[u32],
+    tokens: &[i32],
+    edits: &[i32],
+    floats: &[f32],
+    classes: &[i32],
+    out: Float32Array,
+) -> Result<()> {
+    guard(|| surface::sweep(program, shape, tokens, edits, floats, classes, out))
 }

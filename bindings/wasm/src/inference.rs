@@ -61,3 +61,18 @@ pub fn open_inference(
     arenas::open(|| surface::open_inference(program, session, batch, seq, listen, last_only))
         .map_err(to_js)
 }
+
+/// Runs a sweep: variants of one run. `shape` holds batch, seq, last-only (0 or 1), and each variant's number of edits.
+#[cfg(not(feature = "lean"))]
+#[wasm_bindgen]
+pub fn sweep(
+    program: u32,
+    shape: &[u32],
+    tokens: &[i32],
+    edits: &[i32],
+    floats: &[f32],
+    classes: &[i32],
+    out: &mut [f32],
+) -> Result<()> {
+    surface::sweep(program, shape, tokens, edits, floats, classes, out).map_err(to_js)
+}

@@ -25,11 +25,23 @@ pub enum EditKind {
     Scale,
     /// x -= (x.u) u along the last axis, u = data / |data|.
     Project,
+    /// x = the same box of data, which has the shape of the whole site (or of one example). Read as [`EditKind::Set`].
+    Patch,
+    /// x = what the plain run has there; in sweeps only.
+    Freeze,
 }
 
 impl EditKind {
-    const ALL: [Self; 6] =
-        [Self::Zero, Self::Mean, Self::Set, Self::Add, Self::Scale, Self::Project];
+    const ALL: [Self; 8] = [
+        Self::Zero,
+        Self::Mean,
+        Self::Set,
+        Self::Add,
+        Self::Scale,
+        Self::Project,
+        Self::Patch,
+        Self::Freeze,
+    ];
 }
 
 /// One checked edit.
@@ -37,8 +49,10 @@ impl EditKind {
 pub struct Edit {
     /// Site index.
     pub site: usize,
-    kind: EditKind,
-    ranges: Vec<(usize, usize)>,
+    /// What happens.
+    pub kind: EditKind,
+    /// Half-open ranges of the site's axes.
+    pub ranges: Vec<(usize, usize)>,
     data: Vec<f32>,
 }
 
@@ -46,8 +60,26 @@ impl Edit {
     /// Reads and checks all edits; `shape_of` gives the shape of a site, or `None` for an unknown one.
     ///
     /// # Errors
-    /// `E_NAME` for an unknown site or kind, `E_RANGE` for a box outside the site, `E_SHAPE` for data that do not fit the box.
+    /// `E_NAME` for an unknown site or kind, `E_RANGE` for a box outside the site, `E_SHAPE` for data that do not fit the box, `E_MODE` for a kind that only
+    /// sweeps know.
     pub fn parse_all(
+        ints: &[i32],
+        floats: &[f32],
+        shape_of: impl Fn(usize) -> Option<Vec<usize>>,
+    ) -> Result<Vec<Self>> {
+        let edits = Self::parse_sweep(ints, floats, shape_of)?;
+        if edits.iter().any(|e| e.kind == EditKind::Freeze) {
+            return Err(CoreError::new(codes::MODE, "a single run has nothing to freeze")
+                .expected("a sweep", "an edit of kind freeze"));
+        }
+        Ok(edits)
+    }
+
+    /// As [`Edit::parse_all`], with the kinds that only sweeps know.
+    ///
+    /// # Errors
+    /// As [`Edit::parse_all`], without `E_MODE`.
+    pub fn parse_sweep(
         ints: &[i32],
         floats: &[f32],
         shape_of: impl Fn(usize) -> Option<Vec<usize>>,
@@ -76,31 +108,76 @@ impl Edit {
             .enumerate()
             .map(|(axis, &size)| range(r[2 + 2 * axis], r[3 + 2 * axis], size, axis))
             .collect::<Result<Vec<_>>>()?;
-        let data = slice(floats, r[10], r[11])?.to_vec();
-        let edit = Self { site, kind, ranges, data };
-        edit.check_data()?;
+        let data = slice(floats, r[10], r[11])?;
+        let mut edit = Self { site, kind, ranges, data: Vec::new() };
+        edit.check_data(&shape, data.len())?;
+        if kind == EditKind::Patch {
+            edit.kind = EditKind::Set;
+            edit.data = edit.cut(&shape, data);
+        } else {
+            edit.data = data.to_vec();
+        }
         Ok(edit)
+    }
+
+    /// The box of a whole site, or of a whole example.
+    fn cut(&self, shape: &[usize], whole: &[f32]) -> Vec<f32> {
+        let mut shape = shape.to_vec();
+        let mut ranges = self.ranges.clone();
+        if whole.len() != shape.iter().product::<usize>() {
+            (shape[0], ranges[0]) = (1, (0, 1));
+        }
+        let Some(mut view) = ArrayView4::from_shape(four(&shape, 1), whole).ok() else {
+            return Vec::new();
+        };
+        let places = four(&(0..shape.len()).collect::<Vec<_>>(), usize::MAX);
+        for (axis, place) in places.into_iter().enumerate() {
+            if let Some(&(lo, hi)) = ranges.get(place) {
+                view.slice_axis_inplace(Axis(axis), Slice::from(lo..hi));
+            }
+        }
+        view.iter().copied().collect()
+    }
+
+    /// What the edit does to example `b` alone, of which positions `lo..hi` (along `axis`) are at hand; `None` when that is nothing. The box has to lie within these.
+    pub fn of_example(&self, b: usize, axis: usize, lo: usize) -> Option<Self> {
+        let (first, last) = self.ranges[0];
+        if b < first || b >= last {
+            return None;
+        }
+        let mut one = self.clone();
+        one.ranges[0] = (0, 1);
+        one.ranges[axis] = (self.ranges[axis].0 - lo, self.ranges[axis].1 - lo);
+        let size: usize = self.sizes()[1..].iter().product();
+        let whole = matches!(self.kind, EditKind::Set | EditKind::Add)
+            && last - first > 1
+            && self.data.len() == size * (last - first);
+        if whole {
+            one.data = self.data[(b - first) * size..][..size].to_vec();
+        }
+        Some(one)
     }
 
     fn sizes(&self) -> Vec<usize> {
         self.ranges.iter().map(|(lo, hi)| hi - lo).collect()
     }
 
-    fn check_data(&self) -> Result<()> {
+    fn check_data(&self, shape: &[usize], found: usize) -> Result<()> {
         let sizes = self.sizes();
         let whole: usize = sizes.iter().product();
         let one: usize = sizes[1..].iter().product();
         let allowed: Vec<usize> = match self.kind {
-            EditKind::Zero | EditKind::Mean => vec![0],
+            EditKind::Zero | EditKind::Mean | EditKind::Freeze => vec![0],
             EditKind::Set | EditKind::Add => vec![1, one, whole],
             EditKind::Scale => vec![1],
             EditKind::Project => vec![*sizes.last().unwrap_or(&0)],
+            EditKind::Patch => vec![shape.iter().product(), shape[1..].iter().product()],
         };
-        if allowed.contains(&self.data.len()) {
+        if allowed.contains(&found) {
             return Ok(());
         }
         Err(CoreError::new(codes::SHAPE, format!("data of a {:?} edit do not fit", self.kind))
-            .expected(format!("{allowed:?} numbers"), self.data.len()))
+            .expected(format!("{allowed:?} numbers"), found))
     }
 
     fn box_of<'a>(&self, shape: &[usize], x: &'a mut [f32]) -> Option<ArrayViewMut4<'a, f32>> {
@@ -114,6 +191,13 @@ impl Edit {
         Some(view)
     }
 
+    /// The box of `x` becomes that of `from`, which has the same shape.
+    pub fn copy_box(&self, shape: &[usize], from: &[f32], x: &mut [f32]) {
+        let whole = self.cut(shape, from);
+        let Some(mut view) = self.box_of(shape, x) else { return };
+        view.iter_mut().zip(whole).for_each(|(x, y)| *x = y);
+    }
+
     /// Applies the edit to an activation of the given shape.
     pub fn apply(&self, shape: &[usize], x: &mut [f32]) {
         let Some(mut x) = self.box_of(shape, x) else { return };
@@ -124,6 +208,7 @@ impl Edit {
             EditKind::Add => self.write(&mut x, true),
             EditKind::Scale => scale(&mut x, Some(self.data[0])),
             EditKind::Project => self.project(&mut x),
+            EditKind::Patch | EditKind::Freeze => {}
         }
     }
 
@@ -133,7 +218,7 @@ impl Edit {
         match self.kind {
             EditKind::Zero | EditKind::Set => scale(&mut g, None),
             EditKind::Mean => spread_mean(&mut g),
-            EditKind::Add => {}
+            EditKind::Add | EditKind::Patch | EditKind::Freeze => {}
             EditKind::Scale => scale(&mut g, Some(self.data[0])),
             EditKind::Project => self.project(&mut g),
         }

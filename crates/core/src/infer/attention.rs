@@ -180,18 +180,55 @@ impl Shape {
         }
         // Tried once, so that the blocks' own rooms can hardly fail; one that does shows as NaN.
         zeros::<f32>(2 * ROWS.min(self.queries) * self.keys)?;
-        self.each_block(z, |b, (first, rows), z| {
-            let stride = self.seen(first + rows - 1);
-            let Ok(mut room) = zeros(2 * rows * stride) else { return z.fill(f32::NAN) };
-            let (scores, pattern) = room.split_at_mut(rows * stride);
-            for h in 0..self.heads {
-                let block = Block { b, h, first, rows };
-                self.scores_of(block, q, k, scores, stride);
-                softmax_rows(scores, stride, pattern);
-                self.mix_of(block, pattern, stride, v, &mut z[h * self.head..]);
-            }
-        });
+        self.each_block(z, |b, block, z| self.attend_block(b, block, q, [k, v], z));
         Ok(())
+    }
+
+    /// Queries `first..first + rows` of example `b`, all heads.
+    fn attend_block(
+        self,
+        b: usize,
+        (first, rows): (usize, usize),
+        q: &[f32],
+        [k, v]: [Vectors<'_>; 2],
+        z: &mut [f32],
+    ) {
+        let stride = self.seen(first + rows - 1);
+        let Ok(mut room) = zeros(2 * rows * stride) else { return z.fill(f32::NAN) };
+        let (scores, pattern) = room.split_at_mut(rows * stride);
+        for h in 0..self.heads {
+            let block = Block { b, h, first, rows };
+            self.scores_of(block, q, k, scores, stride);
+            softmax_rows(scores, stride, pattern);
+            self.mix_of(block, pattern, stride, v, &mut z[h * self.head..]);
+        }
+    }
+
+    /// As [`Shape::attend`], of a single example and on this thread alone.
+    pub(super) fn attend_alone(self, q: &[f32], kv: [Vectors<'_>; 2], z: &mut [f32]) {
+        for (block, z) in self.blocks().zip(z.chunks_mut(ROWS * self.width())) {
+            self.attend_block(0, block, q, kv, z);
+        }
+    }
+
+    /// As [`Shape::scores`], of a single example and on this thread alone.
+    pub(super) fn scores_alone(self, q: &[f32], k: Vectors<'_>, s: &mut [f32]) {
+        for (h, s) in s.chunks_exact_mut(self.queries * self.keys).enumerate() {
+            for ((first, rows), s) in self.blocks().zip(s.chunks_mut(ROWS * self.keys)) {
+                self.scores_of(Block { b: 0, h, first, rows }, q, k, s, self.keys);
+            }
+        }
+    }
+
+    /// As [`Shape::mix`], of a single example and on this thread alone.
+    pub(super) fn mix_alone(self, pattern: &[f32], v: Vectors<'_>, z: &mut [f32]) {
+        for (h, pattern) in pattern.chunks_exact(self.rows * self.keys).enumerate() {
+            for (first, rows) in self.blocks() {
+                let block = Block { b: 0, h, first, rows };
+                let z = &mut z[first * self.width() + h * self.head..];
+                self.mix_of(block, &pattern[first * self.keys..], self.keys, v, z);
+            }
+        }
     }
 
     /// One query an example: heads in parallel.

@@ -1,16 +1,14 @@
 //! Computes one node of an inference run.
 
 use crate::error::{Result, zeros};
-use crate::infer::linear::{Input, Products, add_bias};
+use crate::infer::linear::Products;
 use crate::infer::plan::{Plan, Work};
-use crate::infer::rows::{by_rows, rotate};
+use crate::infer::rowwise::RowNode;
 use crate::infer::session::Session;
 use crate::ops::rotary::Angles;
-use crate::ops::{self, norm};
 use crate::program::compile::Program;
 use crate::program::plan::heads_of;
-use crate::program::spec::{ActQuant, NodeSpec};
-use tritlens_kernels::{self as kernels, NormRows, softmax_rows};
+use crate::program::spec::NodeSpec;
 
 /// Memory that nodes share.
 #[derive(Debug, Default)]
@@ -148,14 +146,6 @@ impl Node<'_> {
         &gathered[j]
     }
 
-    fn weight(&self, p: usize) -> &[f32] {
-        self.program().params.effective(p)
-    }
-
-    fn vector(&self, p: Option<usize>) -> Option<&[f32]> {
-        p.map(|p| self.weight(p))
-    }
-
     /// Position of row `r`.
     fn position(&self, r: usize) -> usize {
         let (plan, past) = (self.exec.plan, self.exec.past);
@@ -169,19 +159,15 @@ impl Node<'_> {
         self.exec.tokens[at] as usize
     }
 
-    fn layer_input<'b>(&'b self, gathered: &'b [Vec<f32>; 2]) -> Input<'b> {
-        let k = self.program().spec.nodes[self.i].inputs()[0];
-        let x = self.input(0, gathered);
-        // Last rows are another input than all of them.
-        let node = if self.narrows(k) { usize::MAX - self.i } else { self.exec.plan.root(k) };
-        Input { node, x, cols: self.program().cols[k] }
+    /// Whose codes a product of this node can use: last rows are another input than all of them.
+    fn source(&self) -> usize {
+        match self.program().spec.nodes[self.i].inputs() {
+            [] => usize::MAX,
+            &[k, ..] if self.narrows(k) => usize::MAX - self.i,
+            &[k, ..] => self.exec.plan.root(k),
+        }
     }
 
-    fn norm(&self, x: usize, heads: usize, center: bool, [eps, floor]: [f32; 2]) -> NormRows {
-        NormRows { cols: self.program().cols[x] / heads, center, eps, floor }
-    }
-
-    #[allow(clippy::too_many_lines, reason = "one arm an operation")]
     fn compute(
         &self,
         g: &[Vec<f32>; 2],
@@ -189,102 +175,22 @@ impl Node<'_> {
         scratch: &mut Scratch,
         y: &mut [f32],
     ) -> Result<()> {
-        let program = self.program();
-        let cols = program.cols[self.i];
-        match program.spec.nodes[self.i] {
-            NodeSpec::Embed { w } => return self.look_up(w, |r| self.token(r), y),
-            NodeSpec::Pos { w } => return self.look_up(w, |r| self.position(r), y),
-            NodeSpec::Add { .. } => {
-                let (a, b) = (self.input(0, g), self.input(1, g));
-                by_rows(y, cols, |first, y| {
-                    let at = first * cols..first * cols + y.len();
-                    ops::residual::add(&a[at.clone()], &b[at], y);
-                });
-            }
-            NodeSpec::NormScale { input: [x], center, eps, floor, heads } => {
-                let (n, x) = (self.norm(x, heads, center, [eps, floor]), self.input(0, g));
-                let width = n.cols * heads;
-                by_rows(y, heads, |first, y| {
-                    let rows = y.len() / heads;
-                    kernels::norm_scale(&x[first * width..][..rows * width], n, y);
-                });
-            }
-            NodeSpec::NormApply { input: [x, _], center, w, b, heads } => {
-                let n = self.norm(x, heads, center, [0.0; 2]);
-                let (x, s) = (self.input(0, g), self.input(1, g));
-                let (w, b) = (self.vector(w), self.vector(b));
-                by_rows(y, cols, |first, y| {
-                    let rows = y.len() / cols;
-                    let (x, s) =
-                        (&x[first * cols..][..y.len()], &s[first * heads..][..rows * heads]);
-                    kernels::norm_apply(x, s, w, b, n, y);
-                });
-            }
-            NodeSpec::Gain { w, .. } => {
-                let (x, w) = (self.input(0, g), self.weight(w));
-                by_rows(y, cols, |first, y| {
-                    norm::gain_forward(&x[first * cols..][..y.len()], w, y);
-                });
-            }
-            NodeSpec::Linear { w, b, act_quant, .. } => {
-                let (input, int8) = (self.layer_input(g), act_quant == ActQuant::Int8);
-                scratch.products.forward(&program.params, w, int8, input, y)?;
-                add_bias(y, self.vector(b));
-            }
-            NodeSpec::Copy { .. } | NodeSpec::Last { .. } => y.copy_from_slice(self.input(0, g)),
-            NodeSpec::Codes { .. } => return scratch.products.codes(self.layer_input(g), y),
-            NodeSpec::CodeScale { .. } => return scratch.products.scales(self.layer_input(g), y),
-            NodeSpec::Acc { w, .. } => {
-                return scratch.products.sums(&program.params, w, self.layer_input(g), y);
-            }
-            NodeSpec::Rotary { heads, adjacent, .. } => {
-                let angles = session.map_or(&scratch.angles[..], |s| s.angles());
-                self.rotate(heads, adjacent, angles, self.input(0, g), y);
-            }
-            NodeSpec::Scores { .. } | NodeSpec::Mix { .. } => return self.attention(session, g, y),
-            NodeSpec::Softmax { .. } => {
-                let (x, keys) = (self.input(0, g), self.exec.keys());
-                by_rows(y, keys, |first, y| {
-                    softmax_rows(&x[first * keys..][..y.len()], keys, y);
-                });
-            }
-            NodeSpec::Act { f, .. } => {
-                let x = self.input(0, g);
-                by_rows(y, cols, |first, y| {
-                    ops::activation::forward(f, &x[first * cols..][..y.len()], y);
-                });
-            }
-            NodeSpec::Glu { f, b, .. } => {
-                let (gate, up, b) = (self.input(0, g), self.input(1, g), self.vector(b));
-                by_rows(y, cols, |first, y| {
-                    let at = first * cols..first * cols + y.len();
-                    ops::activation::glu_forward(f, &gate[at.clone()], &up[at], b, y);
-                });
-            }
+        let spec = &self.program().spec.nodes[self.i];
+        if matches!(spec, NodeSpec::Scores { .. } | NodeSpec::Mix { .. }) {
+            return self.attention(session, g, y);
         }
-        Ok(())
-    }
-
-    fn look_up(&self, w: usize, id: impl Fn(usize) -> usize, y: &mut [f32]) -> Result<()> {
-        let cols = self.program().cols[self.i];
-        for (r, y) in y.chunks_exact_mut(cols).enumerate() {
-            match self.program().params.stored(w) {
-                Some(table) => table.rows_into(id(r), 1, y)?,
-                None => y.copy_from_slice(&self.weight(w)[id(r) * cols..][..cols]),
-            }
-        }
-        Ok(())
-    }
-
-    fn rotate(&self, heads: usize, adjacent: bool, angles: &[Angles], x: &[f32], y: &mut [f32]) {
-        let cols = self.program().cols[self.i];
-        let Some(turn) = self.program().spec.nodes[self.i].turn() else { return };
-        let Some(angles) = angles.iter().find(|a| a.is_of(&turn)) else { return };
-        by_rows(y, cols, |first, y| {
-            for (r, y) in y.chunks_exact_mut(cols).enumerate() {
-                let x = &x[(first + r) * cols..][..cols];
-                rotate(x, y, cols / heads, angles, self.position(first + r), adjacent);
-            }
-        });
+        let inputs = spec.inputs();
+        let input = |j: usize| if j < inputs.len() { self.input(j, g) } else { &[] };
+        let rows = RowNode {
+            program: self.program(),
+            i: self.i,
+            x: [input(0), input(1)],
+            source: self.source(),
+            token: &|r| self.token(r),
+            position: &|r| self.position(r),
+            keys: self.exec.keys(),
+        };
+        let angles = session.map_or(&scratch.angles[..], |s| s.angles());
+        rows.compute(&mut scratch.products, angles, y)
     }
 }

@@ -127,7 +127,8 @@ impl Plan {
         }
     }
 
-    fn lay_out(&mut self, program: &Program) -> Result<()> {
+    /// The node that reads each node last: itself when none does, and one past the last node for the output.
+    pub(super) fn last_uses(&self, program: &Program) -> Vec<usize> {
         let n = self.slots.len();
         let mut last_use: Vec<usize> = (0..n).collect();
         for i in 0..n {
@@ -136,6 +137,12 @@ impl Plan {
             }
         }
         last_use[self.root(program.spec.output)] = n;
+        last_use
+    }
+
+    fn lay_out(&mut self, program: &Program) -> Result<()> {
+        let n = self.slots.len();
+        let last_use = self.last_uses(program);
         let mut ends: Vec<Vec<usize>> = vec![Vec::new(); n + 1];
         for (i, &end) in last_use.iter().enumerate() {
             if matches!(self.slots[i].work, Work::Compute | Work::Attend { .. }) {

@@ -1,9 +1,12 @@
-//! The part of the surface that runs programs with gradients: every activation is kept. Builds for inference do without.
+//! The part of the surface that builds for inference do without: runs with gradients, which keep every activation, and sweeps.
 
 use std::sync::Mutex;
 
-use super::{AnyRun, OpenRun, PROGRAMS, RUNS, copy, find, insert, lock, param, text, with_run};
-use crate::error::Result;
+use super::{
+    AnyRun, OpenRun, PROGRAMS, RUNS, copy, find, insert, lock, param, text, with_program, with_run,
+};
+use crate::error::{CoreError, Result, codes};
+use crate::infer::{self, SweepRequest};
 use crate::program::Run;
 
 /// Opens a run that keeps every activation.
@@ -39,4 +42,23 @@ pub fn read_param_grad(run: u32, index: u32, out: &mut [f32]) -> Result<()> {
         let grad = r.full()?.param_grad()?;
         copy(&format!("gradient of {}", place.name), &grad[place.range()], out)
     })
+}
+
+/// Runs a sweep; see [`infer::sweep`]. `shape` holds batch, seq, whether only the last position's logits are wanted (0 or 1), and each variant's number of edits.
+pub fn sweep(
+    program: u32,
+    shape: &[u32],
+    tokens: &[i32],
+    edits: &[i32],
+    floats: &[f32],
+    classes: &[i32],
+    out: &mut [f32],
+) -> Result<()> {
+    let [batch, seq, last, ref counts @ ..] = *shape else {
+        return Err(CoreError::new(codes::SHAPE, "a sweep has no shape")
+            .expected("batch, seq, last and the variants", shape.len()));
+    };
+    let (batch, seq, last_only) = (batch as usize, seq as usize, last != 0);
+    let request = SweepRequest { tokens, batch, seq, edits, floats, counts, classes, last_only };
+    with_program(program, |p| infer::sweep(p, request, out))
 }

@@ -245,6 +245,20 @@ export interface Core {
   openInference(program: ProgramHandle, session: SessionHandle | 0, batch: number, seq: number, listen: Uint8Array, lastOnly: boolean): RunHandle;
   /** Bytes that such a run and its session would take. */
   planInference(program: ProgramHandle, batch: number, seq: number, capacity: number, listen: Uint8Array, lastOnly: boolean): InferencePlan;
+  /**
+   * Runs variants of one run together. `shape` holds batch, seq, 1 for the last position's logits only (else 0), and each variant's number of edits; `edits` and `floats`
+   * are those of `setEdits`, with two more kinds: 6 (the box of a whole site) and 7 (hold what the plain run has). `out` receives the logits [1 + variants, batch,
+   * positions, classes], the plain run's first; `classes` chooses some of them (empty: all).
+   */
+  sweep(
+    program: ProgramHandle,
+    shape: Uint32Array,
+    tokens: Int32Array,
+    edits: Int32Array,
+    floats: Float32Array,
+    classes: Int32Array,
+    out: Float32Array,
+  ): void;
   /** Where a site of any run lies now: [offset, length, offset of the gradient or -1, number of axes, extents...]; site -1 is the output. `out` has 8 numbers. */
   sitePlace(run: RunHandle, site: number, out: Float64Array): void;
   /** Where the activations of a run lie in its arena (a run of `openRun`). */

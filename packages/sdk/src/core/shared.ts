@@ -29,6 +29,7 @@ export const SHARED = [
   "setTokens",
   "setPause",
   "setEdits",
+  "sweep",
   "readParamGrad",
   "openTrainer",
   "setData",

@@ -86,32 +86,50 @@ interface PlacedEdit extends SiteEdit {
  */
 export function encodeEdits(edits: readonly PlacedEdit[]): { ints: Int32Array; floats: Float32Array } {
   const ints: number[] = [];
-  const floats: number[] = [];
+  const values: ArrayLike<number>[] = [];
+  const places = new Map<unknown, number>();
+  let length = 0;
   for (const { site, shape, axes, edit } of edits) {
     const kind = KINDS.indexOf(edit.kind);
     if (kind < 0) throw unknownName("kind of edit", String(edit.kind), KINDS);
-    const values = valuesOf(edit);
-    ints.push(site, kind, ...ranges(edit.at ?? {}, shape, axes), floats.length, values.length);
-    for (const v of values) floats.push(v);
+    const data = valuesOf(edit);
+    // Edits that share a tensor share its place.
+    const shared = typeof (edit as ValueEdit).value === "object" ? (edit as ValueEdit).value : undefined;
+    const known = shared === undefined ? undefined : places.get(shared);
+    ints.push(site, kind, ...ranges(edit.at ?? {}, shape, axes), known ?? length, data.length);
+    if (known !== undefined) continue;
+    if (shared !== undefined) places.set(shared, length);
+    values.push(data);
+    length += data.length;
   }
-  return { ints: Int32Array.from(ints), floats: Float32Array.from(floats) };
+  const floats = new Float32Array(length);
+  let at = 0;
+  for (const part of values) {
+    floats.set(part, at);
+    at += part.length;
+  }
+  return { ints: Int32Array.from(ints), floats };
 }
 
-function valuesOf(edit: Edit): number[] {
+/** The numbers of an edit, however they were given. */
+export function valuesOf(edit: Edit): ArrayLike<number> {
   switch (edit.kind) {
     case "set":
     case "add":
-      return typeof edit.value === "number" ? [edit.value] : Array.from(edit.value instanceof Tensor ? edit.value.data : edit.value);
+      return typeof edit.value === "number" ? [edit.value] : edit.value instanceof Tensor ? edit.value.data : edit.value;
+    case "patch":
+      return edit.value.data;
     case "scale":
       return [edit.factor];
     case "project":
-      return Array.from(edit.direction);
+      return edit.direction;
     default:
       return [];
   }
 }
 
-function ranges(at: Box, shape: readonly number[], axes: readonly string[]): number[] {
+/** lo and hi of every axis, four of them. @throws E_NAME, E_RANGE. */
+export function ranges(at: Box, shape: readonly number[], axes: readonly string[]): number[] {
   const wrong = Object.keys(at).find((name) => !axes.includes(name));
   if (wrong !== undefined) throw unknownName("axis", wrong, axes);
   const out = new Array<number>(2 * MAX_AXES).fill(0);

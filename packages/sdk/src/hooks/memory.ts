@@ -1,7 +1,7 @@
 /** How much memory a run takes, told before anything is allocated. */
 import type { Core, ProgramHandle } from "../core/core.ts";
 import { TritlensError } from "../core/errors.ts";
-import type { SiteSpec, Spec } from "../spec/index.ts";
+import { columnsOf, type SiteSpec, type Spec } from "../spec/index.ts";
 import { type NameFilter, selectSites } from "./select.ts";
 
 /** What is to be run. */
@@ -55,7 +55,7 @@ export function planMemory(core: Core, program: ProgramHandle, spec: Spec, optio
   for (const site of kept) listen[site] = 1;
   const said = core.planInference(program, batch, seq, Math.max(capacity, seq), listen, lastOnly);
   const activations = said.arena + said.scratch;
-  const classes = outputColumns(core, program, spec);
+  const classes = columnsOf(spec, spec.output);
   const logits = 4 * batch * (lastOnly ? 1 : seq) * classes;
   const captures = kept.reduce((n, site) => n + bytesOf(spec.sites[site] as SiteSpec, sizes), logits);
   const cache = capacity > 0 ? said.cache : 0;
@@ -73,13 +73,6 @@ function sizesOf(spec: Spec, { batch = 1, seq = Math.min(512, spec.ctx), capacit
     throw new TritlensError("E_RANGE", `${name} is out of range`, { expected: `an integer of at least ${least}`, found: String(value) });
   }
   return { batch, seq, capacity, lastOnly };
-}
-
-/** Classes: rows of the last matrix. */
-function outputColumns(core: Core, program: ProgramHandle, spec: Spec): number {
-  const last = spec.nodes.findLast((node) => node.op === "linear");
-  if (last === undefined || last.op !== "linear") return 0;
-  return core.describe(program).params[last.w]?.shape[0] ?? 0;
 }
 
 function bytesOf({ shape }: SiteSpec, { batch, seq, capacity }: Sizes): number {

@@ -1,11 +1,13 @@
 /** Sweeps: many runs over the same tokens that differ in a few edits. What they share is computed once. */
 import { TritlensError } from "../core/errors.ts";
+import { columnsOf, type Spec } from "../spec/index.ts";
 import { Tensor } from "../tensor/index.ts";
-import type { Box, Edit } from "./edit.ts";
-import type { Model } from "./model.ts";
-import type { Hook } from "./plan.ts";
+import { axesOf } from "./axes.ts";
+import { type Edit, encodeEdits, type SiteEdit } from "./edit.ts";
+import { roomFor } from "./room.ts";
+import type { Runner } from "./runner.ts";
 import { type NameFilter, selectSites } from "./select.ts";
-import { type Tokens, toTokenRows } from "./tokens.ts";
+import type { TokenRows } from "./tokens.ts";
 
 /** One of the runs of a sweep: the edits that make it differ from the plain run. Later edits of a site see what earlier ones left. */
 export interface Variant {
@@ -51,50 +53,85 @@ export function aborted(signal: AbortSignal | undefined): TritlensError | undefi
   return new TritlensError("E_ABORTED", "the sweep was aborted", { cause: signal.reason });
 }
 
-/** Variants one after the other, each as a run of its own. */
-export async function* sweepNaively(
-  model: Model,
-  tokens: Tokens,
-  variants: readonly Variant[],
-  { positions = "all", classes, signal, onProgress }: SweepOptions,
-): AsyncGenerator<SweepRun> {
-  const rows = toTokenRows(tokens);
-  const read = (logits: Tensor): Tensor => {
-    const some = positions === "last" ? logits.slice("pos", [rows.pos - 1, rows.pos]) : logits;
-    return classes === undefined ? some : pick(some, classes);
-  };
-  const { logits, cache } = model.runWithCache(tokens);
-  yield { index: -1, logits: read(logits) };
-  const began = performance.now();
-  for (const [index, { edits }] of variants.entries()) {
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    const error = aborted(signal);
-    if (error) throw error;
-    const hooks = edits.flatMap(([where, edit]): Hook[] => {
-      if (edit.kind !== "patch" && edit.kind !== "freeze") return [[where, edit]];
-      return selectSites(where, model.siteNames).map((site): Hook => {
-        const name = model.siteNames[site] as string;
-        const value = boxOf(edit.kind === "patch" ? edit.value : cache.get(name), edit.at ?? {});
-        return [name, { kind: "set", value, ...(edit.at ? { at: edit.at } : {}) }];
-      });
-    });
-    yield { index, logits: read(model.runWithHooks(tokens, { hooks })) };
-    const secondsLeft = ((performance.now() - began) / 1000 / (index + 1)) * (variants.length - index - 1);
-    onProgress?.({ done: index + 1, total: variants.length, secondsLeft });
+/** Bytes of a part when the caller names no budget. */
+const BUDGET = 1 << 28;
+/** Milliseconds of a part, roughly: between two parts a signal is looked at, and others get to run. */
+const PART = 400;
+
+/** Runs variants in parts that fit into the budget. */
+export class Sweep {
+  readonly #runner: Runner;
+  readonly #spec: Spec;
+  readonly #rows: TokenRows;
+  readonly #variants: readonly (readonly SiteEdit[])[];
+  readonly #options: SweepOptions;
+  readonly #last: boolean;
+  readonly #classes: Int32Array;
+  /** Shape of a variant's logits. */
+  readonly #shape: readonly number[];
+
+  /** @throws E_NAME, E_RANGE before anything runs. */
+  constructor(runner: Runner, spec: Spec, rows: TokenRows, variants: readonly Variant[], options: SweepOptions) {
+    this.#runner = runner;
+    this.#spec = spec;
+    this.#rows = rows;
+    this.#options = options;
+    this.#last = options.positions === "last" || spec.nodes[spec.output]?.op === "last";
+    this.#classes = Int32Array.from(options.classes ?? []);
+    this.#variants = variants.map(({ edits }) => edits.flatMap(([where, edit]) => selectSites(where, runner.names).map((site) => ({ site, edit }))));
+    this.#shape = [rows.batch, this.#last ? 1 : rows.pos, options.classes === undefined ? columnsOf(spec, spec.output) : this.#classes.length];
   }
-}
 
-function boxOf(tensor: Tensor, at: Box): Tensor {
-  return Object.entries(at).reduce((t, [axis, i]) => t.slice(axis, typeof i === "number" ? [i, i + 1] : i), tensor);
-}
+  /** The plain run, then the variants in order. */
+  async *run(): AsyncGenerator<SweepRun> {
+    const { signal, onProgress } = this.#options;
+    const total = this.#variants.length;
+    const most = this.#most();
+    const began = performance.now();
+    let count = Math.min(most, 16);
+    for (let done = 0; done === 0 || done < total; ) {
+      const error = aborted(signal);
+      if (error) throw error;
+      const part = this.#variants.slice(done, done + count);
+      const before = performance.now();
+      const logits = this.#part(part);
+      if (done === 0) yield { index: -1, logits: logits(0) };
+      for (let i = 0; i < part.length; i++) yield { index: done + i, logits: logits(1 + i) };
+      done += part.length;
+      onProgress?.({ done, total, secondsLeft: ((performance.now() - began) / 1000 / Math.max(1, done)) * (total - done) });
+      if (done >= total) break;
+      const pace = PART / Math.max(1, performance.now() - before);
+      count = Math.max(1, Math.min(most, Math.round(count * Math.min(4, pace))));
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+  }
 
-function pick(logits: Tensor, classes: readonly number[]): Tensor {
-  const count = logits.shape[2] as number;
-  const rows = logits.size / count;
-  const { data } = logits;
-  const out = Float32Array.from(
-    { length: rows * classes.length },
-    (_, i) => data[Math.floor(i / classes.length) * count + (classes[i % classes.length] as number)] as number,
-  );
-  return Tensor.from(out, [...logits.shape.slice(0, 2), classes.length], logits.axes);
+  /** Variants that fit into the budget together. @throws E_MEMORY when not even one does. */
+  #most(): number {
+    const { batch, pos } = this.#rows;
+    const logits = this.#shape.reduce((n, d) => n * d, 4);
+    const one = logits + 4 * batch * this.#runner.elementsPerExample(pos);
+    const budget = this.#options.budgetBytes ?? Math.max(BUDGET, 2 * one);
+    if (budget >= 2 * one) return Math.floor(budget / one) - 1;
+    throw new TritlensError("E_MEMORY", "a sweep would not keep within budgetBytes", {
+      expected: `at least ${2 * one} bytes: the plain run and one variant`,
+      found: `${budget}`,
+    });
+  }
+
+  #part(variants: readonly (readonly SiteEdit[])[]): (k: number) => Tensor {
+    const { core, program } = this.#runner;
+    const { batch, pos, data } = this.#rows;
+    const size = (d: number | string): number => (d === "batch" ? batch : typeof d === "number" ? d : pos);
+    const placed = variants.flat().map((e) => {
+      const site = this.#spec.sites[e.site] as Spec["sites"][number];
+      return { ...e, shape: site.shape.map(size), axes: axesOf(site) };
+    });
+    const { ints, floats } = encodeEdits(placed);
+    const shape = Uint32Array.of(batch, pos, this.#last ? 1 : 0, ...variants.map((v) => v.length));
+    const each = this.#shape.reduce((n, d) => n * d, 1);
+    const out = roomFor("the logits of a sweep", each * (1 + variants.length));
+    core.sweep(program, shape, data, ints, floats, this.#classes, out);
+    return (k) => Tensor.from(out.slice(k * each, (k + 1) * each), this.#shape, ["batch", "pos", "class"]);
+  }
 }

@@ -1,5 +1,6 @@
 /** The model description the Rust core compiles, its builder, and the names of activations. */
 export { SpecBuilder } from "./build.ts";
+export { columnsOf } from "./columns.ts";
 export { getActName, resolveAlias } from "./names.ts";
 export {
   ACT_FNS,
