@@ -36,7 +36,7 @@ function standing(chart: BarChart, room: number, paint: Paint): Part {
   const [count, groups] = [chart.x.labels.length, chart.series.length];
   const axis = linearAxis(range(chart), 6);
   const left = Math.max(tickWidth(axis), 8);
-  const slot = Math.min(18 + 22 * groups, (room - left - 8) / count);
+  const slot = Math.min(24 + 22 * groups, (room - left - 8) / count);
   const box: Box = {
     x: Math.max(left, leftReach(chart.x.labels, slot)),
     y: 24,

@@ -6,7 +6,7 @@ import { shorten, visible, widthOf } from "./label.ts";
 import { layout, NODE_HEIGHT, type Route } from "./layout.ts";
 import { LEVELS, type Paint } from "./paint.ts";
 import { cellFormat, shortText } from "./scale.ts";
-import { moved, type Part, px, textAt, tipOf } from "./shapes.ts";
+import { moved, type Part, px, rectAt, textAt, tipOf } from "./shapes.ts";
 
 const LABEL = { size: 11 };
 const SCORE = { size: 9.5 };
@@ -103,13 +103,14 @@ function edgeTexts(
   const taken = [...places.values()].map(({ x, y }) => ({ x, y, w: 60, h: NODE_HEIGHT }));
   return routes.map(({ points }, e) => {
     const edge = edges[e] as GraphChart["edges"][number];
-    const text = edge.label ?? number(edge.score);
+    const text = [edge.label ?? "", number(edge.score)].join(" ").trim();
     const w = widthOf(text, SCORE) + 4;
     for (const share of [0.5, 0.36, 0.64, 0.25, 0.75]) {
       const spot = along(points, share);
       if (taken.some((t) => Math.abs(t.x - spot.x) < (t.w + w) / 2 && Math.abs(t.y - spot.y) < (t.h + 11) / 2)) continue;
       taken.push({ ...spot, w, h: 11 });
-      return textAt(spot.x, spot.y + 3.4, text, { ...SCORE, fill: paint.colour("ink-2"), anchor: "middle", halo: paint.colour("paper") });
+      const box = rectAt(spot.x - w / 2, spot.y - 6, w, 12, paint.colour("paper"));
+      return `${box}${textAt(spot.x, spot.y + 3.4, text, { ...SCORE, fill: paint.colour("ink-2"), anchor: "middle" })}`;
     }
     return "";
   });
