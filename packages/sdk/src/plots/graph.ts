@@ -1,5 +1,5 @@
 /** Draws graphs in layers. */
-import type { GraphChart } from "./chart.ts";
+import type { ChartEdge, ChartNode, GraphChart } from "./chart.ts";
 import { entries, nothing } from "./frame.ts";
 import { legend, levelOf } from "./grid.ts";
 import { shorten, visible, widthOf } from "./label.ts";
@@ -32,7 +32,7 @@ export function drawGraph(chart: GraphChart, room: number, paint: Paint): Part {
   const groups = groupsOf(chart);
   const top = Math.max(0, ...chart.nodes.map((n) => size(n.score ?? 0)));
   const key = keyOf(chart, edges, top, Math.max(width, 360), paint);
-  const drawn = routes.map((route, e) => drawEdge(route, edges[e] as GraphChart["edges"][number], peak, paint)).reverse();
+  const drawn = routes.map((route, e) => drawEdge(route, edges[e] as ChartEdge, peak, paint)).reverse();
   const scores = edges.length <= MOST_SCORES ? edgeTexts(routes, edges, places, peak, paint) : [];
   const boxes = nodes.map((n) => {
     const { x, y } = places.get(n.id) as { x: number; y: number };
@@ -52,7 +52,7 @@ export function drawGraph(chart: GraphChart, room: number, paint: Paint): Part {
   return { width: whole.width * scale, height: whole.height * scale, body: `<g transform="scale(${scale.toFixed(4)})">${body}</g>` };
 }
 
-function touched(nodes: GraphChart["nodes"], edges: GraphChart["edges"]): GraphChart["nodes"] {
+function touched(nodes: readonly ChartNode[], edges: readonly ChartEdge[]): readonly ChartNode[] {
   const ids = new Set(edges.flatMap((e) => [e.from, e.to]));
   return nodes.filter((n) => ids.has(n.id));
 }
@@ -66,7 +66,7 @@ function groupsOf({ nodes }: GraphChart): string[] {
   return [...new Set(nodes.map((n) => n.group).filter((g) => g !== undefined))];
 }
 
-function drawEdge({ points }: Route, edge: GraphChart["edges"][number], peak: number, paint: Paint): string {
+function drawEdge({ points }: Route, edge: ChartEdge, peak: number, paint: Paint): string {
   const share = Number.isFinite(edge.score) ? Math.abs(edge.score) / peak : 0;
   const style = `stroke="${edgeColour(edge.score, paint)}" stroke-width="${px(0.8 + (WIDEST - 0.8) * share)}" stroke-opacity="${(0.4 + 0.5 * share).toFixed(2)}"${edge.score < 0 ? ` stroke-dasharray="${px(5 + 2 * WIDEST * share)} ${px(3 + 2 * share)}"` : ""}`;
   const tip = `${edge.from} to ${edge.to}${edge.label ? ` (${edge.label})` : ""}: ${shortText(edge.score)}`;
@@ -94,7 +94,7 @@ function curve(points: Route["points"]): string {
 /** Scores near the middle of their edges, moved along until they touch no other. */
 function edgeTexts(
   routes: readonly Route[],
-  edges: GraphChart["edges"],
+  edges: readonly ChartEdge[],
   places: ReadonlyMap<string, { x: number; y: number }>,
   peak: number,
   paint: Paint,
@@ -102,7 +102,7 @@ function edgeTexts(
   const number = cellFormat(peak);
   const taken = [...places.values()].map(({ x, y }) => ({ x, y, w: 60, h: NODE_HEIGHT }));
   return routes.map(({ points }, e) => {
-    const edge = edges[e] as GraphChart["edges"][number];
+    const edge = edges[e] as ChartEdge;
     const text = [edge.label ?? "", number(edge.score)].join(" ").trim();
     const w = widthOf(text, SCORE) + 4;
     for (const share of [0.5, 0.36, 0.64, 0.25, 0.75]) {
@@ -128,7 +128,7 @@ function along(points: Route["points"], share: number): { x: number; y: number }
   return { x: mix(a.x, a.x, b.x, b.x), y: mix(a.y, a.y + bend, b.y - bend, b.y) };
 }
 
-function keyOf(chart: GraphChart, edges: GraphChart["edges"], top: number, room: number, paint: Paint): Part {
+function keyOf(chart: GraphChart, edges: readonly ChartEdge[], top: number, room: number, paint: Paint): Part {
   const line = (score: number): string =>
     `<path d="M0 6h18" stroke="${edgeColour(score, paint)}" stroke-width="3"${score < 0 ? ' stroke-dasharray="6 3"' : ""}/>`;
   const signs = [
