@@ -56,12 +56,22 @@ export interface Series {
   readonly values: ArrayLike<number>;
 }
 
+/** An axis of numbers. */
+export interface Places {
+  /** What the numbers are. */
+  readonly name: string;
+  /** Where the points lie. */
+  readonly values: ArrayLike<number>;
+  /** Logarithmic: places that are not above 0 are left out. */
+  readonly log?: boolean;
+}
+
 /** Lines over numbers. */
 export interface LineChart extends ChartText {
   /** Which chart. */
   readonly kind: "lines";
   /** Where the points lie, and what that is. */
-  readonly x: { readonly name: string; readonly values: ArrayLike<number>; readonly log?: boolean };
+  readonly x: Places;
   /** The lines. */
   readonly series: readonly Series[];
   /** What the numbers are. */

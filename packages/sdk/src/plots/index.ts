@@ -17,6 +17,7 @@ export type {
   Labels,
   LineChart,
   PanelsChart,
+  Places,
   ScatterChart,
   Series,
 } from "./chart.ts";
