@@ -3,6 +3,7 @@ import { bar, sparkline, table } from "../core/text.ts";
 import type { AttentionChart, BarChart, Chart, GraphChart, LineChart, PanelsChart, ScatterChart } from "./chart.ts";
 import { checkChart } from "./check.ts";
 import { fitCells, visible } from "./label.ts";
+import { comparable } from "./panels.ts";
 import { printHeatmap } from "./print-heatmap.ts";
 import { shadeMap } from "./print-shades.ts";
 import { extent, plainNumber } from "./scale.ts";
@@ -173,5 +174,7 @@ function graph({ nodes, edges }: GraphChart, width: number): string {
 }
 
 function panels(chart: PanelsChart, width: number, options: PrintOptions): string {
-  return chart.panels.map((panel) => printChart(panel, { ...options, width })).join("\n\n");
+  return comparable(chart)
+    .map((panel) => printChart(panel, { ...options, width }))
+    .join("\n\n");
 }
