@@ -72,6 +72,11 @@ export function fitCells(text: string, cells: number): string {
   return shorten(text, cells + 0.01, { size: 1 / 0.605, mono: true });
 }
 
+/** Lines of at most so many cells. */
+export function wrapCells(text: string, cells: number): string[] {
+  return wrap(text, cells + 0.01, { size: 1 / 0.605, mono: true }, 20);
+}
+
 /** A text at the right end of so many cells. */
 export function padCells(text: string, cells: number): string {
   return " ".repeat(Math.max(0, cells - cellCount(text))) + text;
