@@ -55,7 +55,7 @@ export function dataOf(rows, held = 256) {
  * @param {import("tritlens").TrainingData} data
  * @param {import("tritlens").TrainOptions & { name: string }} options
  */
-export async function fit(model, data, { name, ...options }) {
+export async function learn(model, data, { name, ...options }) {
   const began = performance.now();
   let last;
   for await (const event of train(model, data, { warmupSteps: 50, weightDecay: 0.01, evalEvery: options.steps, ...options })) last = event;
@@ -92,3 +92,12 @@ export function conclude(holds, statement) {
 
 /** @param {number} x @returns {string} */
 export const percent = (x) => `${Math.round(100 * x)} %`;
+
+/** @param {ArrayLike<number>} list */
+export const mean = (list) => Array.from(list).reduce((sum, x) => sum + x, 0) / list.length;
+
+/** Layer and head of the largest number. @param {import("tritlens").Tensor} values - [layer, head]. */
+export function topHead({ data, shape }) {
+  const best = data.indexOf(Math.max(...data));
+  return [Math.floor(best / shape[1]), best % shape[1]];
+}
