@@ -38,8 +38,8 @@ const FEATURES = [
   "reference-types",
   "multivalue",
 ];
-/** Code that runs once a call, where size counts and speed does not; the rest is compiled for speed. */
-const SMALL = ["serde", "serde_core", "serde_json", "ndarray", "tritlens-wasm"];
+/** Code that runs once a call or once a node, where size counts and speed does not (training and sweeps are as fast either way); kernels are compiled for speed. */
+const SMALL = ["serde", "serde_core", "serde_json", "ndarray", "tritlens-core", "tritlens-wasm"];
 const small = (level, packages) => packages.flatMap((name) => ["--config", `profile.release.package.${name}.opt-level="${level}"`]);
 
 const VARIANTS = {

@@ -2,9 +2,10 @@
 import type * as sdk from "tritlens";
 import type * as interp from "tritlens/interp";
 import type * as models from "tritlens/models";
+import type * as plots from "tritlens/plots";
 import type * as worker from "tritlens/worker";
 
 declare global {
   /** The bundle of dist/browser, in pages; the tests themselves never touch it. */
-  var tritlens: typeof sdk & typeof interp & typeof models & typeof worker;
+  var tritlens: typeof sdk & typeof interp & typeof models & typeof plots & typeof worker;
 }

@@ -21,7 +21,27 @@ export async function bundleReport(folder = join(sdk, "dist/lab/report/assets"))
     target: ["chrome110", "firefox115", "safari16.4"],
   };
   await build({ ...common, entryPoints: [join(client, "main.ts")], format: "iife", outfile: join(folder, "report.js") });
-  await build({ ...common, entryPoints: [join(client, "style.css")], outfile: join(folder, "report.css") });
+  await build({
+    ...common,
+    entryPoints: [join(client, "style.css")],
+    outfile: join(folder, "report.css"),
+    plugins: [theme(join(client, "theme.ts"))],
+  });
+}
+
+/** Makes `@import "theme:colours"` the style sheet that a module's `themeCss()` returns, so that colours are written down once. */
+function theme(file) {
+  return {
+    name: "theme",
+    setup(bundle) {
+      bundle.onResolve({ filter: /^theme:/ }, ({ path }) => ({ path, namespace: "theme" }));
+      bundle.onLoad({ filter: /.*/, namespace: "theme" }, async () => {
+        const { outputFiles } = await build({ entryPoints: [file], bundle: true, format: "esm", write: false, logLevel: "warning" });
+        const { themeCss } = await import(`data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`);
+        return { contents: themeCss(), loader: "css" };
+      });
+    },
+  };
 }
 
 /** Replaces the re-export that tsc wrote by the parser itself. */

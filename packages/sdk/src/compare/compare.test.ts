@@ -84,8 +84,9 @@ describe("compareModels", () => {
     expect(text).toMatch(/blocks\.0\.attn\.hook_k +1\.0000 +1\.00 +█{20}/);
     expect(text).toMatch(/logits: KL .* nats, the same top class in/);
     const svg = comparison.toSvg("a < b & c");
-    expect(svg).toContain("a &#60; b &#38; c");
-    expect(svg.match(/<title>/g)?.length).toBe(comparison.sites.length + 8 + 1);
+    expect(svg).toContain("a &lt; b &amp; c");
+    expect(svg.match(/<title>block [^<]*relative error/g)?.length).toBe(comparison.sites.length);
+    expect(svg.match(/<title>block \d, head \d: KL/g)?.length).toBe(8);
     expect(JSON.parse(JSON.stringify(comparison)).sites.length).toBe(comparison.sites.length);
   });
 

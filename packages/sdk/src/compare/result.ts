@@ -1,8 +1,9 @@
 /** What a comparison found, and how it is shown. */
 import { unknownName } from "../core/errors.ts";
 import { bar, percent, shortNumber, table } from "../core/text.ts";
+import { drawSvg, type PanelsChart, Result } from "../plots/index.ts";
+import { comparisonChart } from "./chart.ts";
 import type { Difference, LogitDifference } from "./differences.ts";
-import { heatMap } from "./svg.ts";
 
 /** How one activation differs. */
 export interface SiteComparison extends Difference {
@@ -28,13 +29,14 @@ export interface ComparisonJson {
 const BAR = 20;
 
 /** Two models, activation by activation. Prints as a table, draws as a heat map. */
-export class Comparison {
+export class Comparison extends Result {
   /** Activations, in firing order. */
   readonly sites: readonly SiteComparison[];
   /** The logits. */
   readonly logits: LogitDifference;
 
   constructor(sites: readonly SiteComparison[], logits: LogitDifference) {
+    super();
     this.sites = sites;
     this.logits = logits;
   }
@@ -57,7 +59,7 @@ export class Comparison {
   }
 
   /** A table with a bar for each relative error, then one line on the logits. */
-  toString(): string {
+  override toString(): string {
     const rows = this.sites.map((s) => [s.name, s.cosine.toFixed(4), shortNumber(s.relativeError), bar(s.relativeError, BAR), kl(s), worstHead(s)]);
     const l = this.logits;
     return [
@@ -72,9 +74,14 @@ export class Comparison {
     return { logits: this.logits, sites: this.sites };
   }
 
-  /** A heat map, layers down and activations across, and beneath it the heads of the attention patterns. Complete SVG, with numbers and no scripts. */
+  /** A heat map, layers down and activations across, and beneath it the heads of the attention patterns. */
+  override chart(): PanelsChart {
+    return comparisonChart(this.sites);
+  }
+
+  /** The chart under another title. Complete SVG, with numbers and no scripts. */
   toSvg(title = "Where the models differ"): string {
-    return heatMap(this, title);
+    return drawSvg({ ...this.chart(), title });
   }
 }
 
@@ -88,10 +95,3 @@ function worstHead({ heads }: SiteComparison): string {
   const worst = heads.reduce((w, d, h) => (size(d) > size(heads[w] as Difference) ? h : w), 0);
   return `${worst} (${shortNumber(size(heads[worst] as Difference))})`;
 }
-
-// What `console.log` shows in Node. Set here because a computed member name cannot be declared under isolatedDeclarations.
-Object.defineProperty(Comparison.prototype, Symbol.for("nodejs.util.inspect.custom"), {
-  value(this: Comparison): string {
-    return this.toString();
-  },
-});

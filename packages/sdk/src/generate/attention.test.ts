@@ -15,7 +15,7 @@ it("draws a head as SVG, whatever the tokens are", () => {
   const svg = attentionSvg(map, ["<img onerror=x>", '"&'], { head: 0 });
   expect(svg).not.toContain("<img");
   expect(svg).toContain("&lt;img·onerro…");
-  expect(svg.match(/fill-opacity/g)?.length).toBe(3);
+  expect(svg.match(/<title>head 0: [^<]* to /g)?.length).toBe(3);
 });
 
 it("refuses what does not fit", () => {

@@ -8,6 +8,7 @@ import { requireLength, Tensor } from "../tensor/index.ts";
 import { GRAD } from "./cache.ts";
 import type { SiteEdit } from "./edit.ts";
 import type { Run } from "./run.ts";
+import type { VirtualEntry, VirtualRun } from "./virtual/run.ts";
 
 /** What a hook may return: nothing (it may have written in place), or a replacement of the same size. */
 // biome-ignore lint/suspicious/noConfusingVoidType: hooks that only look are written as expressions, whose type is void
@@ -39,6 +40,8 @@ export interface RunPlan {
   readonly keepGrad: ReadonlySet<number>;
   /** Forward ends here; `before` says whether ahead of the site's hooks. */
   readonly stop?: { readonly site: number; readonly before: boolean };
+  /** What happens at activations that are worked out. */
+  readonly virtual: readonly VirtualEntry[];
 }
 
 /** Yields hook results, takes back the values to use. */
@@ -46,7 +49,12 @@ export type Steps<T> = Generator<unknown, T, HookResult>;
 
 /** True when values cannot be copied after the run: somebody may change an activation while it runs. */
 function changes(plan: RunPlan): boolean {
-  return plan.forward.size > 0 || plan.backward.size > 0 || plan.edits.length > 0 || plan.stop !== undefined;
+  return plan.forward.size > 0 || changesBack(plan) || plan.stop !== undefined;
+}
+
+/** True when gradients have to be copied as they pass. */
+function changesBack(plan: RunPlan): boolean {
+  return plan.backward.size > 0 || plan.edits.length > 0 || plan.virtual.length > 0;
 }
 
 /**
@@ -55,13 +63,20 @@ function changes(plan: RunPlan): boolean {
  *
  * @returns The residual stream at `plan.stop`, or undefined when the run went to its end.
  */
-export function* forward(run: Run, plan: RunPlan, cache: Map<string, Tensor>, taps: ReadonlySet<number> = new Set()): Steps<Tensor | undefined> {
+export function* forward(
+  run: Run,
+  plan: RunPlan,
+  cache: Map<string, Tensor>,
+  taps: ReadonlySet<number> = new Set(),
+  virtual?: VirtualRun,
+): Steps<Tensor | undefined> {
   const live = !run.retains || changes(plan);
-  const pause = new Set([...plan.forward.keys(), ...(live ? plan.keep : []), ...(plan.stop ? [plan.stop.site] : [])]);
-  run.setPause(pause, plan.backward.size > 0 || plan.edits.length > 0 ? [...plan.backward.keys(), ...plan.keepGrad] : []);
+  const pause = [...plan.forward.keys(), ...(live ? plan.keep : []), ...(plan.stop ? [plan.stop.site] : []), ...(virtual?.forwardSites ?? [])];
+  run.setPause(pause, changesBack(plan) ? [...plan.backward.keys(), ...plan.keepGrad, ...(virtual?.backwardSites ?? [])] : []);
   run.setEdits(plan.edits);
   for (let site = run.step(); site !== DONE; site = run.step()) {
     if (plan.stop?.site === site && plan.stop.before) return run.copy(site, "value");
+    virtual?.arrive(site);
     const hooks = plan.forward.get(site);
     if (hooks) {
       const call = new SiteCall(run, run.view(site, "value"), plan.names[site] as string);
@@ -76,6 +91,7 @@ export function* forward(run: Run, plan: RunPlan, cache: Map<string, Tensor>, ta
       }
     }
     if (plan.keep.has(site)) cache.set(plan.names[site] as string, run.copy(site, "value"));
+    if (virtual) yield* virtual.leave(site, cache);
     if (plan.stop?.site === site) return run.copy(site, "value");
   }
   if (!live) for (const site of plan.keep) cache.set(plan.names[site] as string, run.copy(site, "value"));
@@ -91,9 +107,10 @@ export function readOnly(name: string): TritlensError {
 }
 
 /** Backward to the end; fills the cache's gradients. The gradient must be seeded. */
-export function* backward(run: Run, plan: RunPlan, cache: Map<string, Tensor>): Steps<void> {
-  const live = plan.backward.size > 0 || plan.edits.length > 0;
+export function* backward(run: Run, plan: RunPlan, cache: Map<string, Tensor>, virtual?: VirtualRun): Steps<void> {
+  const live = changesBack(plan);
   for (let site = run.stepBack(); site !== DONE; site = run.stepBack()) {
+    virtual?.arriveBack(site);
     const hooks = plan.backward.get(site);
     if (hooks) {
       const call = new SiteCall(run, run.view(site, "grad"), plan.names[site] as string);
@@ -104,12 +121,13 @@ export function* backward(run: Run, plan: RunPlan, cache: Map<string, Tensor>): 
       }
     }
     if (plan.keepGrad.has(site)) cache.set(plan.names[site] + GRAD, run.copy(site, "grad"));
+    if (virtual) yield* virtual.leaveBack(site, cache);
   }
   if (!live) for (const site of plan.keepGrad) cache.set(plan.names[site] + GRAD, run.copy(site, "grad"));
 }
 
 /** The hooks of one site being called. Inline in the loops above, because a generator of its own for each site costs more than most hooks. */
-class SiteCall {
+export class SiteCall {
   readonly name: string;
   readonly run: Run;
   readonly #value: Tensor;

@@ -111,7 +111,8 @@ export function encodeEdits(edits: readonly PlacedEdit[]): { ints: Int32Array; f
   return { ints: Int32Array.from(ints), floats };
 }
 
-function valuesOf(edit: Edit): ArrayLike<number> {
+/** The numbers of an edit, however they were given. */
+export function valuesOf(edit: Edit): ArrayLike<number> {
   switch (edit.kind) {
     case "set":
     case "add":
@@ -127,7 +128,8 @@ function valuesOf(edit: Edit): ArrayLike<number> {
   }
 }
 
-function ranges(at: Box, shape: readonly number[], axes: readonly string[]): number[] {
+/** lo and hi of every axis, four of them. @throws E_NAME, E_RANGE. */
+export function ranges(at: Box, shape: readonly number[], axes: readonly string[]): number[] {
   const wrong = Object.keys(at).find((name) => !axes.includes(name));
   if (wrong !== undefined) throw unknownName("axis", wrong, axes);
   const out = new Array<number>(2 * MAX_AXES).fill(0);

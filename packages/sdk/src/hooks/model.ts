@@ -18,11 +18,15 @@ import { type MemoryOptions, type MemoryPlan, planMemory, requireBudget } from "
 import type { AsyncRunOptions, CachedRun, CacheOptions, ModelOptions, RunOptions, SpecOptions } from "./options.ts";
 import { makePlan } from "./plan.ts";
 import { Runner } from "./runner.ts";
-import { type NameFilter, selectSites } from "./select.ts";
+import type { NameFilter } from "./select.ts";
 import { Session, type SessionOptions } from "./session.ts";
 import { Sweep, type SweepOptions, type SweepRun, type Variant } from "./sweep.ts";
 import { type TokenRows, type Tokens, toTokenRows } from "./tokens.ts";
 import { WeightViews } from "./views.ts";
+import { blockSites, TOKEN_SITE } from "./virtual/list.ts";
+import { ModelParts } from "./virtual/part.ts";
+import { collect, coreSitesOf, planWithVirtual } from "./virtual/read.ts";
+import { sweepOneByOne } from "./virtual/sweep.ts";
 import { Weights } from "./weights.ts";
 
 /** Frees programs of models that were dropped without `dispose()`. A backstop: when it runs is up to the garbage collector. */
@@ -55,7 +59,7 @@ export class Model extends WeightViews {
   readonly config: TransformerConfig | undefined;
   /** Where the weights came from, when the model was loaded from a checkpoint of another library. */
   readonly checkpoint: CheckpointInfo | undefined;
-  /** Names of all activations, in firing order. */
+  /** Names of all activations that the program holds, in firing order; `runWithCache` keeps these. */
   readonly siteNames: readonly string[];
   /** Number of blocks. */
   readonly layers: number;
@@ -73,7 +77,12 @@ export class Model extends WeightViews {
     this.core = core;
     this.spec = spec;
     this.config = config;
-    this.#runner = new Runner(core, () => this.program, spec);
+    this.#runner = new Runner(
+      core,
+      () => this.program,
+      spec,
+      (names) => [TOKEN_SITE, ...(config ? blockSites(new ModelParts(core, config, names, () => this.living())) : [])],
+    );
     this.siteNames = this.#runner.names;
     this.layers = this.#runner.layers;
     this.#program = core.compile(JSON.stringify(spec));
@@ -111,6 +120,14 @@ export class Model extends WeightViews {
     return loadPretrained(input, options);
   }
 
+  /**
+   * Names of everything that can be kept and hooked, in firing order: {@link siteNames}, and what is worked out only where it is named: `hook_tokens`, and in every
+   * block `hook_attn_in` (without grouped keys), `hook_q_input`, `hook_k_input`, `hook_v_input`, `hook_mlp_in` and `attn.hook_result`.
+   */
+  get hookNames(): readonly string[] {
+    return this.#runner.space.names;
+  }
+
   /** The compiled program, for calls that this class does not have. @throws E_CLOSED after dispose. */
   get program(): ProgramHandle {
     if (this.#closed) throw new TritlensError("E_CLOSED", "the model was disposed", { expected: "a living model", found: "a disposed one" });
@@ -124,7 +141,8 @@ export class Model extends WeightViews {
 
   /** Bytes that a run (and a session) would take beside the weights, without taking them. @throws E_RANGE, E_NAME, E_MEMORY. */
   plan(options: MemoryOptions = {}): MemoryPlan {
-    return planMemory(this.core, this.program, this.spec, options);
+    const places = options.names === undefined ? [] : this.#runner.space.select(options.names);
+    return planWithVirtual(places, options, (names) => planMemory(this.core, this.program, this.spec, { ...options, names }), this.siteNames);
   }
 
   /**
@@ -140,25 +158,26 @@ export class Model extends WeightViews {
     requireLoss(options);
     if (options.budgetBytes !== undefined) this.#requireBudget(rows, names, options.budgetBytes);
     if (plain) {
-      const { logits, cache } = this.#runner.runInParts(rows, this.siteNames.length > 0 ? selectSites(names, this.siteNames) : []);
-      return { logits, cache: new ActivationCache(cache) };
+      const places = this.siteNames.length > 0 || options.names !== undefined ? this.#runner.space.select(names) : [];
+      const { logits, cache } = this.#runner.runInParts(rows, coreSitesOf(places));
+      return { logits, cache: new ActivationCache(collect(places, cache, this.siteNames, rows)) };
     }
     const cache = new Map<string, Tensor>();
-    const plan = makePlan({ ...options, names }, this.siteNames, this.layers);
+    const plan = makePlan({ ...options, names }, this.#runner.space, this.layers);
     return { ...driveSync(this.#runner.run(rows, plan, options, cache, this.#weights)), cache: new ActivationCache(cache) };
   }
 
   /** Runs with synchronous hooks; returns the logits (the residual stream with `stopAtLayer`). @throws E_MODE when a hook returns a promise. */
   runWithHooks(tokens: Tokens, options: RunOptions): Tensor {
     requireLoss(options);
-    const plan = makePlan(options, this.siteNames, this.layers);
+    const plan = makePlan(options, this.#runner.space, this.layers);
     return driveSync(this.#runner.run(toTokenRows(tokens), plan, options, new Map(), this.#weights)).logits;
   }
 
   /** Runs with hooks that may be asynchronous: the run stands still while one is awaited; other runs go on. */
   async runWithHooksAsync(tokens: Tokens, options: AsyncRunOptions): Promise<Tensor> {
     requireLoss(options);
-    const plan = makePlan(options, this.siteNames, this.layers);
+    const plan = makePlan(options, this.#runner.space, this.layers);
     return (await driveAsync(this.#runner.run(toTokenRows(tokens), plan, options, new Map(), this.#weights))).logits;
   }
 
@@ -174,6 +193,7 @@ export class Model extends WeightViews {
   /**
    * Runs many variants of one run: the plain one first (index -1), then every variant in order. What they share is computed once, positions and layers that an edit
    * cannot reach are not computed again, and variants go through the model together. Every variant has the logits that `runWithHooks` with its edits would give.
+   * Where an edit names an activation that no node holds (see {@link hookNames}), every variant is a run of its own.
    *
    * @throws E_NAME, E_SHAPE, E_RANGE for edits that do not fit, E_MEMORY, E_ABORTED, E_CLOSED.
    * @example
@@ -183,6 +203,9 @@ export class Model extends WeightViews {
    * ```
    */
   sweep(tokens: Tokens, variants: readonly Variant[], options: SweepOptions = {}): AsyncGenerator<SweepRun> {
+    const virtual = (where: NameFilter): boolean => this.#runner.space.select(where).some((place) => place.virtual !== undefined);
+    if (variants.some(({ edits }) => edits.some(([where]) => virtual(where))))
+      return sweepOneByOne(this, this.#runner.space, tokens, variants, options);
     return new Sweep(this.#runner, this.spec, toTokenRows(tokens), variants, options).run();
   }
 
@@ -216,7 +239,6 @@ export class Model extends WeightViews {
     requireBudget("the run", activations + captures, budget);
   }
 
-  /** @internal */
   /** @internal */
   protected override living(): Weights {
     void this.program;

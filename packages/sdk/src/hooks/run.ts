@@ -202,7 +202,8 @@ export class Run {
   }
 }
 
-function staleView(): TritlensError {
+/** The error for reading a view after the run moved on. */
+export function staleView(): TritlensError {
   return new TritlensError("E_CLOSED", "this view belongs to a step that is over", {
     expected: "tensor.copy() inside of the hook",
     found: "the view itself",

@@ -9,7 +9,10 @@ import { backward, driveSync, forward, type RunPlan, readOnly, type Steps } from
 import { applyLoss } from "./loss.ts";
 import type { AsyncRunOptions, CacheOptions } from "./options.ts";
 import { Run, RunLayouts } from "./run.ts";
+import { HookSpace } from "./space.ts";
 import type { TokenRows } from "./tokens.ts";
+import { VirtualRun } from "./virtual/run.ts";
+import type { VirtualSite } from "./virtual/site.ts";
 import type { Weights } from "./weights.ts";
 
 /** What a run gives beside its cache. */
@@ -31,7 +34,8 @@ const ALONE: Continuation = { session: 0, lastOnly: false };
 
 /** Sites that a plan looks at. */
 export function heard(plan: RunPlan): Set<number> {
-  return new Set([...plan.forward.keys(), ...plan.edits.map((e) => e.site), ...plan.keep, ...(plan.stop ? [plan.stop.site] : [])]);
+  const virtual = plan.virtual.flatMap(({ site }) => [site.after, ...site.targets]).filter((i) => i >= 0);
+  return new Set([...plan.forward.keys(), ...plan.edits.map((e) => e.site), ...plan.keep, ...(plan.stop ? [plan.stop.site] : []), ...virtual]);
 }
 
 /** Operations whose output nothing reads. */
@@ -51,10 +55,16 @@ export class Runner {
   readonly #taps: ReadonlySet<number>;
   readonly #layouts: RunLayouts = new RunLayouts();
   readonly #elements: Map<number, number> = new Map();
+  readonly #virtual: (names: readonly string[]) => VirtualSite[];
+  #space: HookSpace | undefined;
 
-  /** @param program - Gives the handle, or throws E_CLOSED after the model was disposed. */
-  constructor(core: Core, program: () => ProgramHandle, spec: Spec) {
+  /**
+   * @param program - Gives the handle, or throws E_CLOSED after the model was disposed.
+   * @param virtual - The activations that are worked out, given the names of the others.
+   */
+  constructor(core: Core, program: () => ProgramHandle, spec: Spec, virtual: (names: readonly string[]) => VirtualSite[]) {
     this.core = core;
+    this.#virtual = virtual;
     this.#program = program;
     this.names = spec.sites.map((s) => s.name);
     this.layers = this.names.filter((n) => /^blocks\.\d+\.hook_resid_post$/.test(n)).length;
@@ -68,6 +78,12 @@ export class Runner {
     return this.#program();
   }
 
+  /** Every activation, made when first asked for. */
+  get space(): HookSpace {
+    this.#space ??= new HookSpace(this.names, this.#virtual(this.names));
+    return this.#space;
+  }
+
   /** A run that shares memory and listens to these sites. */
   inference(rows: { batch: number; pos: number }, listen: Iterable<number>, how: Continuation = ALONE): Run {
     return Run.inference(this.core, this.#program(), this.#axes, rows, listen, how);
@@ -77,19 +93,22 @@ export class Runner {
   *run(rows: TokenRows, plan: RunPlan, options: CacheOptions | AsyncRunOptions, cache: Map<string, Tensor>, weights: Weights): Steps<Outcome> {
     this.#refuseEditedTaps(plan);
     const wanted = "paramGrads" in options ? options.paramGrads : undefined;
-    const backwards = plan.backward.size > 0 || plan.keepGrad.size > 0 || Boolean(wanted);
+    const ofVirtual = plan.virtual.some((e) => e.keepGrad || e.gradHooks.length > 0);
+    const backwards = plan.backward.size > 0 || plan.keepGrad.size > 0 || ofVirtual || Boolean(wanted);
     const lossOf = options.loss;
     const taps = this.#taps;
     const open = backwards ? () => this.#withGradients(rows) : () => this.inference(rows, heard(plan));
     return yield* this.using(open, function* (run): Steps<Outcome> {
-      run.setTokens(rows);
-      const residual = yield* forward(run, plan, cache, taps);
+      const virtual = plan.virtual.length > 0 ? new VirtualRun(run, plan.virtual) : undefined;
+      run.setTokens(virtual ? yield* virtual.tokens(rows, cache) : rows);
+      const residual = yield* forward(run, plan, cache, taps, virtual);
+      if (wanted && virtual?.changed) throw noParamGrads();
       if (residual) return { logits: residual };
       const logits = run.output();
       const loss = lossOf === undefined ? undefined : applyLoss(run, lossOf, logits, backwards);
       const value = loss === undefined ? {} : { loss };
       if (!backwards) return { logits, ...value };
-      yield* backward(run, plan, cache);
+      yield* backward(run, plan, cache, virtual);
       return { logits, ...value, ...(wanted ? { paramGrads: paramGradients(run, weights, wanted) } : {}) };
     });
   }
@@ -99,8 +118,11 @@ export class Runner {
     this.#refuseEditedTaps(plan);
     this.active++;
     try {
+      const virtual = plan.virtual.length > 0 ? new VirtualRun(run, plan.virtual) : undefined;
+      const asked = virtual ? yield* virtual.tokens(rows, cache) : rows;
+      if (asked !== rows) throw readOnlyTokens();
       run.setTokens(rows);
-      yield* forward(run, plan, cache, this.#taps);
+      yield* forward(run, plan, cache, this.#taps, virtual);
       return run.output();
     } finally {
       this.active--;
@@ -162,6 +184,17 @@ export class Runner {
     probe.close();
     return length;
   }
+}
+
+function noParamGrads(): TritlensError {
+  return new TritlensError("E_MODE", "gradients of parameters do not go through a changed activation that no node of the model holds", {
+    expected: "hooks elsewhere (attn.hook_q, attn.hook_z, ...), or no paramGrads",
+    found: "both",
+  });
+}
+
+function readOnlyTokens(): TritlensError {
+  return new TritlensError("E_MODE", "tokens of a session cannot be changed by a hook", { expected: "other tokens for run()", found: "hook_tokens" });
 }
 
 function paramGradients(run: Run, weights: Weights, wanted: boolean | readonly string[]): Map<string, Tensor> {

@@ -12,27 +12,31 @@ export type NameFilter = string | RegExp | ((name: string) => boolean) | readonl
  * The indices of the sites that a filter matches, in firing order.
  *
  * @param kind - What the names are, for errors.
+ * @param quiet - Names (by index) that a glob, an expression or a predicate means only when it matches no other one.
  * @throws E_NAME with the nearest names when a filter matches nothing: a hook that silently does nothing is the worst kind.
  */
-export function selectSites(filter: NameFilter, names: readonly string[], kind = "hook"): number[] {
-  if (!Array.isArray(filter)) return selectOne(filter as OneFilter, names, kind);
-  const chosen = new Set((filter as readonly NameFilter[]).flatMap((part) => selectSites(part, names, kind)));
+export function selectSites(filter: NameFilter, names: readonly string[], kind = "hook", quiet: Quiet = () => false): number[] {
+  if (!Array.isArray(filter)) return selectOne(filter as OneFilter, names, kind, quiet);
+  const chosen = new Set((filter as readonly NameFilter[]).flatMap((part) => selectSites(part, names, kind, quiet)));
   return [...chosen].sort((a, b) => a - b);
 }
 
 type OneFilter = Exclude<NameFilter, readonly NameFilter[]>;
+type Quiet = (index: number) => boolean;
 
-function selectOne(filter: OneFilter, names: readonly string[], kind: string): number[] {
-  if (typeof filter === "string") return filter.includes("*") ? matching(globTest(filter), names, kind, filter) : [exact(filter, names, kind)];
-  if (typeof filter === "function") return matching(filter, names, kind);
+function selectOne(filter: OneFilter, names: readonly string[], kind: string, quiet: Quiet): number[] {
+  if (typeof filter === "string") return filter.includes("*") ? matching(globTest(filter), names, kind, quiet, filter) : [exact(filter, names, kind)];
+  if (typeof filter === "function") return matching(filter, names, kind, quiet);
   // A copy without `g` and `y`: those make `test` remember where it stopped.
   const regex = filter.global || filter.sticky ? new RegExp(filter.source, filter.flags.replace(/[gy]/g, "")) : filter;
-  return matching((name) => regex.test(name), names, kind, String(filter));
+  return matching((name) => regex.test(name), names, kind, quiet, String(filter));
 }
 
-function matching(test: (name: string) => boolean, names: readonly string[], kind: string, what?: string): number[] {
+function matching(test: (name: string) => boolean, names: readonly string[], kind: string, quiet: Quiet, what?: string): number[] {
   const found: number[] = [];
   for (let i = 0; i < names.length; i++) if (test(names[i] as string)) found.push(i);
+  const loud = found.filter((i) => !quiet(i));
+  if (loud.length > 0) return loud;
   if (found.length > 0) return found;
   if (what !== undefined) throw unknownName(kind, what, names);
   throw new TritlensError("E_NAME", `the predicate matches no ${kind}`, { expected: `at least one of ${names.length} names`, found: "none" });

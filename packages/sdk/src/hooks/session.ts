@@ -193,7 +193,7 @@ export class Session {
     const rows = toTokenRows(tokens);
     if (rows.batch !== this.batch)
       throw new TritlensError("E_SHAPE", "tokens do not fit the session", { expected: `${this.batch} rows`, found: `${rows.batch}` });
-    const plan = makePlan({ hooks, ...(names === undefined ? {} : { names }) }, this.#runner.names, this.#runner.layers);
+    const plan = makePlan({ hooks, ...(names === undefined ? {} : { names }) }, this.#runner.space, this.#runner.layers);
     const listen = [...heard(plan)].sort((a, b) => a - b);
     const key = `${rows.pos} ${lastOnly} ${listen.join(",")}`;
     if (this.#kept?.key !== key) {

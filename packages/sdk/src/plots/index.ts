@@ -17,5 +17,5 @@ export type {
   Series,
 } from "./chart.ts";
 export { type Drawing, drawSvg, type PlotOptions, toDrawing } from "./draw.ts";
-export { printChart } from "./print.ts";
+export { type PrintOptions, printChart } from "./print.ts";
 export { Result } from "./result.ts";

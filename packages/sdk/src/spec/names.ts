@@ -12,6 +12,10 @@ const BLOCK_ALIASES: Readonly<Record<string, readonly string[]>> = {
   "ln2.hook_in": ["hook_resid_mid"],
   "ln2.hook_out": ["ln2.hook_normalized"],
   "attn.hook_out": ["hook_attn_out"],
+  "attn.hook_attn_in": ["hook_attn_in"],
+  "attn.hook_q_input": ["hook_q_input"],
+  "attn.hook_k_input": ["hook_k_input"],
+  "attn.hook_v_input": ["hook_v_input"],
   "ln1_post.hook_out": ["hook_attn_out"],
   "mlp.hook_out": ["hook_mlp_out"],
   "ln2_post.hook_out": ["hook_mlp_out"],
@@ -31,6 +35,7 @@ const BLOCK_ALIASES: Readonly<Record<string, readonly string[]>> = {
 };
 
 const GLOBAL_ALIASES: Readonly<Record<string, string>> = {
+  "embed.hook_in": "hook_tokens",
   "embed.hook_out": "hook_embed",
   "pos_embed.hook_out": "hook_pos_embed",
   "ln_final.hook_out": "ln_final.hook_normalized",

@@ -1,5 +1,6 @@
 /** Figures that set modes side by side: codes, ablations, clock and pizza, seeds, and all at a glance. */
 import * as Plot from "@observablehq/plot";
+import { CODE_RAMP } from "../../../plots/theme.ts";
 import type { FinalPictures, ReportModel, RunPlane } from "../model.ts";
 import { chart, logAxis } from "./chart.ts";
 import { strip } from "./circuit.ts";
@@ -10,7 +11,7 @@ import { badge, colour, modeLegend, symbol } from "./palette.ts";
 import { heat } from "./rasters.ts";
 import { finals, modeOf } from "./select.ts";
 
-const CODE_COLOURS = { minus: "#2166ac", zero: "var(--none-bg)", plus: "#c8541e" };
+const CODE_COLOURS = { minus: CODE_RAMP[0], zero: "var(--none-bg)", plus: CODE_RAMP[2] };
 
 /** Shares of -1, 0 and +1 in each quantised matrix. */
 export function codeFigure(model: ReportModel): HTMLElement | null {

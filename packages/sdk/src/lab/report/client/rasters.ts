@@ -1,47 +1,17 @@
 /** Heat maps: bytes to a PNG the page can print, framed with axes and the range of its colours. */
+import { CODE_RAMP, type Rgb, rampColour, VALUE_RAMP } from "../../../plots/theme.ts";
 import type { Raster } from "../model.ts";
 import { el } from "./dom.ts";
 import { number } from "./format.ts";
 
-type Rgb = readonly [number, number, number];
-
-/** Viridis: even in lightness, readable by colour-blind readers and in grey print. */
-const VIRIDIS: Rgb[] = [
-  [68, 1, 84],
-  [72, 40, 120],
-  [62, 74, 137],
-  [49, 104, 142],
-  [38, 130, 142],
-  [31, 158, 137],
-  [53, 183, 121],
-  [110, 206, 88],
-  [181, 222, 43],
-  [253, 231, 37],
-];
-/** Codes -1, 0, +1. */
-const CODES: Rgb[] = [
-  [33, 102, 172],
-  [242, 241, 236],
-  [200, 84, 30],
-];
-
 /** The two colour ramps of the page. */
 export type Ramp = "value" | "codes";
 
-function shade(ramp: Rgb[], x: number): Rgb {
-  const at = x * (ramp.length - 1);
-  const i = Math.min(ramp.length - 2, Math.floor(at));
-  const a = ramp[i] ?? [0, 0, 0];
-  const b = ramp[i + 1] ?? a;
-  const mix = (j: 0 | 1 | 2): number => a[j] + (b[j] - a[j]) * (at - i);
-  return [mix(0), mix(1), mix(2)];
+function table(stops: readonly string[]): Rgb[] {
+  return Array.from({ length: 256 }, (_, i) => rampColour(stops, i / 255));
 }
 
-function table(ramp: Ramp): Rgb[] {
-  return Array.from({ length: 256 }, (_, i) => shade(ramp === "codes" ? CODES : VIRIDIS, i / 255));
-}
-
-const TABLES: Record<Ramp, Rgb[]> = { value: table("value"), codes: table("codes") };
+const TABLES: Record<Ramp, Rgb[]> = { value: table(VALUE_RAMP), codes: table(CODE_RAMP) };
 
 /** Levels of a raster, 0 to 255. */
 function shades({ bytes, depth, width, height }: Raster): Uint8Array {

@@ -1,0 +1,129 @@
+/**
+ * Inputs of attention and MLPs from the residual stream, before their norm: hook_attn_in, hook_{q,k,v}_input (a copy of the stream for every head) and
+ * hook_mlp_in. A change shows in what is computed from it: queries, keys and values of that head, or what the MLP's norm gives.
+ */
+import { Tensor, zeros } from "../../tensor/index.ts";
+import { fakeInt8, type NormStep, normBackward, normForward } from "./norm.ts";
+import type { ModelParts } from "./part.ts";
+import { addHeadRows, headRows, headsOf, same, transposed } from "./rows.ts";
+import type { Change, VirtualSite } from "./site.ts";
+
+/** How a target comes from the stream: norms, then a matrix (none where the target is what the norm gives). */
+export interface Projection {
+  /** Norms, as the weights are now. */
+  steps(): NormStep[];
+  /** The matrix [out, in]. */
+  readonly weight?: string;
+}
+
+/** A projection with its weights. */
+class OpenProjection {
+  readonly #parts: ModelParts;
+  readonly #steps: NormStep[];
+  readonly #matrix: Float32Array | undefined;
+  readonly #int8: boolean;
+
+  constructor(parts: ModelParts, { steps, weight }: Projection) {
+    this.#parts = parts;
+    this.#steps = steps();
+    this.#matrix = weight === undefined ? undefined : parts.read(weight);
+    this.#int8 = weight !== undefined && parts.int8(weight);
+  }
+
+  /** What `width` rows of the matrix, from `head * width` on, make of x [rows, d]. */
+  apply(x: Float32Array, head: number, width: number): Float32Array {
+    const d = this.#parts.config.dModel;
+    let y = this.#steps.reduce((rows, step) => normForward(rows, d, step), x);
+    if (this.#int8) y = fakeInt8(this.#parts.core, y, d);
+    if (this.#matrix === undefined) return y;
+    return this.#parts.matmul(y, transposed(this.#matrix, head * width * d, width, d, d), x.length / d, d, width);
+  }
+
+  /** The gradient at x. Quantisers pass it straight through. */
+  back(grad: Float32Array, x: Float32Array, head: number, width: number): Float32Array {
+    const d = this.#parts.config.dModel;
+    const block = this.#matrix?.subarray(head * width * d, (head + 1) * width * d);
+    const inside = block ? this.#parts.matmul(grad, block, x.length / d, width, d) : grad;
+    const inputs = [x];
+    for (const step of this.#steps.slice(0, -1)) inputs.push(normForward(inputs[inputs.length - 1] as Float32Array, d, step));
+    return this.#steps.reduceRight((g, step, i) => normBackward(g, inputs[i] as Float32Array, d, step), inside);
+  }
+}
+
+/** What a reader is. */
+export interface ReaderPlace {
+  readonly name: string;
+  /** Site of the residual stream. */
+  readonly after: number;
+  /** Copies of the stream; 0 for one without an axis of its own. */
+  readonly heads: number;
+  /** How each target is computed, by site. */
+  readonly projections: ReadonlyMap<number, Projection>;
+  readonly excludes?: readonly string[];
+}
+
+/** An input of a block. */
+export class Reader implements VirtualSite {
+  readonly name: string;
+  readonly after: number;
+  readonly targets: readonly number[];
+  readonly excludes: readonly string[];
+  readonly perPosition: number;
+  readonly #parts: ModelParts;
+  readonly #heads: number;
+  readonly #projections: ReadonlyMap<number, Projection>;
+
+  constructor(parts: ModelParts, { name, after, heads, projections, excludes = [] }: ReaderPlace) {
+    this.name = name;
+    this.after = after;
+    this.targets = [...projections.keys()];
+    this.excludes = excludes;
+    this.perPosition = Math.max(heads, 1) * parts.config.dModel;
+    this.#parts = parts;
+    this.#heads = heads;
+    this.#projections = projections;
+  }
+
+  read(base: Tensor): Tensor {
+    if (this.#heads === 0) return base.copy();
+    const out = this.#zeros(base);
+    for (let h = 0; h < this.#heads; h++) addHeadRows(out, h, base.data);
+    return out;
+  }
+
+  write(target: number, value: Tensor, { from, to }: Change): void {
+    const { heads, width } = headsOf(value);
+    const projection = this.#open(target);
+    for (let h = 0; h < heads; h++) {
+      const [before, after] = [headRows(from, h), headRows(to, h)];
+      if (same(before, after)) continue;
+      addHeadRows(value, h, projection.apply(after, h, width));
+      addHeadRows(value, h, projection.apply(before, h, width), -1);
+    }
+  }
+
+  grad(target: number, grad: Tensor, base: Tensor, value: Tensor | undefined): Tensor {
+    const { heads, width } = headsOf(grad);
+    const projection = this.#open(target);
+    const out = this.#zeros(base);
+    for (let h = 0; h < heads; h++) {
+      const x = value === undefined ? base.data : headRows(value, h);
+      addHeadRows(out, h, projection.back(headRows(grad, h), x, h, width));
+    }
+    return out;
+  }
+
+  giveBack(grad: Tensor, difference: Tensor): void {
+    for (let h = 0; h < Math.max(this.#heads, 1); h++) addHeadRows(grad, 0, headRows(difference, h));
+  }
+
+  #open(target: number): OpenProjection {
+    return new OpenProjection(this.#parts, this.#projections.get(target) as Projection);
+  }
+
+  #zeros({ shape }: Tensor): Tensor {
+    const [batch, pos, d] = shape as [number, number, number];
+    if (this.#heads === 0) return zeros(shape, ["batch", "pos", "d_model"]);
+    return Tensor.from(new Float32Array(batch * pos * this.#heads * d), [batch, pos, this.#heads, d], ["batch", "pos", "head", "d_model"]);
+  }
+}

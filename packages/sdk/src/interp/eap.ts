@@ -1,0 +1,108 @@
+/** Edge attribution patching (Syed, Rager and Conmy 2023, arXiv 2310.10348): every edge scored from two forward passes and one backward pass. */
+import { type ActivationCache, type Core, type Model, type Tokens, TritlensError } from "tritlens";
+import {
+  EdgeScores,
+  type MetricLike,
+  type ModelGraph,
+  metricRun,
+  modelGraph,
+  type PatchInto,
+  promptPair,
+  receiverGradients,
+  receiverSites,
+  senderOutputs,
+  senderSites,
+  toMetric,
+  transposed,
+} from "tritlens/interp";
+
+/** Options of {@link eap}. */
+export interface EapOptions {
+  /** The run whose gradient is taken and that is patched: `clean` (the paper's, and the default) asks what corrupting an edge breaks, `corrupted` what restoring one repairs. */
+  readonly into?: PatchInto;
+  /** The model's graph, when it is at hand. */
+  readonly graph?: ModelGraph;
+}
+
+/**
+ * Scores every edge by (other run's sender - this run's sender) . gradient at the receiver's input: the change of the metric, to first order, when the edge carries the other run's value. Sums over
+ * positions and examples.
+ *
+ * Where softmax or a norm saturates the gradient says little; {@link eapIg} averages it along the way from one prompt to the other, {@link exactEdgeScores} does not use it at all.
+ *
+ * @param clean - Prompts [batch, pos].
+ * @param corrupted - Prompts of the same size.
+ * @param metric - A metric with a gradient, such as `logitDiff`.
+ * @throws E_SHAPE for prompts of different sizes, E_MODE for a metric without a gradient or int8 activations without `quantSites`, E_NONFINITE for a metric that is NaN, E_SPEC for a bare Spec.
+ * @example
+ * ```ts
+ * const scores = eap(model, clean, corrupted, logitDiff(answer, foil));
+ * scores.top(10);                       // [{ id: "a0.h3->a1.h0<k>", score: -0.31 }, ...]
+ * ```
+ */
+export function eap(model: Model, clean: Tokens, corrupted: Tokens, metric: MetricLike, options: EapOptions = {}): EdgeScores {
+  const { into = "clean", graph = modelGraph(model) } = options;
+  const { base, other } = promptPair(clean, corrupted, into);
+  const run = metricRun(model, base, metric, { names: [...senderSites(graph), ...receiverSites(graph)] });
+  const delta = senderOutputs(model, graph, otherCache(model, graph, other), run.cache).data;
+  const scores = new Float32Array(graph.edges.length);
+  addEdgeScores(model, graph, delta, run.cache, scores);
+  requireFinite(scores);
+  return new EdgeScores(graph, scores, { method: "EAP", metric: toMetric(metric).name });
+}
+
+/** Outputs of senders in the other run, which needs no logits. */
+export function otherCache(model: Model, graph: ModelGraph, tokens: Tokens): ActivationCache {
+  return model.runWithCache(tokens, { names: senderSites(graph), stopAtLayer: graph.config.nLayers }).cache;
+}
+
+/** Part of a graph, and how much it counts. */
+export interface EdgeScoresPart {
+  /** Factor of what is added (1). */
+  readonly weight?: number;
+  /** Senders [from, to) only. */
+  readonly senders?: readonly [from: number, to: number];
+}
+
+/**
+ * Adds delta . gradient of every edge to `scores`.
+ *
+ * @param delta - [sender, row, d_model], see {@link senderOutputs}.
+ * @param cache - Of a run that kept {@link receiverSites} with gradients.
+ * @param scores - One number an edge of the graph.
+ */
+export function addEdgeScores(
+  model: Model,
+  graph: ModelGraph,
+  delta: Float32Array,
+  cache: ActivationCache,
+  scores: Float32Array,
+  { weight = 1, senders: [from, to] = [0, graph.senders.length] }: EdgeScoresPart = {},
+): void {
+  const size = delta.length / graph.senders.length;
+  const room = new Float32Array((graph.config.nHeads + 2 * graph.config.nKeyValueHeads) * size);
+  for (const { first, count, data } of receiverGradients(model, graph, cache)) {
+    const last = Math.min(to, graph.receivers[first]?.reads ?? 0);
+    if (last <= from) continue;
+    const gradients = count === 1 ? data.subarray(0, size) : transposed(data, count, size, room);
+    const products = product(model.core, delta.subarray(from * size, last * size), gradients, last - from, size, count);
+    for (let s = from; s < last; s++)
+      for (let r = 0; r < count; r++) {
+        const edge = graph.edgeAt(s, first + r) as number;
+        scores[edge] = (scores[edge] as number) + weight * (products[(s - from) * count + r] as number);
+      }
+  }
+}
+
+function product(core: Core, a: Float32Array, b: Float32Array, m: number, k: number, n: number): Float32Array {
+  const out = new Float32Array(m * n);
+  core.matmul(a, b, m, k, n, out);
+  return out;
+}
+
+/** @throws E_NONFINITE when a score is NaN or infinite. */
+export function requireFinite(scores: Float32Array): void {
+  const wrong = scores.findIndex((x) => !Number.isFinite(x));
+  if (wrong >= 0)
+    throw new TritlensError("E_NONFINITE", "a score is not finite", { expected: "finite activations and gradients", found: String(scores[wrong]) });
+}

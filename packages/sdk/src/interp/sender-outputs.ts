@@ -1,0 +1,125 @@
+/** What every sender of a model's graph writes to the residual stream. */
+import { type ActivationCache, type Model, Tensor, type TransformerConfig, TritlensError } from "tritlens";
+import type { ModelGraph } from "tritlens/interp";
+
+/** Which activations {@link senderOutputs} needs. @throws E_MODE for int8 activations without sites inside (`quantSites: false`). */
+export function senderSites(graph: ModelGraph): string[] {
+  const c = graph.config;
+  const names = ["hook_embed"];
+  if (c.positions === "standard") names.push("hook_pos_embed");
+  for (let layer = 0; layer < c.nLayers; layer++) {
+    const { site, scale } = headInputSites(c, layer);
+    names.push(site, ...(scale ? [scale] : []));
+    if (!c.attnOnly) names.push(`blocks.${layer}.hook_mlp_out`);
+  }
+  return names;
+}
+
+/**
+ * Outputs of all senders in one run: [sender, row, d_model], rows being (example, position). A head's output is its part of the sum that W_O makes, without b_O. Where heads are normed together or
+ * quantised before W_O, it is its part of what W_O multiplies, so that the parts still add up to the attention's output exactly.
+ *
+ * @param cache - Of a run that kept {@link senderSites}.
+ * @param minus - A second run: the differences of both, which costs one product, not two.
+ */
+export function senderOutputs(model: Model, graph: ModelGraph, cache: ActivationCache, minus?: ActivationCache): Tensor {
+  const { dModel, positions } = graph.config;
+  const read = (name: string): Float32Array => {
+    const a = cache.get(name).data;
+    return minus ? difference(a, minus.get(name).data) : a;
+  };
+  const input = read("hook_embed");
+  const size = input.length;
+  const out = new Float32Array(graph.senders.length * size);
+  out.set(input);
+  if (positions === "standard") addTo(out, read("hook_pos_embed"), size);
+  // The same room for the matrices of all blocks: fresh memory each time costs more than the products.
+  const weights = graph.config.nHeads * graph.config.dHead * dModel;
+  const room = { stored: new Float32Array(weights), turned: new Float32Array(weights) };
+  let at = size;
+  for (const { kind, layer, head } of graph.senders) {
+    if (kind === "mlp") out.set(read(`blocks.${layer}.hook_mlp_out`), at);
+    else if (head === 0) writeHeads(model, graph.config, layer, cache, minus, out.subarray(at), room);
+    if (kind !== "input") at += size;
+  }
+  return Tensor.from(out, [graph.senders.length, size / dModel, dModel], ["sender", "row", "d_model"]);
+}
+
+/** The activation that W_O multiplies, before a gain that has no site of its own; integer codes come with their scale. */
+function headInputSites(c: TransformerConfig, layer: number): { site: string; scale?: string; gain?: string } {
+  const here = `blocks.${layer}.attn.`;
+  const plain = c.plainMatrices.includes(`${here}W_O`);
+  if (c.actQuant === "int8" && !plain) {
+    if (!c.quantSites)
+      throw new TritlensError("E_MODE", "outputs of heads need what W_O multiplies with", {
+        expected: "quantSites: true",
+        found: "quantSites: false",
+      });
+    return { site: `${here}o.hook_in_codes`, scale: `${here}o.hook_in_scale` };
+  }
+  if (c.linearNorm && !plain) return { site: `${here}o.norm.hook_normalized`, gain: `${here}o.norm.w` };
+  return c.subNorm ? { site: `${here}sub_norm.hook_normalized`, gain: `${here}sub_norm.w` } : { site: `${here}hook_z` };
+}
+
+/** W_O as it lies, [d_model, head x d_head], and turned. */
+interface Room {
+  readonly stored: Float32Array;
+  readonly turned: Float32Array;
+}
+
+/** Outputs of the heads of one block, [head, row, d_model]. */
+function writeHeads(
+  model: Model,
+  c: TransformerConfig,
+  layer: number,
+  cache: ActivationCache,
+  minus: ActivationCache | undefined,
+  out: Float32Array,
+  room: Room,
+): void {
+  const { nHeads, dHead, dModel } = c;
+  const width = nHeads * dHead;
+  const first = headInput(model, c, layer, cache);
+  const x = minus ? difference(first, headInput(model, c, layer, minus)) : first;
+  const rows = x.length / width;
+  model.core.effectiveParam(model.program, model.paramNames.indexOf(`blocks.${layer}.attn.W_O`), room.stored);
+  const w = transposed(room.stored, dModel, width, room.turned);
+  const part = new Float32Array(rows * dHead);
+  for (let head = 0; head < nHeads; head++) {
+    for (let r = 0; r < rows; r++) part.set(x.subarray(r * width + head * dHead, r * width + (head + 1) * dHead), r * dHead);
+    const to = out.subarray(head * rows * dModel, (head + 1) * rows * dModel);
+    model.core.matmul(part, w.subarray(head * dHead * dModel, (head + 1) * dHead * dModel), rows, dHead, dModel, to);
+  }
+}
+
+/** What W_O multiplies, [row, head x d_head]. */
+function headInput(model: Model, c: TransformerConfig, layer: number, cache: ActivationCache): Float32Array {
+  const { site, scale, gain } = headInputSites(c, layer);
+  const x = cache.get(site).data;
+  const width = c.nHeads * c.dHead;
+  const scales = scale ? cache.get(scale).data : undefined;
+  const gains = gain ? model.readParam(gain).data : undefined;
+  if (!scales && !gains) return x;
+  return x.map((v, i) => v * (scales?.[Math.floor(i / width)] ?? 1) * (gains?.[i % width] ?? 1));
+}
+
+/** Rows become columns, in tiles that stay in the cache. */
+export function transposed(x: Float32Array, rows: number, cols: number, out: Float32Array = new Float32Array(x.length)): Float32Array {
+  const tile = 32;
+  for (let r0 = 0; r0 < rows; r0 += tile)
+    for (let c0 = 0; c0 < cols; c0 += tile) {
+      const [r1, c1] = [Math.min(rows, r0 + tile), Math.min(cols, c0 + tile)];
+      for (let c = c0; c < c1; c++) for (let r = r0; r < r1; r++) out[c * rows + r] = x[r * cols + c] as number;
+    }
+  return out;
+}
+
+function difference(a: Float32Array, b: Float32Array): Float32Array {
+  const out = new Float32Array(a.length);
+  for (let i = 0; i < out.length; i++) out[i] = (a[i] as number) - (b[i] as number);
+  return out;
+}
+
+function addTo(out: Float32Array, x: Float32Array, size: number): void {
+  for (let i = 0; i < size; i++) out[i] = (out[i] as number) + (x[i] as number);
+}

@@ -1,0 +1,15 @@
+/** Analyses of weights: circuits of heads, their spectra and how they fit each other, and what they mean in tokens. */
+export { type CircuitMatrixOptions, ovCircuit, qkCircuit } from "./circuits.ts";
+export { allCompositionScores, type CompositionKind, CompositionScores, compositionScores } from "./composition.ts";
+export { type DetectHeadOptions, detectHead, HeadScores } from "./detect-head.ts";
+export { DirectionTokens, type DirectionTokensOptions, directionLogits, directionTokens } from "./direction-tokens.ts";
+export { type ComplexNumbers, realEigenvalues } from "./eigenvalues.ts";
+export { type FactoredEigenvalues, FactoredMatrix, type FactoredMatrixOptions, type FactoredSvd } from "./factored-matrix.ts";
+export { HEAD_NAMES, type HeadName, headPattern } from "./head-patterns.ts";
+export { leadingSvd } from "./leading-svd.ts";
+export { type NeuronLogitsOptions, NeuronScores, neuronLogits, neuronsForToken } from "./neuron-logits.ts";
+export { type Qr, thinQr } from "./qr.ts";
+export { type HeadSide, headSubspaceOverlap, principalCosines, SubspaceOverlaps, subspaceOverlap } from "./subspaces.ts";
+export { type Svd, thinSvd } from "./svd.ts";
+export { type SingularKind, SingularVectors, type SingularVectorsOptions, SVDInterpreter } from "./svd-interpreter.ts";
+export { allHeadLabels, configOf, requireIndex, requireMlp, tokenLabel, weightIfAny } from "./transformer.ts";

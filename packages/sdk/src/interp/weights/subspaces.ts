@@ -1,0 +1,135 @@
+/** Which heads share directions of the residual stream: overlap of the subspaces they read from and write to. */
+import { type Core, defaultCore, type Model, requireShape, Tensor, TritlensError } from "tritlens";
+import { allHeadLabels, type FactoredMatrix, ovCircuit, qkCircuit, thinSvd } from "tritlens/interp";
+import { type Chart, Result } from "tritlens/plots";
+
+/** Singular values below this share of the largest are no directions: f32 weights are not more exact. */
+const RANK = 1e-6;
+
+/** An orthonormal basis of the columns of a matrix. */
+interface Basis {
+  /** Vectors one after the other, [rank, d]. */
+  readonly rows: Float32Array;
+  readonly rank: number;
+}
+
+/**
+ * Cosines of the principal angles between the column spaces of X [d, m] and Y [d, n], falling (Bjorck and Golub 1973): 1 for a shared direction, 0 for orthogonal ones.
+ *
+ * @throws E_SHAPE unless both are matrices with the same number of rows.
+ */
+export function principalCosines(x: Tensor, y: Tensor, { core = defaultCore() }: { readonly core?: Core } = {}): Float64Array {
+  for (const t of [x, y])
+    if (t.shape.length !== 2)
+      throw new TritlensError("E_SHAPE", "a subspace is given by a matrix", { expected: "[d, k]", found: `[${t.shape.join(", ")}]` });
+  const d = x.shape[0];
+  requireShape("the second matrix", [d, y.shape[1]], y.shape);
+  const [a, b] = [basisOf(x.data, d, x.shape[1]), basisOf(y.data, d, y.shape[1])];
+  if (a.rank === 0 || b.rank === 0) return new Float64Array(0);
+  return thinSvd(products(core, a, columnsOf(b, d), b.rank, d), a.rank, b.rank).s.map((s) => Math.min(1, s));
+}
+
+/** Mean of the squared cosines of the principal angles of two column spaces, over the smaller of both: 0 orthogonal, 1 one inside the other. */
+export function subspaceOverlap(x: Tensor, y: Tensor, options: { readonly core?: Core } = {}): number {
+  const cosines = principalCosines(x, y, options);
+  return cosines.length === 0 ? 0 : cosines.reduce((sum, c) => sum + c * c, 0) / cosines.length;
+}
+
+/** What of a head: the directions its queries, keys or values read, or those it writes. */
+export type HeadSide = "Q" | "K" | "V" | "O";
+
+/** Overlaps of the subspaces of all heads. */
+export class SubspaceOverlaps extends Result {
+  /** [layer, head, other_layer, other_head], from 0 to 1. */
+  readonly overlaps: Tensor;
+  /** What of the first and of the second head. */
+  readonly sides: readonly [HeadSide, HeadSide];
+  /** Names of the heads. */
+  readonly labels: readonly string[];
+
+  constructor(overlaps: Tensor, sides: readonly [HeadSide, HeadSide], labels: readonly string[]) {
+    super();
+    this.overlaps = overlaps;
+    this.sides = sides;
+    this.labels = labels;
+  }
+
+  override chart(): Chart {
+    const { labels, overlaps, sides } = this;
+    return {
+      kind: "heatmap",
+      title: `Overlap of the subspaces of heads, ${sides[0]} with ${sides[1]}`,
+      caption: "Mean squared cosine of principal angles. Random subspaces of k of d dimensions are at k / d.",
+      values: overlaps.data,
+      y: { name: sides[0], labels },
+      x: { name: sides[1], labels },
+      scale: "sequential",
+      range: [0, 1],
+      unit: "overlap",
+    };
+  }
+}
+
+/**
+ * Overlap of what every head writes or reads with what every head writes or reads: `headSubspaceOverlap(model, "O", "Q")` is composition without the sizes.
+ *
+ * @throws E_MODE for a model of a bare Spec, E_NAME for another side.
+ */
+export function headSubspaceOverlap(model: Model, first: HeadSide, second: HeadSide): SubspaceOverlaps {
+  const [a, b] = [headBases(model, first), headBases(model, second)];
+  const { dModel: d, nLayers, nHeads } = model.config as { dModel: number; nLayers: number; nHeads: number };
+  const data = new Float32Array(a.length * b.length);
+  for (const [j, y] of b.entries()) {
+    const right = columnsOf(y, d);
+    for (const [i, x] of a.entries()) {
+      const least = Math.min(x.rank, y.rank);
+      data[i * b.length + j] = least === 0 ? 0 : sumOfSquares(products(model.core, x, right, y.rank, d)) / least;
+    }
+  }
+  const shape = [nLayers, nHeads, nLayers, nHeads];
+  return new SubspaceOverlaps(Tensor.from(data, shape, ["layer", "head", "other_layer", "other_head"]), [first, second], allHeadLabels(model));
+}
+
+function headBases(model: Model, side: HeadSide): Basis[] {
+  const thin = sideOf(model, side);
+  const [d, k] = [thin.shape.at(-2) as number, thin.shape.at(-1) as number];
+  return Array.from({ length: thin.size / (d * k) }, (_, i) => basisOf(thin.data.subarray(i * d * k, (i + 1) * d * k), d, k));
+}
+
+/** [layer, head, d_model, d_head]. */
+function sideOf(model: Model, side: HeadSide): Tensor {
+  const circuit = (m: FactoredMatrix): Tensor => m.A;
+  if (side === "Q") return circuit(qkCircuit(model));
+  if (side === "K") return circuit(qkCircuit(model).T);
+  if (side === "V") return circuit(ovCircuit(model));
+  if (side === "O") return circuit(ovCircuit(model).T);
+  throw new TritlensError("E_NAME", "unknown side of a head", { expected: "Q, K, V or O", found: String(side) });
+}
+
+function basisOf(x: Float32Array, d: number, columns: number): Basis {
+  const { u, s, k } = thinSvd(x, d, columns);
+  const rank = s.filter((value) => value > RANK * s[0]).length;
+  const rows = new Float32Array(rank * d);
+  for (let c = 0; c < rank; c++) for (let i = 0; i < d; i++) rows[c * d + i] = u[i * k + c];
+  return { rows, rank };
+}
+
+/** The vectors as columns, [d, rank]. */
+function columnsOf({ rows, rank }: Basis, d: number): Float32Array {
+  const out = new Float32Array(rows.length);
+  for (let c = 0; c < rank; c++) for (let i = 0; i < d; i++) out[i * rank + c] = rows[c * d + i];
+  return out;
+}
+
+/** Cosines between the vectors of a basis and columns, [rank, count]. */
+function products(core: Core, basis: Basis, columns: Float32Array, count: number, d: number): Float32Array {
+  const out = new Float32Array(basis.rank * count);
+  core.matmul(basis.rows, columns, basis.rank, d, count, out);
+  return out;
+}
+
+function sumOfSquares(x: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += x[i] * x[i];
+  return sum;
+}

@@ -1,0 +1,49 @@
+/** What a chart must hold before it is drawn or printed. */
+import { TritlensError, unknownName } from "../core/errors.ts";
+import type { Chart } from "./chart.ts";
+
+/** @throws E_SHAPE for numbers that do not fit their labels, E_NAME for an edge between nodes that are not there or a kind of chart that does not exist. */
+export function checkChart(chart: Chart): void {
+  switch (chart.kind) {
+    case "heatmap": {
+      const [rows, columns] = [chart.y.labels.length, chart.x.labels.length];
+      requireCount(chart, `${rows} ${chart.y.name} x ${columns} ${chart.x.name} values`, rows * columns, chart.values.length);
+      if (chart.text) requireCount(chart, `${rows} x ${columns} texts`, rows * columns, chart.text.length);
+      break;
+    }
+    case "bars":
+      for (const { name, values } of chart.series) requireCount(chart, `values of "${name}"`, chart.x.labels.length, values.length);
+      break;
+    case "lines":
+      for (const { name, values } of chart.series) requireCount(chart, `values of "${name}"`, chart.x.values.length, values.length);
+      break;
+    case "attention": {
+      const keys = chart.tokens.length;
+      for (const { name, weights } of chart.heads)
+        if (keys === 0 ? weights.length > 0 : weights.length % keys !== 0 || weights.length > keys * keys)
+          throw new TritlensError("E_SHAPE", `"${chart.title}" cannot be drawn: weights of head "${name}" do not fit the tokens`, {
+            expected: `[query, key] with ${keys} keys and at most as many queries`,
+            found: `${weights.length} numbers`,
+          });
+      break;
+    }
+    case "graph": {
+      const ids = chart.nodes.map((n) => n.id);
+      const known = new Set(ids);
+      for (const { from, to } of chart.edges) for (const id of [from, to]) if (!known.has(id)) throw unknownName("node of the graph", id, ids);
+      break;
+    }
+    case "panels":
+      chart.panels.forEach(checkChart);
+      break;
+    case "scatter":
+      break;
+    default:
+      throw unknownName("kind of chart", String((chart as Chart).kind), ["heatmap", "bars", "lines", "scatter", "attention", "graph", "panels"]);
+  }
+}
+
+function requireCount({ title }: Chart, what: string, expected: number, found: number): void {
+  if (expected !== found)
+    throw new TritlensError("E_SHAPE", `"${title}" cannot be drawn: ${what}`, { expected: String(expected), found: String(found) });
+}

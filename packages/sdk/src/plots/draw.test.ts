@@ -1,0 +1,114 @@
+import { describe, expect, it } from "vitest";
+import { PANELS, SAMPLES } from "../../../../tests/support/charts.ts";
+import type { Chart, HeatmapChart } from "./chart.ts";
+import { drawSvg, toDrawing } from "./draw.ts";
+import { Result } from "./result.ts";
+
+const heat = SAMPLES.heatmap as HeatmapChart;
+
+describe.each(Object.entries({ ...SAMPLES, panels: PANELS }))("%s", (_, chart) => {
+  it.each(["light", "dark", "auto"] as const)("is a whole picture without scripts, on %s paper", (theme) => {
+    const svg = drawSvg(chart, { theme });
+    expect(svg).toMatch(/^<svg [^>]*role="img"[^>]*>.*<\/svg>$/s);
+    expect(svg).not.toMatch(/NaN|undefined|Infinity|<script|<img|="-\d+[^"]*" height|width="-/);
+    expect(svg.includes("var(--tl-")).toBe(theme === "auto");
+  });
+
+  it.each([120, 300, 1500])("is as wide as it is told to be: %i pixels", (width) => {
+    expect(drawSvg(chart, { width })).toContain(`width="${width}"`);
+  });
+});
+
+it("names what every cell holds, and leaves cells without a value empty", () => {
+  const svg = drawSvg(heat);
+  expect(svg).toContain("<title>layer 0, position ·Mary: logit difference ");
+  expect(svg.match(/<title>layer \d, position/g)?.length).toBe(39);
+  expect(svg).toContain("empty: no value");
+});
+
+it("draws hundred times hundred cells in a moment, and millions as means", () => {
+  const started = performance.now();
+  expect(drawSvg(SAMPLES.large as Chart).match(/<title>row/g)?.length).toBe(10_000);
+  const names = (n: number): string[] => Array.from({ length: n }, (_, i) => String(i));
+  const values = new Float32Array(1000 * 2000).fill(1);
+  const svg = drawSvg({ ...heat, values, x: { name: "x", labels: names(2000) }, y: { name: "y", labels: names(1000) } });
+  expect(svg).toContain("means of 4 x 7 cells");
+  expect(svg.length).toBeLessThan(100_000);
+  expect(performance.now() - started).toBeLessThan(5000);
+});
+
+it("draws the strongest edges of a graph that has thousands, and counts them", () => {
+  const nodes = Array.from({ length: 80 }, (_, i) => ({ id: `n${i}`, label: `n${i}`, layer: i % 8 }));
+  const edges = nodes.flatMap((a) => nodes.filter((b) => b.layer > a.layer).map((b, i) => ({ from: a.id, to: b.id, score: i })));
+  const svg = drawSvg({ kind: "graph", title: "g", nodes, edges });
+  expect(svg).toContain(`the 400 strongest of ${edges.length.toLocaleString("en")} edges`);
+  expect(svg.match(/<title>n\d+ to n\d+/g)?.length).toBe(400);
+});
+
+const EMPTY: Chart[] = [
+  { ...heat, values: [], x: { name: "x", labels: [] }, y: { name: "y", labels: [] } },
+  { ...heat, values: new Float32Array(40).fill(Number.NaN) },
+  { kind: "bars", title: "none", x: { name: "x", labels: [] }, series: [] },
+  { kind: "bars", title: "zero", x: { name: "x", labels: ["a", "b"] }, series: [{ name: "s", values: [0, 0] }] },
+  { kind: "lines", title: "none", x: { name: "x", values: [] }, series: [] },
+  { kind: "lines", title: "one", x: { name: "x", values: [3] }, series: [{ name: "s", values: [2] }], log: true },
+  {
+    kind: "lines",
+    title: "flat, vast, tiny",
+    x: { name: "x", values: [1e17, 1e17 + 16, 1e17 + 32] },
+    series: [{ name: "s", values: [-1e308, 1e308, 1e-320] }],
+  },
+  {
+    kind: "lines",
+    title: "negative on a logarithmic axis",
+    x: { name: "x", values: [-1, 0], log: true },
+    series: [{ name: "s", values: [-1, 0] }],
+    log: true,
+  },
+  { kind: "scatter", title: "none", points: [{ x: Number.NaN, y: 1 }], xName: "x", yName: "y" },
+  { kind: "scatter", title: "one", points: [{ x: 1, y: 1, label: "only" }], xName: "x", yName: "y", diagonal: true },
+  { kind: "attention", title: "none", tokens: [], heads: [] },
+  { kind: "attention", title: "one query", tokens: ["a", "b"], heads: [{ name: "h", weights: [0.5, 0.5] }] },
+  { kind: "graph", title: "none", nodes: [], edges: [] },
+  { kind: "graph", title: "loop", nodes: [{ id: "a", label: "", layer: 0 }], edges: [{ from: "a", to: "a", score: Number.POSITIVE_INFINITY }] },
+  { kind: "panels", title: "none", panels: [] },
+  { ...heat, title: "", values: new Float32Array(40).fill(Number.POSITIVE_INFINITY) },
+];
+
+it.each(EMPTY)("draws and prints what is hardly there: $kind, $title", (chart) => {
+  const svg = drawSvg(chart);
+  expect(svg).not.toMatch(/[" (]NaN|Infinity/);
+  expect(Number(/width="([\d.]+)"/.exec(svg)?.[1])).toBeGreaterThan(20);
+});
+
+it("refuses what does not fit, and says what", () => {
+  expect(() => drawSvg({ ...heat, values: [1] })).toThrow(
+    /E_SHAPE: "Patching <resid>" cannot be drawn: 4 layer x 10 position values; expected 40.*1/,
+  );
+  expect(() => drawSvg({ ...heat, text: ["a"] })).toThrow(/E_SHAPE/);
+  expect(() => drawSvg({ kind: "attention", title: "t", tokens: ["a", "b"], heads: [{ name: "h", weights: [1, 2, 3] }] })).toThrow(
+    /E_SHAPE.*head "h"/,
+  );
+  expect(() => drawSvg({ kind: "bars", title: "t", x: { name: "x", labels: ["a"] }, series: [{ name: "s", values: [] }] })).toThrow(/E_SHAPE.*"s"/);
+  const graph: Chart = {
+    kind: "graph",
+    title: "t",
+    nodes: [{ id: "a0.h1", label: "", layer: 0 }],
+    edges: [{ from: "a0.h1", to: "a0.h2", score: 1 }],
+  };
+  expect(() => drawSvg(graph)).toThrow(/E_NAME.*a0\.h2.*a0\.h1/);
+  expect(() => drawSvg({ kind: "pie" } as never)).toThrow(/E_NAME.*pie/);
+  for (const width of [0, -5, Number.NaN, Number.POSITIVE_INFINITY]) expect(() => drawSvg(heat, { width })).toThrow(/E_RANGE/);
+  expect(() => drawSvg(heat, { theme: "sepia" as never })).toThrow(/E_NAME/);
+});
+
+it("is text where there is no document", () => {
+  class Demo extends Result {
+    chart(): Chart {
+      return heat;
+    }
+  }
+  expect(new Demo().plot()).toBe(drawSvg(heat));
+  expect(new Demo().svg({ theme: "dark" })).toBe(drawSvg(heat, { theme: "dark" }));
+  expect(toDrawing("<svg/>")).toBe("<svg/>");
+});
