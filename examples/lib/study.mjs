@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadCore, train } from "tritlens";
-import { drawSvg } from "tritlens/plots";
+import { drawSvg, Result } from "tritlens/plots";
 
 export const core = await loadCore();
 
@@ -75,7 +75,7 @@ export function picture(name, shown) {
   const folder = process.argv[2] ?? join(tmpdir(), "tritlens-studies");
   mkdirSync(folder, { recursive: true });
   const path = join(folder, `${name}.svg`);
-  writeFileSync(path, drawSvg("kind" in shown && !("chart" in shown) ? shown : shown.chart()));
+  writeFileSync(path, shown instanceof Result ? shown.svg() : drawSvg(shown));
   console.log(`picture  ${path}`);
 }
 
