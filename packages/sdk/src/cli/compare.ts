@@ -50,7 +50,7 @@ export async function runCompare(a: string, b: string, options: CompareCommand, 
     });
     screen.print(printable(options.json ? JSON.stringify(comparison, null, 1) : String(comparison)));
     if (options.svg !== undefined) {
-      await writeFileAtomic(options.svg, new TextEncoder().encode(comparison.toSvg(`${b} beside ${a}`)));
+      await writeFileAtomic(options.svg, new TextEncoder().encode(`${comparison.toSvg(`${b} beside ${a}`)}\n`));
       if (!options.json) screen.print(printable(`picture  ${pathToFileURL(resolve(options.svg)).href}`));
     }
     return EXIT.ok;

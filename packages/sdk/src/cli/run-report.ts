@@ -80,7 +80,7 @@ async function showHead(
   const pattern = cache.get(name);
   out.write(`\n${printable(attentionText(pattern, tokens, { head }))}\n`);
   if (svg === undefined) return;
-  await writeFileAtomic(svg, new TextEncoder().encode(attentionSvg(pattern, tokens, { head })));
+  await writeFileAtomic(svg, new TextEncoder().encode(`${attentionSvg(pattern, tokens, { head })}\n`));
   err.write(`picture  ${pathToFileURL(svg).href}\n`);
 }
 
