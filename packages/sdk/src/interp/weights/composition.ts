@@ -68,7 +68,7 @@ export function compositionScores(left: FactoredMatrix, right: FactoredMatrix, {
  * Composition scores of all pairs of heads of a model, as TransformerLens's `all_composition_scores`: the left matrix is OV, the right one QK (`Q`), its transpose (`K`), or
  * OV (`V`).
  *
- * @throws E_MODE for a model of a bare Spec, E_NAME for another kind.
+ * @throws E_SPEC for a model of a bare Spec, E_NAME for another kind.
  */
 export function allCompositionScores(model: Model, kind: CompositionKind): CompositionScores {
   const { nLayers, nHeads } = configOf(model);

@@ -74,7 +74,7 @@ export class DirectionTokens extends Result {
  * The tokens whose logits each direction raises and lowers most: `directions W_U`, a part of the vocabulary at a time.
  *
  * @param directions - [direction, d_model].
- * @throws E_MODE for a model of a bare Spec, E_SHAPE, E_RANGE for a count beyond the vocabulary.
+ * @throws E_SPEC for a model of a bare Spec, E_SHAPE, E_RANGE for a count beyond the vocabulary.
  */
 export function directionTokens(
   model: Model,
