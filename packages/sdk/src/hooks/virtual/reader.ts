@@ -6,7 +6,7 @@ import type { SiteDim } from "../../spec/index.ts";
 import { Tensor, zeros } from "../../tensor/index.ts";
 import { fakeInt8, type NormRows, type NormStep, normBackward, normForward, normRows } from "./norm.ts";
 import type { ModelParts } from "./part.ts";
-import { addHeadRows, headRows, headsOf, same, transposed } from "./rows.ts";
+import { addHeadRows, headRows, headsOf, repeatRows, same, transposed } from "./rows.ts";
 import type { Change, VirtualSite } from "./site.ts";
 
 /** How a target comes from the stream: norms, then a matrix (none where the target is what the norm gives). */
@@ -105,9 +105,8 @@ export class Reader implements VirtualSite {
 
   read(base: Tensor): Tensor {
     if (this.#heads === 0) return base.copy();
-    const out = this.#zeros(base);
-    for (let h = 0; h < this.#heads; h++) addHeadRows(out, h, base.data);
-    return out;
+    const [batch, pos, d] = base.shape as [number, number, number];
+    return Tensor.from(repeatRows(base.data, d, this.#heads), [batch, pos, this.#heads, d], ["batch", "pos", "head", "d_model"]);
   }
 
   write(target: number, value: Tensor, { from, to }: Change): void {
