@@ -1,5 +1,6 @@
 /** What the last matrix of a half block multiplies: heads and neurons write into the residual stream through it. */
-import { type ActivationCache, type Model, type TransformerConfig, TritlensError } from "tritlens";
+import { type Model, type TransformerConfig, TritlensError } from "tritlens";
+import type { Activations } from "tritlens/interp";
 
 /** `attn`: heads through W_O. `mlp`: neurons through W_out. */
 export type HalfBlock = "attn" | "mlp";
@@ -52,7 +53,7 @@ export function outputMatrix(model: Model, layer: number, half: HalfBlock): Floa
  *
  * @throws E_NAME when the cache lacks {@link matrixInputSite}; E_MODE.
  */
-export function matrixInput(model: Model, cache: ActivationCache, layer: number, half: HalfBlock): Float32Array {
+export function matrixInput(model: Model, cache: Activations, layer: number, half: HalfBlock): Float32Array {
   const { site, gain, int8 } = placeOf(model, layer, half);
   const tensor = cache.get(site);
   let x = tensor.data;
