@@ -47,18 +47,21 @@ describe("DAS", () => {
     return { base: many.map(([b]) => [b]), source: many.map(([, s]) => [s]), targets: many.map(([, s]) => s & 1) };
   };
 
-  it("finds the rotated direction that carries a variable, where random ones do not", async () => {
-    const { model, first, second } = twoBits();
-    const das = await fitDas(model, pairs(), { site: "hook_embed", steps: 150 });
-    expect(Math.abs(cosine(das.basis.data, first))).toBeGreaterThan(0.99);
-    expect(projectionKernel(das.basis, Tensor.from(second.slice(), [1, 12]))).toBeLessThan(0.02);
-    expect(das.accuracy).toMatchObject({ learned: 1, whole: 1 });
-    expect(Math.max(...das.accuracy.random)).toBeLessThan(1);
-    expect(das.accuracy.none).toBeLessThan(0.8);
-    expect(das.losses[149]).toBeLessThan(das.losses[0]);
-    expect(das.chart().x.labels).toEqual(["nothing", "random", "learned", "everything"]);
-    model.dispose();
-  });
+  it.each(["all", "last"] as const)(
+    "finds the rotated direction that carries a variable, where random ones do not: logits of %s",
+    async (readout) => {
+      const { model, first, second } = twoBits({ readout });
+      const das = await fitDas(model, pairs(), { site: "hook_embed", steps: 150 });
+      expect(Math.abs(cosine(das.basis.data, first))).toBeGreaterThan(0.99);
+      expect(projectionKernel(das.basis, Tensor.from(second.slice(), [1, 12]))).toBeLessThan(0.02);
+      expect(das.accuracy).toMatchObject({ learned: 1, whole: 1 });
+      expect(Math.max(...das.accuracy.random)).toBeLessThan(1);
+      expect(das.accuracy.none).toBeLessThan(0.8);
+      expect(das.losses[149]).toBeLessThan(das.losses[0]);
+      expect(das.chart().x.labels).toEqual(["nothing", "random", "learned", "everything"]);
+      model.dispose();
+    },
+  );
 
   it("exchanges what it found in other runs, and leaves the rest", async () => {
     const { model, second } = twoBits();
