@@ -67,7 +67,7 @@ describe("representations", () => {
     expect([linearCka(flat, noise([6, 2], 1), { core }), procrustesSimilarity(flat, noise([6, 2], 1))]).toEqual([0, 0]);
     expect(codeOf(() => linearCka(noise([6, 2], 1), noise([5, 2], 1), { core }))).toBe("E_SHAPE");
     expect(codeOf(() => procrustes(noise([1, 2], 1), noise([1, 2], 1), { core }))).toBe("E_SHAPE");
-    expect([...shuffledRows(noise([9, 2], 3)).data].sort()).toEqual([...noise([9, 2], 3).data].sort());
+    expect([...shuffledRows(noise([9, 2], 3), { core }).data].sort()).toEqual([...noise([9, 2], 3).data].sort());
   });
 });
 

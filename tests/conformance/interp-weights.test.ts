@@ -13,9 +13,9 @@ import {
   neuronsForToken,
   ovCircuit,
   principalCosines,
+  projectionKernel,
   qkCircuit,
   SVDInterpreter,
-  subspaceOverlap,
 } from "tritlens/interp";
 import { beforeAll, describe, expect, it } from "vitest";
 import { difference, largest } from "../golden/support.ts";
@@ -195,11 +195,10 @@ describe("subspaces", () => {
     const x = Tensor.from(Float32Array.of(1, 0, 0, 1, 0, 0), [3, 2]);
     const y = Tensor.from(Float32Array.of(1, 0, 0, Math.SQRT1_2, 0, Math.SQRT1_2), [3, 2]);
     expect([...principalCosines(x, y, { core })].map((c) => c.toFixed(5))).toEqual(["1.00000", "0.70711"]);
-    expect(subspaceOverlap(x, x, { core })).toBeCloseTo(1, 6);
     // Dependent columns are one direction.
     expect(principalCosines(Tensor.from(Float32Array.of(1, 2, 1, 2, 0, 0), [3, 2]), x, { core })).toHaveLength(1);
-    expect(subspaceOverlap(zeros([3, 2]), x, { core })).toBe(0);
-    expect(codeOf(() => subspaceOverlap(x, zeros([4, 1]), { core }))).toBe("E_SHAPE");
+    expect(principalCosines(zeros([3, 2]), x, { core })).toHaveLength(0);
+    expect(codeOf(() => principalCosines(x, zeros([4, 1]), { core }))).toBe("E_SHAPE");
   });
 });
 
@@ -220,6 +219,26 @@ function everything(model: Model): Record<string, ArrayLike<number>> {
     written: new SVDInterpreter(model).getSingularVectors("w_out", { layer: 0, numVectors: 3 }).S.data,
   };
 }
+
+describe("heads in a model", () => {
+  it("overlaps are the projection kernel of what they read and write", () => {
+    const model = Model.fromConfig(
+      { nLayers: 2, dModel: 12, dHead: 3, nHeads: 4, nKeyValueHeads: 2, attnOnly: true, nCtx: 4, dVocab: 5 },
+      { core, seed: 3 },
+    );
+    const { overlaps } = headSubspaceOverlap(model, "O", "K");
+    const flip = (t: Tensor): Tensor =>
+      Tensor.from(
+        Float32Array.from({ length: t.size }, (_, i) => t.at(i % t.shape[0]!, Math.floor(i / t.shape[0]!))),
+        t.shape.toReversed(),
+      );
+    const keys = flip(model.W_K.slice("layer", 1).slice("head", 1));
+    expect(overlaps.at(0, 2, 1, 3)).toBeCloseTo(projectionKernel(model.W_O.slice("layer", 0).slice("head", 2), keys), 5);
+    expect(headSubspaceOverlap(model, "V", "V").overlaps.at(1, 0, 1, 1)).toBeCloseTo(1, 5);
+    expect(codeOf(() => headSubspaceOverlap(model, "X" as "O", "K"))).toBe("E_NAME");
+    model.dispose();
+  });
+});
 
 describe("packed models say what their dense twins say", () => {
   it.each(["latent", "stored"] as const)("%s", async (kind) => {
@@ -306,7 +325,7 @@ describe("heads and tokens", () => {
     expect(codeOf(() => reader.getSingularVectors("OV", { layer: 0 }))).toBe("E_RANGE");
     expect(codeOf(() => reader.getSingularVectors("OV", { layer: 0, head: 0, numVectors: 5 }))).toBe("E_RANGE");
     const bare = Model.fromSpec(m.spec, { core });
-    expect(codeOf(() => ovCircuit(bare))).toBe("E_MODE");
+    expect(codeOf(() => ovCircuit(bare))).toBe("E_SPEC");
     expect(codeOf(() => directionTokens(m, zeros([2, 5])))).toBe("E_SHAPE");
     expect(codeOf(() => directionTokens(m, zeros([2, 16]), { count: 12 }))).toBe("E_RANGE");
     expect(allHeadLabels(m).slice(3, 5)).toEqual(["L0H3", "L1H0"]);

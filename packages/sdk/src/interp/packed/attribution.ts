@@ -1,20 +1,16 @@
 /** Which activations carry the error of quantisation: exchanged between a model and its quantised form, site by site. */
 import { type ActivationCache, type Box, type Model, Tensor, type Tokens, TritlensError, toTokenRows, type Variant } from "tritlens";
-import { configOf, type Metric, type MetricLike, metricValue, toMetric } from "tritlens/interp";
+import { configOf, type Metric, type MetricLike, metricValue, toMetric, type WorkOptions } from "tritlens/interp";
 import { type Chart, Result } from "tritlens/plots";
 
 /** Options of {@link quantizationAttribution}. */
-export interface QuantizationAttributionOptions {
+export interface QuantizationAttributionOptions extends WorkOptions {
   /** What is exchanged at a time: `components` (the default; each head's output and each MLP's), or the residual stream after each layer at each position (`resid`). */
   readonly granularity?: "components" | "resid";
   /** Most bytes of activations and logits at a time. */
   readonly budgetBytes?: number;
-  /** Ends the work between two parts, with E_ABORTED. */
-  readonly signal?: AbortSignal;
   /** Return what is done instead, with NaN for the rest and `complete: false`. */
   readonly stopOnAbort?: boolean;
-  /** Called as runs are done. */
-  readonly onProgress?: (progress: { readonly done: number; readonly total: number; readonly secondsLeft: number }) => void;
 }
 
 /** What exchanging each activation does to the metric. */
@@ -68,12 +64,14 @@ export class QuantizationAttribution extends Result {
   }
 
   override chart(): Chart {
+    const most = [...this.putIn.data, ...this.takenOut.data].reduce((top, x) => (Math.abs(x) > top ? Math.abs(x) : top), 0);
     const map = (title: string, values: Tensor): Chart => ({
       kind: "heatmap",
       title,
       values: values.data,
       y: { name: "layer", labels: Array.from({ length: values.shape[0] }, (_, i) => `${i}`) },
       x: { name: this.putIn.axes[1], labels: this.columns },
+      ...(most > 0 ? { range: [-most, most] } : {}),
       unit: this.metric,
     });
     return {
@@ -99,7 +97,7 @@ export class QuantizationAttribution extends Result {
  * An activation carries the errors of everything before it as well: for the error of one matrix alone see `matrixAttribution`.
  *
  * @param metric - Such as `logitDiff(answers, foils)`.
- * @throws E_SHAPE when the models are of different sizes, E_MODE for models of a bare Spec, E_ABORTED, E_NONFINITE; what the metric throws passes through.
+ * @throws E_SHAPE when the models are of different sizes, E_SPEC for models of a bare Spec, E_ABORTED, E_NONFINITE; what the metric throws passes through.
  * @example
  * ```ts
  * const { model: ternary } = await convertModel(dense, { format: "ternary", tokens: null });

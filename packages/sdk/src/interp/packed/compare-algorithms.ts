@@ -1,18 +1,24 @@
 /** Do two models of different precision (or seed) compute the same in the same way? Representations, neurons and heads compared up to rotation and order. */
 import { type ActivationCache, type Model, Tensor, type Tokens, TritlensError, toTokenRows } from "tritlens";
-import { configOf, linearCka, type Matching, matchUnits, procrustesSimilarity, shuffledRows, unitCorrelations } from "tritlens/interp";
+import {
+  configOf,
+  linearCka,
+  type Matching,
+  matchUnits,
+  procrustesSimilarity,
+  shuffledRows,
+  unitCorrelations,
+  Work,
+  type WorkOptions,
+} from "tritlens/interp";
 import { type Chart, Result } from "tritlens/plots";
 
 /** Options of {@link compareAlgorithms}. */
-export interface CompareAlgorithmsOptions {
+export interface CompareAlgorithmsOptions extends WorkOptions {
   /** Most samples (positions of the tokens, spread evenly) that representations are compared on (256): time grows with its cube. */
   readonly samples?: number;
   /** Most neurons a layer that are matched (512), those that vary most. */
   readonly neurons?: number;
-  /** Ends the work between two layers, with E_ABORTED. */
-  readonly signal?: AbortSignal;
-  /** Called as layers are done. */
-  readonly onProgress?: (progress: { readonly done: number; readonly total: number; readonly secondsLeft: number }) => void;
 }
 
 /** A similarity, and what it is for representations that have nothing to do with each other. */
@@ -104,7 +110,7 @@ export class AlgorithmComparison extends Result {
  * Values mean something beside their nulls only; take some hundred positions of varied tokens. Alike representations are no proof of one algorithm: intervene.
  *
  * @param a - One model; widths, heads and neurons of the other may differ.
- * @throws E_SHAPE when the numbers of layers or classes differ, or only one has MLPs, E_MODE for models of a bare Spec, E_RANGE, E_ABORTED.
+ * @throws E_SHAPE when the numbers of layers or classes differ, or only one has MLPs, E_SPEC for models of a bare Spec, E_RANGE, E_ABORTED.
  * @example
  * ```ts
  * const report = await compareAlgorithms(dense, ternary, tokens);
@@ -113,7 +119,7 @@ export class AlgorithmComparison extends Result {
  * ```
  */
 export async function compareAlgorithms(a: Model, b: Model, tokens: Tokens, options: CompareAlgorithmsOptions = {}): Promise<AlgorithmComparison> {
-  const { samples = 256, neurons = 512, signal, onProgress } = options;
+  const { samples = 256, neurons = 512 } = options;
   requireComparable(a, b);
   for (const [name, value, least] of [
     ["samples", samples, 2],
@@ -124,14 +130,12 @@ export async function compareAlgorithms(a: Model, b: Model, tokens: Tokens, opti
   const { batch, pos } = toTokenRows(tokens);
   const rows = spaced(batch * pos, samples);
   const { nLayers, attnOnly } = configOf(a);
+  const work = new Work("the comparison", nLayers, options);
   const names = ["hook_resid_post", "attn.hook_pattern", ...(attnOnly ? [] : ["mlp.hook_post"])].map((name) => `blocks.*.${name}`);
   const [first, second] = [a.runWithCache(tokens, { names }), b.runWithCache(tokens, { names })];
   const [x, y] = [first.cache, second.cache];
   const layers: LayerComparison[] = [];
-  const began = performance.now();
   for (let layer = 0; layer < nLayers; layer++) {
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    if (signal?.aborted) throw new TritlensError("E_ABORTED", "the comparison was aborted", { cause: signal.reason });
     const at = `blocks.${layer}.`;
     layers.push({
       layer,
@@ -139,7 +143,7 @@ export async function compareAlgorithms(a: Model, b: Model, tokens: Tokens, opti
       heads: matchHeads(x, y, at),
       ...(attnOnly ? {} : matchNeurons(a, x, y, rows, at, neurons)),
     });
-    onProgress?.({ done: layer + 1, total: nLayers, secondsLeft: ((performance.now() - began) / 1000 / (layer + 1)) * (nLayers - layer - 1) });
+    await work.done();
   }
   return new AlgorithmComparison(layers, compareAnswers(first.logits, second.logits), rows.length);
 }
@@ -172,7 +176,7 @@ function compareStreams(
   at: string,
 ): Pick<LayerComparison, "cka" | "procrustes"> {
   const [x, y] = [a, b].map((cache) => samplesOf(cache.get(`${at}hook_resid_post`), rows));
-  const mixed = shuffledRows(y);
+  const mixed = shuffledRows(y, { core });
   return {
     cka: { value: linearCka(x, y, { core }), null: linearCka(x, mixed, { core }) },
     procrustes: { value: procrustesSimilarity(x, y), null: procrustesSimilarity(x, mixed) },
@@ -207,7 +211,7 @@ function matchNeurons(
 ): Pick<LayerComparison, "neurons" | "neuronIds" | "neuronsNull"> {
   const [x, y] = [a, b].map((cache) => liveliest(samplesOf(cache.get(`${at}mlp.hook_post`), rows), most));
   const neurons = matchUnits(unitCorrelations(x.values, y.values, { core }));
-  const neuronsNull = matchUnits(unitCorrelations(x.values, shuffledRows(y.values), { core })).mean;
+  const neuronsNull = matchUnits(unitCorrelations(x.values, shuffledRows(y.values, { core }), { core })).mean;
   return { neurons, neuronIds: [x.ids, y.ids], neuronsNull };
 }
 

@@ -1,16 +1,12 @@
 /** What quantising each matrix by itself does: one matrix quantised in a full model, one matrix in full precision in a quantised one. */
 import { Model, requireLength, type Tokens, TritlensError, unknownName } from "tritlens";
-import { configOf, type Metric, type MetricLike, metricValue, readLogits, toMetric } from "tritlens/interp";
+import { configOf, type Metric, type MetricLike, metricValue, readLogits, toMetric, Work, type WorkOptions } from "tritlens/interp";
 import { type Chart, Result } from "tritlens/plots";
 
 /** Options of {@link matrixAttribution}. */
-export interface MatrixAttributionOptions {
+export interface MatrixAttributionOptions extends WorkOptions {
   /** Matrices to exchange; all that differ when left out. */
   readonly names?: readonly string[];
-  /** Ends the work between two runs, with E_ABORTED. */
-  readonly signal?: AbortSignal;
-  /** Called as runs are done. */
-  readonly onProgress?: (progress: { readonly done: number; readonly total: number; readonly secondsLeft: number }) => void;
 }
 
 /** What exchanging each matrix does to the metric. */
@@ -65,7 +61,7 @@ export class MatrixAttribution extends Result {
  *
  * @param full - The model in full precision.
  * @param quantized - Its quantised form: of the same config, latent or packed.
- * @throws E_SHAPE when the parameters differ, E_MODE for models of a bare Spec, E_NAME for another matrix, E_ABORTED, E_NONFINITE; what the metric throws passes through.
+ * @throws E_SHAPE when the parameters differ, E_SPEC for models of a bare Spec, E_NAME for another matrix, E_ABORTED, E_NONFINITE; what the metric throws passes through.
  * @example
  * ```ts
  * const { top } = await matrixAttribution(dense, ternary, tokens, logitDiff(5, 7));
@@ -76,25 +72,22 @@ export async function matrixAttribution(
   quantized: Model,
   tokens: Tokens,
   metric: MetricLike,
-  { names, signal, onProgress }: MatrixAttributionOptions = {},
+  { names, ...options }: MatrixAttributionOptions = {},
 ): Promise<MatrixAttribution> {
   const measure = toMetric(metric);
   using copy = denseCopy(full);
   for (const name of names ?? []) if (!copy.paramNames.includes(name)) throw unknownName("parameter", name, copy.paramNames);
   const matrices = names ?? copy.paramNames.filter((name) => /\.W_\w+$/.test(name) && differ(full, quantized, name));
-  const counter = { done: 0, total: 2 * matrices.length, began: performance.now() };
+  const work = new Work("the attribution", 2 * matrices.length, options);
   const exchange = async (from: Model, to: Model): Promise<{ plain: number; effects: Float64Array }> => {
     for (const name of copy.paramNames) copy.writeParam(name, effective(from, name));
     const plain = measured(copy, tokens, measure);
     const effects = new Float64Array(matrices.length);
     for (const [i, name] of matrices.entries()) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      if (signal?.aborted) throw new TritlensError("E_ABORTED", "the attribution was aborted", { cause: signal.reason });
       copy.writeParam(name, effective(to, name));
       effects[i] = measured(copy, tokens, measure) - plain;
       copy.writeParam(name, effective(from, name));
-      const done = ++counter.done;
-      onProgress?.({ done, total: counter.total, secondsLeft: ((performance.now() - counter.began) / 1000 / done) * (counter.total - done) });
+      await work.done();
     }
     return { plain, effects };
   };

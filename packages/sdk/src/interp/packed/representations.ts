@@ -1,6 +1,6 @@
 /** How alike two representations of the same inputs are, whatever basis they are in: linear CKA and orthogonal Procrustes. */
 import { type Core, defaultCore, Tensor, TritlensError } from "tritlens";
-import { dotProduct, flippedMatrix, matrixProduct, symmetricEigenvalues, thinSvd } from "tritlens/interp";
+import { dotProduct, flippedMatrix, matrixProduct, permutation, symmetricEigenvalues, thinSvd } from "tritlens/interp";
 
 /** Options of {@link linearCka} and {@link procrustes}. */
 export interface RepresentationOptions {
@@ -94,17 +94,10 @@ function cholesky(m: Float64Array, n: number): Float64Array {
 }
 
 /** Rows in another order, the same every time: what CKA and Procrustes say of representations that have nothing to do with each other, at this size. */
-export function shuffledRows(x: Tensor): Tensor {
+export function shuffledRows(x: Tensor, { core = defaultCore() }: RepresentationOptions = {}): Tensor {
   const [rows, cols] = x.shape;
-  const order = Array.from({ length: rows }, (_, i) => i);
-  let state = 1;
-  for (let i = rows - 1; i > 0; i--) {
-    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
-    const j = (state >>> 8) % (i + 1);
-    [order[i], order[j]] = [order[j], order[i]];
-  }
   const out = new Float32Array(x.size);
-  for (const [to, from] of order.entries()) out.set(x.data.subarray(from * cols, (from + 1) * cols), to * cols);
+  for (const [to, from] of permutation(core, rows).entries()) out.set(x.data.subarray(from * cols, (from + 1) * cols), to * cols);
   return Tensor.from(out, x.shape, x.axes);
 }
 

@@ -25,7 +25,7 @@ export class SparsityMap extends Result {
       title: "Share of zeros",
       values: this.zeros.data,
       y: { name: "layer", labels: Array.from({ length: this.zeros.shape[0] }, (_, i) => `${i}`) },
-      x: { name: "matrix", labels: this.matrices },
+      x: { name: "matrix", labels: this.matrices.map((name) => name.replace(/^(attn|mlp)\./, "")) },
       scale: "sequential",
       range: [0, 1],
       unit: "share of zeros",

@@ -19,7 +19,7 @@ export interface CircuitMatrixOptions {
  * `W_V W_O` of every head, [layer, head, d_model_in, d_model_out] of rank d_head: what is added to the residual stream where the head looks at x is `x OV`, up to the scales of
  * norms. With grouped values, each query head has the values of its group.
  *
- * @throws E_MODE for a model of a bare Spec, E_RANGE for a layer that does not exist.
+ * @throws E_SPEC for a model of a bare Spec, E_RANGE for a layer that does not exist.
  */
 export function ovCircuit(model: Model, { layers, norms = "raw" }: CircuitMatrixOptions = {}): FactoredMatrix {
   const config = configOf(model);
@@ -38,7 +38,7 @@ export function ovCircuit(model: Model, { layers, norms = "raw" }: CircuitMatrix
  * `W_Q W_K^T` of every head, [layer, head, d_model_query, d_model_key] of rank d_head: the score of query x and key y is `x QK y`, up to biases, the scale of attention and the
  * scales of norms. With rotary positions it is the score at distance 0, with grouped keys each query head has the keys of its group.
  *
- * @throws E_MODE for a model of a bare Spec, E_RANGE for a layer that does not exist.
+ * @throws E_SPEC for a model of a bare Spec, E_RANGE for a layer that does not exist.
  */
 export function qkCircuit(model: Model, { layers, norms = "raw" }: CircuitMatrixOptions = {}): FactoredMatrix {
   const config = configOf(model);

@@ -34,11 +34,13 @@ export class CompositionScores extends Result {
 
   override chart(): Chart {
     const { kind, labels, scores } = this;
+    const heads = scores.shape[1];
+    const later = (i: number): boolean => Math.floor((i % labels.length) / heads) > Math.floor(i / labels.length / heads);
     return {
       kind: "heatmap",
       title: `${kind}-composition of heads`,
       caption: "How much of what the head of a row writes the head of a column reads; random matrices of this size are not at 0.",
-      values: scores.data,
+      values: scores.data.map((x, i) => (later(i) ? x : Number.NaN)),
       y: { name: "writes", labels },
       x: { name: `reads (${kind})`, labels },
       scale: "sequential",
@@ -66,7 +68,7 @@ export function compositionScores(left: FactoredMatrix, right: FactoredMatrix, {
  * Composition scores of all pairs of heads of a model, as TransformerLens's `all_composition_scores`: the left matrix is OV, the right one QK (`Q`), its transpose (`K`), or
  * OV (`V`).
  *
- * @throws E_MODE for a model of a bare Spec, E_NAME for another kind.
+ * @throws E_SPEC for a model of a bare Spec, E_NAME for another kind.
  */
 export function allCompositionScores(model: Model, kind: CompositionKind): CompositionScores {
   const { nLayers, nHeads } = configOf(model);

@@ -54,7 +54,8 @@ export class DirectionTokens extends Result {
     const count = top.shape[1];
     const shown = Array.from(labels.keys())
       .sort((i, j) => topLogits.data[j * count] - topLogits.data[i * count])
-      .slice(0, 24);
+      .slice(0, 24)
+      .sort((i, j) => i - j);
     const cells = shown.flatMap((i) => Array.from({ length: count }, (_, k) => i * count + k));
     return {
       kind: "heatmap",
@@ -73,7 +74,7 @@ export class DirectionTokens extends Result {
  * The tokens whose logits each direction raises and lowers most: `directions W_U`, a part of the vocabulary at a time.
  *
  * @param directions - [direction, d_model].
- * @throws E_MODE for a model of a bare Spec, E_SHAPE, E_RANGE for a count beyond the vocabulary.
+ * @throws E_SPEC for a model of a bare Spec, E_SHAPE, E_RANGE for a count beyond the vocabulary.
  */
 export function directionTokens(
   model: Model,

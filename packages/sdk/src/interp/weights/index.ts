@@ -10,7 +10,7 @@ export { leadingSvd } from "./leading-svd.ts";
 export { dotProduct, flippedMatrix, type MatrixData, matrixProduct } from "./matrix.ts";
 export { type NeuronLogitsOptions, NeuronScores, neuronLogits, neuronsForToken } from "./neuron-logits.ts";
 export { type Qr, thinQr } from "./qr.ts";
-export { type HeadSide, headSubspaceOverlap, principalCosines, SubspaceOverlaps, subspaceOverlap } from "./subspaces.ts";
+export { type HeadSide, headSubspaceOverlap, principalCosines, SubspaceOverlaps } from "./subspaces.ts";
 export { type Svd, signedSvd, thinSvd } from "./svd.ts";
 export { type SingularKind, SingularVectors, type SingularVectorsOptions, SVDInterpreter } from "./svd-interpreter.ts";
 export { symmetricEigenvalues } from "./symmetric-eigenvalues.ts";

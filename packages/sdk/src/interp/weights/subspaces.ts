@@ -1,17 +1,7 @@
-/** Which heads share directions of the residual stream: overlap of the subspaces they read from and write to. */
+/** Which heads share directions of the residual stream: overlap of the subspaces they read from and write to (the projection kernel of each pair). */
 import { type Core, defaultCore, type Model, requireShape, Tensor, TritlensError } from "tritlens";
-import { allHeadLabels, dotProduct, type FactoredMatrix, flippedMatrix, ovCircuit, qkCircuit, thinSvd } from "tritlens/interp";
+import { allHeadLabels, dotProduct, type FactoredMatrix, flippedMatrix, orthonormalBasis, ovCircuit, qkCircuit, thinSvd } from "tritlens/interp";
 import { type Chart, Result } from "tritlens/plots";
-
-/** Singular values below this share of the largest are no directions: f32 weights are not more exact. */
-const RANK = 1e-6;
-
-/** An orthonormal basis of the columns of a matrix. */
-interface Basis {
-  /** Vectors one after the other, [rank, d]. */
-  readonly rows: Float32Array;
-  readonly rank: number;
-}
 
 /**
  * Cosines of the principal angles between the column spaces of X [d, m] and Y [d, n], falling (Bjorck and Golub 1973): 1 for a shared direction, 0 for orthogonal ones.
@@ -25,14 +15,9 @@ export function principalCosines(x: Tensor, y: Tensor, { core = defaultCore() }:
   const d = x.shape[0];
   requireShape("the second matrix", [d, y.shape[1]], y.shape);
   const [a, b] = [basisOf(x.data, d, x.shape[1]), basisOf(y.data, d, y.shape[1])];
-  if (a.rank === 0 || b.rank === 0) return new Float64Array(0);
-  return thinSvd(products(core, a, flippedMatrix(b.rows, b.rank, d), b.rank, d), a.rank, b.rank).s.map((s) => Math.min(1, s));
-}
-
-/** Mean of the squared cosines of the principal angles of two column spaces, over the smaller of both: 0 orthogonal, 1 one inside the other. */
-export function subspaceOverlap(x: Tensor, y: Tensor, options: { readonly core?: Core } = {}): number {
-  const cosines = principalCosines(x, y, options);
-  return cosines.length === 0 ? 0 : cosines.reduce((sum, c) => sum + c * c, 0) / cosines.length;
+  const [m, n] = [a.shape[0], b.shape[0]];
+  if (m === 0 || n === 0) return new Float64Array(0);
+  return thinSvd(products(core, a, flippedMatrix(b.data, n, d), n), m, n).s.map((s) => Math.min(1, s));
 }
 
 /** What of a head: the directions its queries, keys or values read, or those it writes. */
@@ -73,24 +58,25 @@ export class SubspaceOverlaps extends Result {
 /**
  * Overlap of what every head writes or reads with what every head writes or reads: `headSubspaceOverlap(model, "O", "Q")` is composition without the sizes.
  *
- * @throws E_MODE for a model of a bare Spec, E_NAME for another side.
+ * @throws E_SPEC for a model of a bare Spec, E_NAME for another side.
  */
 export function headSubspaceOverlap(model: Model, first: HeadSide, second: HeadSide): SubspaceOverlaps {
   const [a, b] = [headBases(model, first), headBases(model, second)];
   const { dModel: d, nLayers, nHeads } = model.config as { dModel: number; nLayers: number; nHeads: number };
   const data = new Float32Array(a.length * b.length);
   for (const [j, y] of b.entries()) {
-    const right = flippedMatrix(y.rows, y.rank, d);
+    const rank = y.shape[0];
+    const right = flippedMatrix(y.data, rank, d);
     for (const [i, x] of a.entries()) {
-      const least = Math.min(x.rank, y.rank);
-      data[i * b.length + j] = least === 0 ? 0 : sumOfSquares(products(model.core, x, right, y.rank, d)) / least;
+      const least = Math.min(x.shape[0], rank);
+      data[i * b.length + j] = least === 0 ? 0 : sumOfSquares(products(model.core, x, right, rank)) / least;
     }
   }
   const shape = [nLayers, nHeads, nLayers, nHeads];
   return new SubspaceOverlaps(Tensor.from(data, shape, ["layer", "head", "other_layer", "other_head"]), [first, second], allHeadLabels(model));
 }
 
-function headBases(model: Model, side: HeadSide): Basis[] {
+function headBases(model: Model, side: HeadSide): Tensor[] {
   const thin = sideOf(model, side);
   const [d, k] = [thin.shape.at(-2) as number, thin.shape.at(-1) as number];
   return Array.from({ length: thin.size / (d * k) }, (_, i) => basisOf(thin.data.subarray(i * d * k, (i + 1) * d * k), d, k));
@@ -106,18 +92,16 @@ function sideOf(model: Model, side: HeadSide): Tensor {
   throw new TritlensError("E_NAME", "unknown side of a head", { expected: "Q, K, V or O", found: String(side) });
 }
 
-function basisOf(x: Float32Array, d: number, columns: number): Basis {
-  const { u, s, k } = thinSvd(x, d, columns);
-  const rank = s.filter((value) => value > RANK * s[0]).length;
-  const rows = new Float32Array(rank * d);
-  for (let c = 0; c < rank; c++) for (let i = 0; i < d; i++) rows[c * d + i] = u[i * k + c];
-  return { rows, rank };
+/** Orthonormal rows that span the columns of X [d, columns]. */
+function basisOf(x: Float32Array, d: number, columns: number): Tensor {
+  return orthonormalBasis(Tensor.from(flippedMatrix(x, d, columns), [columns, d], ["column", "feature"]));
 }
 
 /** Cosines between the vectors of a basis and columns, [rank, count]. */
-function products(core: Core, basis: Basis, columns: Float32Array, count: number, d: number): Float32Array {
-  const out = new Float32Array(basis.rank * count);
-  core.matmul(basis.rows, columns, basis.rank, d, count, out);
+function products(core: Core, basis: Tensor, columns: Float32Array, count: number): Float32Array {
+  const [rank, d] = basis.shape;
+  const out = new Float32Array(rank * count);
+  core.matmul(basis.data, columns, rank, d, count, out);
   return out;
 }
 

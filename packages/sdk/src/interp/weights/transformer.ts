@@ -2,16 +2,16 @@
 import { type Model, type Tensor, TritlensError } from "tritlens";
 import type { TransformerConfig } from "tritlens/models";
 
-/** The configuration of a model. @throws E_MODE for a model that was made from a bare Spec, whose weights have no names that an analysis could go by. */
+/** The configuration of a model. @throws E_SPEC for a model that was made from a bare Spec, whose weights have no names that an analysis could go by. */
 export function configOf(model: Model): TransformerConfig {
   if (model.config) return model.config;
-  throw new TritlensError("E_MODE", "an analysis of weights needs a transformer with a configuration", {
+  throw new TritlensError("E_SPEC", "an analysis of weights needs a transformer with a configuration", {
     expected: "a model of Model.fromConfig or Model.fromPretrained, or Model.fromSpec with config",
     found: "a model of a bare Spec",
   });
 }
 
-/** Whether a model has MLPs. @throws E_MODE when it has none. */
+/** The configuration of a model with MLPs. @throws E_MODE when it has none, E_SPEC as {@link configOf}. */
 export function requireMlp(model: Model): TransformerConfig {
   const config = configOf(model);
   if (!config.attnOnly) return config;
@@ -24,7 +24,7 @@ export function requireIndex(what: string, index: number, count: number): void {
   throw new TritlensError("E_RANGE", `no such ${what}`, { expected: `an integer in [0, ${count})`, found: String(index) });
 }
 
-/** `L0H0`, `L0H1`, ...: the names of all heads, in TransformerLens's order. @throws E_MODE. */
+/** `L0H0`, `L0H1`, ...: the names of all heads, in TransformerLens's order. @throws E_SPEC. */
 export function allHeadLabels(model: Model): string[] {
   const { nLayers, nHeads } = configOf(model);
   return Array.from({ length: nLayers * nHeads }, (_, i) => `L${Math.floor(i / nHeads)}H${i % nHeads}`);
