@@ -15,6 +15,7 @@ export { addEdgeScores, type EapOptions, type EdgeRuns, type EdgeScoresPart, eap
 export { type EapIgOptions, eapIg } from "./eap-ig.ts";
 export { EdgeScores, type EdgeScoresInfo, ScoreComparison, type ScoredEdge } from "./edge-scores.ts";
 export { type ExactEdgeOptions, edgeEdits, exactEdgeScores } from "./exact-edges.ts";
+export { type ExamplePart, type ExamplePartOptions, exampleParts } from "./example-parts.ts";
 export { exchangeSubspace, rowsAtPlace, type VectorPlace } from "./exchange.ts";
 export {
   type Activations,
@@ -82,4 +83,4 @@ export { orthonormalBasis, projectionKernel } from "./subspace.ts";
 export { type TunedLensOptions, trainTunedLens } from "./train-tuned-lens.ts";
 export { type LensQuality, TunedLens, translate } from "./tuned-lens.ts";
 export * from "./weights/index.ts";
-export { Work, type WorkOptions } from "./work.ts";
+export { requireGoing, Work, type WorkOptions } from "./work.ts";
