@@ -36,6 +36,7 @@ export default defineConfig({
       project("conformance[native,ISA=scalar]", conformance, { TRITLENS_BACKEND: "native", TRITLENS_ISA: "scalar" }),
       project("conformance[wasm]", conformance, { TRITLENS_BACKEND: "wasm" }),
       project("golden", ["tests/golden/**/*.test.ts"], {}, 5 * minutes),
+      project("studies", ["tests/studies/**/*.test.ts"], {}, 5 * minutes),
       project("large", ["tests/large/**/*.test.ts"], {}, 5 * minutes),
       project("browser", ["tests/browser/**/*.test.ts"], {}, 5 * minutes),
       project("packaging", ["tests/packaging/**/*.test.ts"], {}, 10 * minutes),

@@ -104,6 +104,7 @@ export const PROJECTS = [
   "conformance[native,ISA=scalar]",
   "conformance[wasm]",
   "golden",
+  "studies",
   "large",
   "browser",
   "packaging",
