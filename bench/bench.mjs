@@ -1,10 +1,10 @@
 /**
  * `npm run bench`: every kernel and step beside the limits of this machine, measured in the same run. Prints tables and writes JSON.
  *
- *   --only SECTION[,SECTION]   limits, kernels, training, lm, crossing, hooks, wasm, generate (default: all)
+ *   --only SECTION[,SECTION]   limits, kernels, training, lm, crossing, hooks, interp, wasm, generate (default: all)
  *   --quick                    one shape, few rounds: minutes become seconds, the spread grows
- *   --peers                    PyTorch, ggml, llama.cpp, onnxruntime, tfjs and wllama beside us; each is put into the cache folder, and what cannot be had is said
- *   --python PATH              an interpreter with torch (else TRITLENS_PYTHON, else one is made)
+ *   --peers                    PyTorch, TransformerLens, ggml, llama.cpp, onnxruntime, tfjs and wllama beside us; each is put into the cache folder, and what cannot be had is said
+ *   --python PATH              an interpreter with torch (and TransformerLens; else TRITLENS_PYTHON, else one is made)
  *   --shapes 2560x2560,...     rows x columns of the products
  *   --threads 1,2              of the products and the limits
  *   --rounds N --steps N --p P --out FILE
@@ -19,10 +19,11 @@ import { root } from "../scripts/lib/run.mjs";
 import { contention } from "./contention.mjs";
 import { measureGenerate } from "./generate/generate.mjs";
 import { measureHooks } from "./hooks.mjs";
+import { measureInterp } from "./interp.mjs";
 import { measureKernels, SHAPES, STEPS } from "./kernels.mjs";
 import { Limits, measureLimits } from "./limits.mjs";
 import { load, machine } from "./machine.mjs";
-import { optional, pythonWithTorch, startGgml, startOnnxruntime, startTfjs } from "./peers/install.mjs";
+import { optional, pythonWithTorch, pythonWithTransformerLens, startGgml, startOnnxruntime, startTfjs } from "./peers/install.mjs";
 import { printHead, printRows, rounded } from "./rows.mjs";
 import { nativeKernels } from "./sides.mjs";
 import { measureTraining } from "./training.mjs";
@@ -117,6 +118,11 @@ const sections = {
   lm: languageModel,
   crossing,
   hooks: () => measureHooks(context, printRows),
+  interp: async () => {
+    const given = options.python ?? process.env.TRITLENS_PYTHON;
+    const found = options.peers ? await optional("TransformerLens", () => pythonWithTransformerLens(given)) : undefined;
+    return measureInterp({ ...context, python: found }, printRows);
+  },
   wasm: async () => {
     const peers = await started(
       () => startOnnxruntime("web"),

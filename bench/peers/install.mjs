@@ -32,6 +32,15 @@ export async function pythonWithTorch(given) {
   return python;
 }
 
+/** The last TransformerLens that has HookedTransformer, with the versions it works with. */
+const TRANSFORMER_LENS = ["transformer-lens==2.16.1", "transformers==4.57.1", "numpy==1.26.4", "pyarrow<20"];
+
+/** An interpreter with TransformerLens: the one given when it has it, or one made here. */
+export async function pythonWithTransformerLens(given) {
+  if (given && capture(given, ["-c", "import transformer_lens"]) !== null) return given;
+  return (await virtualEnvironment("venv-transformerlens", TRANSFORMER_LENS)).python;
+}
+
 /** The llama.cpp inside of the unpacked source package, which holds ggml. */
 async function ggmlSources(python) {
   const folder = cacheDir("bench", "llama-cpp-python");

@@ -64,35 +64,54 @@ const total = (a: Float32Array, n: number): Float32Array => {
 };
 const minus = (a: Tensor, b: Tensor): Float32Array => a.data.map((x, i) => x - (b.data[i] as number));
 
-describe.each(Object.entries({ ...KINDS, "int8 activations": { ...rotary, quantizer: "ternary", actQuant: "int8", subNorm: true } } as typeof KINDS))(
-  "%s",
-  (_, options) => {
-    it("senders add up to the residual stream", () => {
-      const model = modelOf(options);
-      const graph = modelGraph(model);
-      const last = `blocks.1.hook_resid_post`;
-      const delta = senderOutputs(model, graph, otherCache(model, graph, corrupted), otherCache(model, graph, clean));
-      const [a, b] = [corrupted, clean].map((tokens) => model.runWithCache(tokens, { names: last }).cache.get(last)) as [Tensor, Tensor];
-      expect(difference(total(delta.data, a.size), minus(a, b))).toBeLessThan(1e-5);
-      model.dispose();
-    });
+describe.each(
+  Object.entries({
+    ...KINDS,
+    "int8 activations": { ...rotary, quantizer: "ternary", actQuant: "int8", subNorm: true },
+    "int8 activations without sites inside": { quantizer: "ternary", actQuant: "int8", quantSites: false },
+  } as typeof KINDS),
+)("%s", (_, options) => {
+  it("senders add up to the residual stream", () => {
+    const model = modelOf(options);
+    const graph = modelGraph(model);
+    const last = `blocks.1.hook_resid_post`;
+    const delta = senderOutputs(model, graph, otherCache(model, graph, corrupted), otherCache(model, graph, clean));
+    const [a, b] = [corrupted, clean].map((tokens) => model.runWithCache(tokens, { names: last }).cache.get(last)) as [Tensor, Tensor];
+    expect(difference(total(delta.data, a.size), minus(a, b))).toBeLessThan(1e-5);
+    model.dispose();
+  });
 
-    it("gradients of a block's receivers add up to the gradient that the block adds", () => {
-      const model = modelOf(options);
-      const graph = modelGraph(model);
-      const { cache } = metricRun(model, clean, metric, { names: receiverSites(graph) });
-      for (let layer = 0; layer < 2; layer++) {
-        const before = cache.get(`blocks.${layer}.hook_resid_pre_grad`);
-        const sum = new Float32Array(before.size);
-        for (const { first, count, data } of receiverGradients(model, graph, cache))
-          if (graph.receivers[first]?.layer === layer)
-            for (const [i, x] of total(data.subarray(0, count * sum.length), sum.length).entries()) sum[i] = (sum[i] as number) + x;
-        expect(difference(sum, minus(before, cache.get(`blocks.${layer}.hook_resid_post_grad`)))).toBeLessThan(2e-5);
+  it("gradients of a block's receivers add up to the gradient that the block adds", () => {
+    const model = modelOf(options);
+    const graph = modelGraph(model);
+    const { cache } = metricRun(model, clean, metric, { names: receiverSites(graph) });
+    for (let layer = 0; layer < 2; layer++) {
+      const before = cache.get(`blocks.${layer}.hook_resid_pre_grad`);
+      const sum = new Float32Array(before.size);
+      for (const { first, count, data } of receiverGradients(model, graph, cache))
+        if (graph.receivers[first]?.layer === layer)
+          for (const [i, x] of total(data.subarray(0, count * sum.length), sum.length).entries()) sum[i] = (sum[i] as number) + x;
+      expect(difference(sum, minus(before, cache.get(`blocks.${layer}.hook_resid_post_grad`)))).toBeLessThan(2e-5);
+    }
+    model.dispose();
+  });
+});
+
+describe.each(Object.entries(KINDS))("%s", (_, options) => {
+  it("gradients of receivers are those of the activations that hold their inputs", () => {
+    const model = modelOf(options);
+    const graph = modelGraph(model);
+    const holders = [...new Set(graph.receivers.map((r) => r.hook))];
+    const { cache } = metricRun(model, clean, metric, { names: [...receiverSites(graph), ...holders] });
+    for (const { first, count, data } of receiverGradients(model, graph, cache))
+      for (const [i, { hook, head }] of graph.receivers.slice(first, first + count).entries()) {
+        const whole = cache.get(`${hook}_grad`);
+        const own = head === undefined ? whole : whole.slice("head", head);
+        expect(difference(data.subarray(i * own.size, (i + 1) * own.size), own.data), hook).toBeLessThan(1e-4);
       }
-      model.dispose();
-    });
-  },
-);
+    model.dispose();
+  });
+});
 
 /** (metric with the edge's change times step - the same with minus step) / 2 step. */
 async function slopes(model: Model): Promise<number[]> {

@@ -1,5 +1,5 @@
 /** Logit lens, tuned lens and direct logit attribution, against what the model itself says. */
-import { type Core, Model, type Tensor, type TransformerOptions, transformerConfig, transformerSpec } from "tritlens";
+import { type Core, convertModel, Model, type Tensor, type TransformerOptions, transformerConfig, transformerSpec } from "tritlens";
 import { directLogitAttribution, type LensReading, logitLens, Readout, TunedLens, trainTunedLens } from "tritlens/interp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { packedAndTwin, storedAndTwin } from "../support/twins.ts";
@@ -315,6 +315,25 @@ describe("direct logit attribution", () => {
     using bare = Model.fromSpec(model.spec, { core });
     expect(codeOf(() => directLogitAttribution(bare, tokens, ANSWERS))).toBe("E_MODE");
     expect(model.forward(tokens).size).toBe(130);
+  });
+});
+
+describe("a packed model with int8 activations and sub-norms", () => {
+  it("ends its lens with its logits, and its parts add up", async () => {
+    const latent = Model.fromConfig({ ...SMALL, ...INT8, dVocab: 19 }, { core, seed: 3 });
+    const { model: packed } = await convertModel(latent, { format: "ternary", tokens: null });
+    latent.dispose();
+    expect(packed.packed("blocks.0.attn.W_O").format).toMatch(/^ternary/);
+    const logits = packed.forward(tokens);
+    const lens = await logitLens(packed, tokens, { track: Array.from({ length: 19 }, (_, c) => c) });
+    expect(relative(lens.trackedLogProbs.slice("layer", -1).data, logSoftmax(logits).flat())).toBeLessThan(1e-5);
+    const expected = [0, 1].map((b) => logits.at(b, -1, 3) - logits.at(b, -1, 4));
+    for (const by of ["layer", "head", "neuron"] as const) {
+      const { values } = directLogitAttribution(packed, tokens, { answers: 3, foils: 4, by });
+      const sums = [0, 1].map((b) => values.slice("batch", b).data.reduce((sum, x) => sum + x, 0));
+      expect(relative(sums, expected), by).toBeLessThan(1e-5);
+    }
+    packed.dispose();
   });
 });
 

@@ -85,6 +85,38 @@ describe("direct paths", () => {
     }
   });
 
+  it("are what a changed input of the receiving head gives, with norms, rotations and grouped keys", async () => {
+    const llama = { ...SMALL, nKeyValueHeads: 2, gatedMlp: true, normalization: "RMS", positions: "rotary", actFn: "silu" } as const;
+    const grouped = Model.fromConfig(llama, { core, seed: 4 });
+    const [one, two] = [grouped.runWithCache(clean).cache, grouped.runWithCache(corrupt).cache];
+    const delta = Tensor.from(Float32Array.from(change(grouped, one, two, 0, 2).flat()), [2, 6, 16]);
+    for (const [component, head] of [
+      ["q", 3],
+      ["k", 1],
+      ["v", 0],
+    ] as const) {
+      const found = await getActPatchDirectPath(grouped, corrupt, one, metric, { srcLayer: 0, srcHead: 2, component });
+      const logits = grouped.runWithHooks(corrupt, { hooks: [[`blocks.2.hook_${component}_input`, { kind: "add", value: delta, at: { head } }]] });
+      expect(found.values.shape).toEqual([3, component === "q" ? 4 : 2]);
+      expect(found.values.at(2, head)).toBeCloseTo(metric.value(readLogits(metric, logits)), 5);
+    }
+    grouped.dispose();
+  });
+
+  it("from outputs in the residual stream's space, into the MLP's input", async () => {
+    const receivers = [{ name: "blocks.1.hook_mlp_in" }];
+    const { cache: all } = model.runWithCache(clean, { names: [...model.siteNames, "blocks.0.attn.hook_result"] });
+    const options = { receivers, freeze: "heads and MLPs" } as const;
+    const results = await pathPatch(model, corrupt, all, metric, { ...options, senders: [{ name: "blocks.0.attn.hook_result", at: { head: 1 } }] });
+    const heads = await pathPatch(model, corrupt, all, metric, options);
+    expect(results.senders).toEqual(["L0H1"]);
+    expect(results.values.at(0)).toBeCloseTo(heads.values.at(0, 1), 5);
+    const delta = Tensor.from(Float32Array.from(change(model, cache, corruptCache, 0, 1).flat()), [2, 6, 16]);
+    const logits = model.runWithHooks(corrupt, { hooks: [["blocks.1.hook_mlp_in", { kind: "add", value: delta }]] });
+    expect(heads.values.at(0, 1)).toBeCloseTo(metric.value(readLogits(metric, logits)), 5);
+    expect(heads.values.at(2, 0)).toBeNaN();
+  });
+
   it("from all sources are those of each", async () => {
     const all = await getActPatchDirectPathAllSources(model, corrupt, cache, metric);
     expect(all.values).toMatchObject({ shape: [3, 4, 3, 4], axes: ["src_layer", "src_head", "layer", "head"] });

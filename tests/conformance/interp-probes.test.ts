@@ -1,6 +1,7 @@
 /** Probes, steering vectors, subspaces and DAS on planted structure, which they have to find, and on none, which they must not. */
 import { type Core, type Model, Tensor, type TransformerOptions, Model as TritlensModel } from "tritlens";
 import {
+  exampleParts,
   fitDas,
   fitLogisticProbe,
   fitRidgeProbe,
@@ -50,6 +51,38 @@ function planted(n = 400, d = 20, strength = 3): { x: Tensor; labels: Int32Array
   return { x, labels, direction };
 }
 
+describe("activations as rows", () => {
+  it.each(["hook_embed", "blocks.0.hook_resid_pre", "blocks.0.attn.hook_z", "blocks.1.hook_resid_post", "ln_final.hook_normalized"])(
+    "are those of one run, whatever the parts: %s",
+    (site) => {
+      const { packed, twin } = packedAndTwin(core, 6);
+      const tokens = Array.from({ length: 5 }, (_, i) => [i, 2 * i, 3, 18 - i]);
+      const whole = packed.runWithCache(tokens, { names: site }).cache.get(site);
+      const width = whole.size / 20;
+      expect(relative(siteActivations(packed, tokens, site, { pos: "all" }).data, whole.data)).toBeLessThan(1e-6);
+      const some = siteActivations(packed, tokens, site, { pos: [0, 1, 2, 3, -1] });
+      expect(some.shape).toEqual([5, width]);
+      const at = (b: number, t: number): number[] => [...whole.data.subarray((b * 4 + t) * width, (b * 4 + t + 1) * width)];
+      expect(
+        relative(
+          some.data,
+          [0, 1, 2, 3, 3].flatMap((t, b) => at(b, t)),
+        ),
+      ).toBeLessThan(1e-6);
+      const parts = [...exampleParts(packed, tokens, [site], { partSize: 1 })];
+      expect(parts.map(({ from, batch }) => [from, batch])).toEqual([0, 1, 2, 3, 4].map((from) => [from, 1]));
+      expect(
+        relative(
+          parts.flatMap(({ cache }) => [...cache.get(site).data]),
+          whole.data,
+        ),
+      ).toBeLessThan(1e-6);
+      packed.dispose();
+      twin.dispose();
+    },
+  );
+});
+
 describe("ridge regression", () => {
   it("is least squares without a penalty: exact data come back", () => {
     const [x, w] = [normal(3, 50, 4), normal(4, 4, 2)];
@@ -79,9 +112,9 @@ describe("ridge regression", () => {
 });
 
 describe("probes", () => {
-  it("logistic: finds a planted direction, shuffled labels do not", () => {
+  it("logistic: finds a planted direction, shuffled labels do not", async () => {
     const { x, labels, direction } = planted();
-    const probe = fitLogisticProbe(x, labels, { core, l2: 1e-2 });
+    const probe = await fitLogisticProbe(x, labels, { core, l2: 1e-2 });
     expect(probe.score).toBeGreaterThan(0.88);
     expect(probe.control.scores).toHaveLength(10);
     expect(probe.control.mean).toBeLessThan(0.6);
@@ -90,16 +123,16 @@ describe("probes", () => {
     expect(probe.predict(x).filter((c, e) => c === labels[e]).length / 400).toBeGreaterThan(0.88);
     expect(probe.chance).toBeLessThan(0.6);
   });
-  it("logistic: finds nothing in noise", () => {
+  it("logistic: finds nothing in noise", async () => {
     const { labels } = planted();
-    const probe = fitLogisticProbe(normal(9, 400, 20), labels, { core });
+    const probe = await fitLogisticProbe(normal(9, 400, 20), labels, { core });
     expect(Math.abs(probe.score - probe.control.mean)).toBeLessThan(0.12);
     expect(probe.control.p).toBeGreaterThan(0.1);
   });
-  it("logistic: three classes and the optimum of one feature", () => {
+  it("logistic: three classes and the optimum of one feature", async () => {
     const { x } = planted(300);
     const labels = Int32Array.from({ length: 300 }, (_, e) => (x.at(e, 0) < -0.5 ? 0 : x.at(e, 0) < 0.5 ? 1 : 2));
-    const probe = fitLogisticProbe(x, labels, { core, controls: 2 });
+    const probe = await fitLogisticProbe(x, labels, { core, controls: 2 });
     expect(probe.score).toBeGreaterThan(0.85);
     expect(codeOf(() => probe.direction())).toBe("E_MODE");
   });
@@ -131,9 +164,9 @@ describe("probes", () => {
     for (const { control } of sweep.probes) expect(control.mean).toBeLessThan(0.65);
     expect(sweep.chart().series[0].values).toHaveLength(3);
   });
-  it("are the same for the same seed, and draw themselves", () => {
+  it("are the same for the same seed, and draw themselves", async () => {
     const { x, labels } = planted();
-    const [a, b] = [1, 1].map((seed) => fitLogisticProbe(x, labels, { core, seed, controls: 1 }));
+    const [a, b] = await Promise.all([1, 1].map((seed) => fitLogisticProbe(x, labels, { core, seed, controls: 1 })));
     expect([...a.map.weight.data]).toEqual([...b.map.weight.data]);
     expect([...a.control.scores]).toEqual([...b.control.scores]);
     expect(a.chart().series[0].values).toHaveLength(3);
@@ -180,7 +213,8 @@ describe("probes", () => {
       [() => fitRidgeProbe(x, labels, { core, holdout: 0 }), "E_RANGE"],
       [() => fitRidgeProbe(x, new Float32Array(20).fill(2), { core }), "E_RANGE"],
     ];
-    for (const [call, code] of cases) expect(codeOf(call)).toBe(code);
+    for (const [call, code] of cases) expect(await codeOfAsync((async () => call())())).toBe(code);
+    expect(await codeOfAsync(fitLogisticProbe(x, labels, { core, signal: AbortSignal.abort() }))).toBe("E_ABORTED");
     expect(await codeOfAsync(fitSparseProbes(x, labels, [4], { core }))).toBe("E_RANGE");
     expect(await codeOfAsync(fitSparseProbes(x, labels, [], { core }))).toBe("E_RANGE");
     expect(await codeOfAsync(fitSparseProbes(x, labels, [1], { core, signal: AbortSignal.abort() }))).toBe("E_ABORTED");
@@ -390,6 +424,33 @@ describe("steering", () => {
     twin.dispose();
   });
 
+  it("is an edit of a sweep", async () => {
+    const { packed, twin } = packedAndTwin(core, 2);
+    const vector = steeringVector(packed, [[1, 2]], [[5, 6]], { site: "blocks.1.hook_resid_pre" });
+    const hooks = [0.5, -2].map((coefficient) => steer(vector, { coefficient, pos: [0, 3] }));
+    for await (const { index, logits } of packed.sweep(
+      [[1, 2, 3]],
+      hooks.map((hook) => ({ edits: [hook] })),
+    ))
+      if (index >= 0) expect(relative(logits.data, packed.runWithHooks([[1, 2, 3]], { hooks: [hooks[index]] }).data)).toBeLessThan(1e-5);
+    packed.dispose();
+    twin.dispose();
+  });
+
+  it("steers a packed model's text as its dense twin's", async () => {
+    const { packed, twin } = await storedAndTwin(core, 5);
+    const said = async (model: Model): Promise<number[]> => {
+      const vector = steeringVector(model, [[1, 2]], [[5, 6]], { site: "blocks.0.hook_resid_post" });
+      const out: number[] = [];
+      for await (const step of model.generate([[4, 2]], { maxTokens: 8, stopTokens: [], hooks: [steer(vector, { coefficient: 3 })] }))
+        out.push(step.token);
+      return out;
+    };
+    expect(await said(packed)).toEqual(await said(twin));
+    packed.dispose();
+    twin.dispose();
+  });
+
   it("steers one head", () => {
     const { packed, twin } = packedAndTwin(core, 2);
     const vector = steeringVector(packed, [[1, 2]], [[5, 6]], { site: "blocks.0.attn.hook_z", head: 1 });
@@ -427,7 +488,7 @@ describe("twins", () => {
     const labels = texts.map((t) => t[1] % 2);
     const site = "blocks.1.hook_resid_post";
     const both = <T>(f: (model: Model) => T): [T, T] => [f(packed), f(twin)];
-    const [a, b] = both((model) => fitLogisticProbe(siteActivations(model, texts, site), labels, { core, l2: 0.1, controls: 3 }));
+    const [a, b] = await Promise.all(both((model) => fitLogisticProbe(siteActivations(model, texts, site), labels, { core, l2: 0.1, controls: 3 })));
     expect(relative(a.map.weight.data, b.map.weight.data)).toBeLessThan(1e-5);
     expect([...a.control.scores, a.score]).toEqual([...b.control.scores, b.score]);
     const [r, s] = both((model) => fitRidgeProbe(siteActivations(model, texts, site), labels, { core }));

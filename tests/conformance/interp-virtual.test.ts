@@ -1,5 +1,5 @@
 /** Activations that no node holds (hook_{q,k,v}_input, hook_attn_in, hook_mlp_in, hook_result, hook_tokens): read, written, with gradients, on every kind of block. */
-import { type ActivationCache, type Box, type Core, Model, plus, subtract, sumOver, Tensor, type TransformerOptions } from "tritlens";
+import { type ActivationCache, type Box, type Core, concat, Model, plus, subtract, sumOver, Tensor, type TransformerOptions } from "tritlens";
 import { beforeAll, describe, expect, it } from "vitest";
 import { packedAndTwin, storedAndTwin } from "../support/twins.ts";
 import { codeOf, coreUnderTest } from "./support.ts";
@@ -241,6 +241,22 @@ describe("everything else", () => {
     const whole = model.runWithCache([[1, 2, 3, 4, 5]], { names: "blocks.1.attn.hook_result" }).cache.get("blocks.1.attn.hook_result");
     expect(away(cache.get("blocks.1.attn.hook_result"), whole.slice("pos", [3, 5]))).toBeLessThan(1e-5);
     expect([...cache.get("hook_tokens").data]).toEqual([4, 5]);
+  });
+
+  it("generation has them, as one run over the whole text would", async () => {
+    const model = modelOf(small);
+    const prompt = [1, 2, 3, 4];
+    const hooks = [["blocks.1.hook_q_input", { kind: "zero", at: { head: 2, pos: [2, 6] } }]] as const;
+    const name = "blocks.1.attn.hook_result";
+    const parts: Tensor[] = [];
+    const text = [...prompt];
+    for await (const step of model.generate([prompt], { maxTokens: 3, promptChunk: 3, hooks, names: [name, "hook_embed"] })) {
+      expect(step.cache.keys()).toEqual(["hook_embed", name]);
+      parts.push(step.cache.get(name));
+      text.push(step.token);
+    }
+    const whole = model.runWithCache([text.slice(0, -1)], { hooks, names: name }).cache.get(name);
+    expect(away(concat(parts, "pos"), whole)).toBeLessThan(1e-5);
   });
 
   it("hooks may be asynchronous, and a value is gone when its hook returned", async () => {

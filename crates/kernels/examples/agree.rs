@@ -11,7 +11,7 @@ mod host;
 #[path = "../tests/quads.rs"]
 mod quads;
 
-const TESTS: [(&str, fn()); 36] = [
+const TESTS: [(&str, fn()); 37] = [
     ("the_expected_tables_run", agree::the_expected_tables_run),
     ("elementwise", agree::elementwise),
     ("smooth_activations", agree::smooth_activations),
@@ -19,6 +19,7 @@ const TESTS: [(&str, fn()); 36] = [
     ("reductions", agree::reductions),
     ("mixed_rows", agree::mixed_rows),
     ("attended_rows", agree::attended_rows),
+    ("row_products", agree::row_products),
     ("every_alignment", agree::every_alignment),
     ("softmax", agree::softmax),
     ("exp_over_its_range", agree::exp_over_its_range),

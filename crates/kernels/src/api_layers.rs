@@ -34,6 +34,16 @@ api! {
     /// When a row lies outside the data.
     fn dot_rows(q: &[f32], keys: Strided<'_>, out: &mut [f32]) { strided_rows(out.len(), keys, q.len()); }
 
+    /// `y[i, j]` = [`crate::dot`] of row i of `x` `[m, cols]` and row j of `w` `[n, cols]`: a product of few rows with a matrix, bit for bit the same for a row
+    /// whatever stands beside it. Not for many rows: a library's product is faster from some 50 on.
+    ///
+    /// # Panics
+    /// When the lengths are no whole rows, or do not fit together.
+    fn row_products(x: &[f32], w: &[f32], cols: usize, y: &mut [f32]) {
+        let (m, n) = (whole_rows(x.len(), cols), whole_rows(w.len(), cols));
+        length("y", y.len(), m * n);
+    }
+
     /// `y` += sum over t of `weights[t]` times row t of `values`, in the order of t. A weight of 0 leaves its row out, whatever that holds.
     ///
     /// # Panics

@@ -108,6 +108,9 @@ pub(crate) trait Lanes {
     /// Rows whose weighted gradients are taken together (2 or 4): as many as have their sums in registers.
     const MIX_ROWS: usize = 4;
 
+    /// Rows on either side (2 or 4) whose products are taken together: as many as have their sums in registers.
+    const PRODUCT_ROWS: usize = 2;
+
     /// How many of 64 bytes differ.
     unsafe fn diff(a: *const i8, b: *const i8) -> u32;
 }

@@ -43,7 +43,8 @@ pub use api::{
 };
 pub use api_layers::{
     dot_rows, gelu, gelu_back, gelu_new, gelu_new_back, norm_apply, norm_apply_back_s,
-    norm_apply_back_w, norm_apply_back_x, norm_scale, norm_scale_back, silu, silu_back, weigh_rows,
+    norm_apply_back_w, norm_apply_back_x, norm_scale, norm_scale_back, row_products, silu,
+    silu_back, weigh_rows,
 };
 pub use dense::{View, gemm, matmul};
 pub use isa::{available, isa, kernels};

@@ -85,6 +85,14 @@ pub(crate) fn dot_rows(q: &[f32], keys: Strided<'_>, out: &mut [f32]) {
     }
 }
 
+/// `y_ij` = `x_i` . `w_j` for rows of `cols`
+pub(crate) fn row_products(x: &[f32], w: &[f32], cols: usize, y: &mut [f32]) {
+    let rows = w.len() / cols;
+    for (x, y) in x.chunks_exact(cols).zip(y.chunks_exact_mut(rows)) {
+        dot_rows(x, Strided { data: w, stride: cols }, y);
+    }
+}
+
 /// y += sum over t of `w_t` `value_t`, t in order; a weight of 0 leaves its row out, whatever it holds
 pub(crate) fn weigh_rows(weights: &[f32], values: Strided<'_>, y: &mut [f32]) {
     for (t, &w) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {

@@ -189,6 +189,28 @@ pub(crate) fn attended_rows() {
     });
 }
 
+/// Products of few rows with a matrix: bit for bit those of `dot`.
+#[cfg_attr(test, test)]
+pub(crate) fn row_products() {
+    for_all("row products", |table, data, cols, random| {
+        let mut all = Bits::default();
+        for (m, n) in [(1, 1), (2, 5), (5, 9), (8, 4)] {
+            let (x, w) = (data.floats(random, m * cols), data.floats(random, n * cols));
+            let mut y = vec![9.0; m * n];
+            if cols > 0 {
+                table.row_products(&x, &w, cols, &mut y);
+                for (k, &found) in y.iter().enumerate() {
+                    let (x, w) = (&x[k / n * cols..][..cols], &w[k % n * cols..][..cols]);
+                    let alone = table.dot(x, w);
+                    assert!(alone.to_bits() == found.to_bits() || alone.is_nan() && found.is_nan());
+                }
+            }
+            all = all.f32(&y);
+        }
+        all
+    });
+}
+
 #[cfg_attr(test, test)]
 pub(crate) fn every_alignment() {
     for offset in 0..16 {

@@ -16,7 +16,7 @@ use tritlens_kernels::{
 type Call = fn(&Kernels, Side, usize);
 
 /// Every kernel of a table.
-const CALLS: [(&str, Call); 41] = [
+const CALLS: [(&str, Call); 42] = [
     ("add", |t, at, n| t.add(&at.floats(n), &mut at.floats(n))),
     ("axpy", |t, at, n| t.axpy(0.5, &at.floats(n), &mut at.floats(n))),
     ("scale_add", |t, at, n| t.scale_add(0.5, &at.floats(n), &mut at.floats(n))),
@@ -26,6 +26,11 @@ const CALLS: [(&str, Call); 41] = [
         let keys = at.floats(6 * (n + 3) + n);
         let keys = Strided { data: &keys, stride: n + 3 };
         t.dot_rows(&at.floats(n), keys, &mut at.floats(7));
+    }),
+    ("row_products", |t, at, n| {
+        if n > 0 {
+            t.row_products(&at.floats(5 * n), &at.floats(6 * n), n, &mut at.floats(30));
+        }
     }),
     ("weigh_rows", |t, at, n| {
         let values = at.floats(6 * (n + 3) + n);

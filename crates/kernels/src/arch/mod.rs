@@ -149,6 +149,7 @@ macro_rules! table {
                 scale_in_place: wrap!($features, e::scale_in_place::<L>, (a: f32, x: &mut [f32])),
                 dot: wrap!($features, r::dot::<L>, (a: &[f32], b: &[f32]) -> f32),
                 dot_rows: wrap!($features, at::dot_rows::<L>, (q: &[f32], keys: Strided<'_>, out: &mut [f32])),
+                row_products: wrap!($features, at::row_products::<L>, (x: &[f32], w: &[f32], cols: usize, y: &mut [f32])),
                 weigh_rows: wrap!($features, at::weigh_rows::<L>, (weights: &[f32], values: Strided<'_>, y: &mut [f32])),
                 mix_rows: wrap!(
                     $features, mix::mix_rows::<L>,

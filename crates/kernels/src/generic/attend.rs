@@ -1,4 +1,4 @@
-//! One query's attention over rows of keys and values that lie `stride` apart.
+//! One query's attention over rows of keys and values that lie `stride` apart, and products of a few rows with a matrix.
 //!
 //! Four rows (or four vectors of columns) go together, because each sum of its own waits for its last addition. The bits are those of `dot` and of `axpy` row
 //! by row, so one query gives the same whether it is asked alone or among many.
@@ -94,6 +94,84 @@ unsafe fn weigh<L: Lanes, const N: usize>(
         }
         for n in 0..N {
             L::store(y.as_mut_ptr().add(c + n * W), sums[n]);
+        }
+    }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn row_products<L: Lanes>(x: &[f32], w: &[f32], cols: usize, y: &mut [f32]) {
+    let (m, n) = (x.len() / cols, w.len() / cols);
+    let together = L::PRODUCT_ROWS;
+    let (mm, nn) = (m / together * together, n / together * together);
+    for j in (0..nn).step_by(together) {
+        for i in (0..mm).step_by(together) {
+            // SAFETY: rows i and j and those with them exist, which the caller has checked; it has the instruction set.
+            unsafe {
+                if L::PRODUCT_ROWS == 4 {
+                    block::<L, 4>(x, w, cols, [i, j, n], y);
+                } else {
+                    block::<L, 2>(x, w, cols, [i, j, n], y);
+                }
+            }
+        }
+        for i in mm..m {
+            let (x, keys) = (&x[i * cols..][..cols], Strided { data: w, stride: cols });
+            let y = &mut y[i * n..][..n];
+            // SAFETY: as above.
+            unsafe {
+                if L::PRODUCT_ROWS == 4 {
+                    dots::<L, 4>(x, keys, j, y);
+                } else {
+                    dots::<L, 2>(x, keys, j, y);
+                }
+            }
+        }
+    }
+    for i in 0..m {
+        let (x, keys) = (&x[i * cols..][..cols], Strided { data: w, stride: cols });
+        for j in nn..n {
+            // SAFETY: as above.
+            unsafe { dots::<L, 1>(x, keys, j, &mut y[i * n..][..n]) }
+        }
+    }
+}
+
+/// Rows i..i + N of x with rows j..j + N of w, of which there are `n`.
+#[inline(always)]
+unsafe fn block<L: Lanes, const N: usize>(
+    x: &[f32],
+    w: &[f32],
+    cols: usize,
+    [i, j, n]: [usize; 3],
+    y: &mut [f32],
+) {
+    let whole = cols / W * W;
+    // SAFETY: c + W <= cols, and the rows exist, which the caller has checked; it has the instruction set.
+    unsafe {
+        let mut sums = [[L::splat(0.0); N]; N];
+        let (xs, ws) = (x.as_ptr().add(i * cols), w.as_ptr().add(j * cols));
+        for c in (0..whole).step_by(W) {
+            let mut rows = [L::splat(0.0); N];
+            for b in 0..N {
+                rows[b] = L::load(ws.add(b * cols + c));
+            }
+            for a in 0..N {
+                let x = L::load(xs.add(a * cols + c));
+                for b in 0..N {
+                    sums[a][b] = L::add(sums[a][b], L::mul(x, rows[b]));
+                }
+            }
+        }
+        for a in 0..N {
+            for b in 0..N {
+                if whole < cols {
+                    let x = tail(&x[(i + a) * cols..][..cols], 0.0);
+                    let row = tail(&w[(j + b) * cols..][..cols], 0.0);
+                    let product = L::mul(L::load(x.as_ptr()), L::load(row.as_ptr()));
+                    sums[a][b] = L::add(sums[a][b], product);
+                }
+                y[(i + a) * n + j + b] = L::fold(sums[a][b]);
+            }
         }
     }
 }

@@ -38,6 +38,7 @@ function commandLine(argv: readonly string[], streams: Streams, done: (code: num
   addInspect(program, streams, done);
   addConvert(program, streams, done);
   addCompare(program, streams, done);
+  addLens(program, streams, done);
   addInfo(program, streams, done);
   for (const command of program.commands) command.option("--verbose", "print where an error came from").copyInheritedSettings(program);
   return program;
@@ -182,6 +183,24 @@ function addCompare(program: Command, { out }: Streams, done: (code: number) => 
     .action(async (a: string, b: string, { verbose: _, ...options }: Record<string, unknown>) => {
       const { runCompare } = await import("./compare.ts");
       done(await runCompare(a, b, options, new Screen(out)));
+    });
+}
+
+function addLens(program: Command, streams: Streams, done: (code: number) => void): void {
+  program
+    .command("lens")
+    .description("what a model would say after every layer (the logit lens)")
+    .argument("<path>", "a .gguf file, a folder with config.json, or a URL of either")
+    .option("--prompt <text>", "text to read")
+    .option("--tokens <ids>", "the same as token ids, comma separated", integers)
+    .option("--mid", "between attention and MLP, too")
+    .option("--svg <file>", "write the grid as a picture")
+    .option("--json", "print the numbers as JSON")
+    .addOption(threads())
+    .addOption(backend())
+    .action(async (path: string, options: Record<string, unknown>) => {
+      const { runLens } = await import("./lens.ts");
+      done(await runLens(path, options, streams));
     });
 }
 

@@ -24,6 +24,11 @@ export class Screen {
     this.#color = this.live && !env.NO_COLOR;
   }
 
+  /** Whether colours may be used. */
+  get colour(): boolean {
+    return this.#color;
+  }
+
   get width(): number {
     return Math.max(40, Math.min(120, this.#out.columns ?? 80));
   }

@@ -6,7 +6,7 @@ import { Tensor } from "../tensor/index.ts";
 export function joinCaptures(parts: readonly ActivationCache[]): ActivationCache {
   const [first] = parts;
   if (first === undefined || parts.length === 1) return first ?? new ActivationCache(new Map());
-  return new ActivationCache(
+  return first.withTensors(
     new Map(
       first.keys().map((name) => [
         name,

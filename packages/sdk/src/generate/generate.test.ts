@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { TritlensError } from "../core/index.ts";
 import { ActivationCache, type AsyncHook, type Generation, type Model, type Session } from "../hooks/index.ts";
+import { HookSpace } from "../hooks/space.ts";
 import { Tensor } from "../tensor/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { chat, type GenerateOptions, generate, type Step } from "./index.ts";
@@ -9,7 +10,7 @@ import { chat, type GenerateOptions, generate, type Step } from "./index.ts";
 class Alphabet {
   readonly runs: number[][] = [];
   readonly spec = { vocab: 27, ctx: 20, sites: [{ name: "blocks.0.hook_resid_post", node: 0, shape: ["batch", "seq", 1] }] };
-  readonly siteNames = ["blocks.0.hook_resid_post"];
+  readonly cacheSource = { parts: undefined, space: new HookSpace([{ name: "blocks.0.hook_resid_post", node: 0, shape: ["batch", "seq", 1] }], []) };
   readonly core = {
     random: (seed: number, stream: number, _: number, out: Float32Array): void => out.set([((seed * 7919 + stream * 104729) % 1000) / 1000]),
   };
@@ -190,8 +191,8 @@ describe("a generation", () => {
   it("refuses wrong names before it runs, and text without a tokenizer", async () => {
     const model = new Alphabet();
     expect(await codeOf(model.generate("a", { hooks: [["blocks.1.hook_resid_post", { kind: "zero" }]] }))).toBe("E_NAME");
-    expect(await codeOf(generate({ spec: model.spec } as unknown as Model, "a"))).toBe("E_MODE");
-    expect(await codeOf(generate({ spec: model.spec } as unknown as Model, [1], { stop: "b" }))).toBe("E_MODE");
+    expect(await codeOf(generate({ spec: model.spec, cacheSource: model.cacheSource } as unknown as Model, "a"))).toBe("E_MODE");
+    expect(await codeOf(generate({ spec: model.spec, cacheSource: model.cacheSource } as unknown as Model, [1], { stop: "b" }))).toBe("E_MODE");
     expect(model.runs).toEqual([]);
   });
 

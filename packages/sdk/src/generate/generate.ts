@@ -2,7 +2,8 @@
 import { TritlensError } from "../core/errors.ts";
 import { lazyGeneration } from "../hooks/generation.ts";
 import type { ActivationCache, Generation, Model, Session, Tokens } from "../hooks/index.ts";
-import { type NameFilter, requireBudget, selectSites, toTokenRows } from "../hooks/index.ts";
+import { type NameFilter, requireBudget, toTokenRows } from "../hooks/index.ts";
+import type { HookPlace } from "../hooks/space.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { applyChatTemplate, type ChatMessage, type ChatOptions, type TextStream, tokenizerOf, toTokens } from "../tokenizer/index.ts";
 import { giveWay } from "../train/pace.ts";
@@ -69,8 +70,9 @@ function checkPrompt(model: Model, prompt: readonly number[], room: number): voi
 
 async function* steps(model: Model, promptOf: () => Promise<number[]>, given: GenerateOptions): AsyncGenerator<Step, void, undefined> {
   const options = settle(given);
-  const hooks = new PlacedHooks(options.hooks ?? [], model.spec.sites);
-  const names = options.names === undefined ? undefined : chosen(options.names, model.siteNames);
+  const { space } = model.cacheSource;
+  const hooks = new PlacedHooks(options.hooks ?? [], (where) => space.select(where).map((place) => place.site));
+  const names = options.names === undefined ? undefined : chosen(space.select(options.names));
   if (options.stop.length > 0) tokenizerOf(model);
   throwIfAborted(options.signal);
   const prompt = await promptOf();
@@ -96,10 +98,11 @@ function memoryOf(model: Model, prompt: number, capacity: number, { session, pro
   return (session ? 0 : cache) + activations + model.plan({ ...common, seq: prompt }).captures;
 }
 
-/** The same filter, resolved once instead of in every step. @throws E_NAME. */
-function chosen(filter: NameFilter, names: readonly string[]): NameFilter {
-  const kept = new Set(selectSites(filter, names).map((i) => names[i]));
-  return (name) => kept.has(name);
+/** A filter for places, so that names are resolved once instead of in every step. */
+function chosen(places: readonly HookPlace[]): NameFilter {
+  const kept = new Set(places.flatMap(({ name, virtual }) => (virtual ? [] : [name])));
+  const others = places.flatMap(({ name, virtual }) => (virtual ? [name] : []));
+  return [...(kept.size > 0 ? [(name: string) => kept.has(name)] : []), ...others];
 }
 
 async function* run(writer: Writer, prompt: readonly number[], options: Settled): AsyncGenerator<Step, void, undefined> {

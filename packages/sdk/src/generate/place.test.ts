@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ActivationCache } from "../hooks/index.ts";
+import { ActivationCache, type NameFilter, selectSites } from "../hooks/index.ts";
 import type { SiteSpec } from "../spec/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { joinCaptures } from "./captures.ts";
@@ -50,7 +50,10 @@ describe("an edit at positions of the text", () => {
   });
 
   it("resolves names before anything runs", () => {
-    expect(() => new PlacedHooks([["blocks.0.hook_resid_pots", { kind: "zero" }]], [resid, pattern])).toThrow(/hook_resid_post/);
+    const sites = [resid, pattern];
+    const names = sites.map((s) => s.name);
+    const select = (where: NameFilter) => selectSites(where, names).map((i) => sites[i] as SiteSpec);
+    expect(() => new PlacedHooks([["blocks.0.hook_resid_pots", { kind: "zero" }]], select)).toThrow(/hook_resid_post/);
   });
 });
 

@@ -1,8 +1,7 @@
 /** Hooks whose positions count from the beginning of the text, for a run that covers only some of them. */
 import { TritlensError } from "../core/errors.ts";
 import { axesOf } from "../hooks/axes.ts";
-import type { AsyncHook, Edit } from "../hooks/index.ts";
-import { selectSites } from "../hooks/index.ts";
+import type { AsyncHook, Edit, NameFilter } from "../hooks/index.ts";
 import type { SiteSpec } from "../spec/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import type { GenerateHook, GenerateHookFn, Span } from "./options.ts";
@@ -11,9 +10,9 @@ import type { GenerateHook, GenerateHookFn, Span } from "./options.ts";
 export class PlacedHooks {
   readonly #hooks: readonly { readonly site: SiteSpec; readonly action: GenerateHookFn | Edit }[];
 
-  constructor(hooks: readonly GenerateHook[], sites: readonly SiteSpec[]) {
-    const names = sites.map((site) => site.name);
-    this.#hooks = hooks.flatMap(([where, action]) => selectSites(where, names).map((i) => ({ site: sites[i] as SiteSpec, action })));
+  /** @param select - The activations that a filter means. */
+  constructor(hooks: readonly GenerateHook[], select: (where: NameFilter) => readonly SiteSpec[]) {
+    this.#hooks = hooks.flatMap(([where, action]) => select(where).map((site) => ({ site, action })));
   }
 
   /** For a run over these positions; edits that lie elsewhere are left out. */

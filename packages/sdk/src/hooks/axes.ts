@@ -7,6 +7,7 @@ const FIXED: readonly (readonly [RegExp, readonly string[]])[] = [
   [/hook_((rot_)?[qkvz]|[qk]_normed)$/, ["head", "d_head"]],
   [/attn\.([qkv]\.hook_(acc|out)|o\.(hook_in(_codes)?|norm\.hook_normalized)|sub_norm\.hook_normalized)$/, ["head", "d_head"]],
   [/hook_(attn_scores|pattern)$/, ["head"]],
+  [/(hook_(attn_in|[qkv]_input)|attn\.hook_result)$/, ["head", "d_model"]],
   [/mlp\.((gate|in)\.(hook_in(_codes)?|norm\.hook_normalized)|out\.hook_(acc|out))$/, ["d_model"]],
   [/mlp\./, ["d_mlp"]],
   [/unembed\.hook_out$/, ["d_vocab_out"]],

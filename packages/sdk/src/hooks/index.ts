@@ -1,4 +1,14 @@
 /** Running models: caches, hooks, edits and weights. */
+
+export type { CacheSaveOptions, CacheTarget } from "./cache/file.ts";
+export type { ApplyLnOptions } from "./cache/ln.ts";
+export type { LogitAttrOptions, LogitLensOptions, TokenChoice } from "./cache/logits.ts";
+export type { NeuronOptions, NeuronStackOptions } from "./cache/neurons.ts";
+export type { StackOptions } from "./cache/remainder.ts";
+export type { AccumulatedOptions, DecomposeOptions, FullDecompositionOptions } from "./cache/residual.ts";
+export type { CacheSlice } from "./cache/slice.ts";
+export { ResidualStack } from "./cache/stack.ts";
+export type { PosSlice } from "./cache/view.ts";
 export { ActivationCache } from "./cache.ts";
 export type { CheckpointInfo, CheckpointWeight } from "./checkpoint.ts";
 export type { AsyncHookFn, HookFn, HookPoint, HookResult } from "./drive.ts";

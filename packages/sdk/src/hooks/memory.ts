@@ -75,7 +75,8 @@ function sizesOf(spec: Spec, { batch = 1, seq = Math.min(512, spec.ctx), capacit
   return { batch, seq, capacity, lastOnly };
 }
 
-function bytesOf({ shape }: SiteSpec, { batch, seq, capacity }: Sizes): number {
+/** Bytes of an activation. */
+export function bytesOf({ shape }: SiteSpec, { batch, seq, capacity }: Pick<Sizes, "batch" | "seq" | "capacity">): number {
   return shape.reduce((n: number, d) => n * (d === "batch" ? batch : d === "seq" ? seq : d === "keys" ? Math.max(capacity, seq) : d), 4);
 }
 

@@ -9,6 +9,7 @@ import { type TransformerConfig, type TransformerOptions, transformerConfig, tra
 import type { Spec } from "../spec/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { ChatMessage, ChatOptions, Tokenizer } from "../tokenizer/index.ts";
+import type { CacheSource } from "./cache/source.ts";
 import { ActivationCache } from "./cache.ts";
 import type { CheckpointInfo } from "./checkpoint.ts";
 import { driveAsync, driveSync } from "./drive.ts";
@@ -23,7 +24,6 @@ import { Session, type SessionOptions } from "./session.ts";
 import { Sweep, type SweepOptions, type SweepRun, type Variant } from "./sweep.ts";
 import { type TokenRows, type Tokens, toTokenRows } from "./tokens.ts";
 import { WeightViews } from "./views.ts";
-import { blockSites, TOKEN_SITE } from "./virtual/list.ts";
 import { ModelParts } from "./virtual/part.ts";
 import { collect, coreSitesOf, planWithVirtual } from "./virtual/read.ts";
 import { sweepOneByOne } from "./virtual/sweep.ts";
@@ -81,7 +81,7 @@ export class Model extends WeightViews {
       core,
       () => this.program,
       spec,
-      (names) => [TOKEN_SITE, ...(config ? blockSites(new ModelParts(core, config, names, () => this.living())) : [])],
+      (names) => config && new ModelParts(core, config, names, () => this.living()),
     );
     this.siteNames = this.#runner.names;
     this.layers = this.#runner.layers;
@@ -160,11 +160,11 @@ export class Model extends WeightViews {
     if (plain) {
       const places = this.siteNames.length > 0 || options.names !== undefined ? this.#runner.space.select(names) : [];
       const { logits, cache } = this.#runner.runInParts(rows, coreSitesOf(places));
-      return { logits, cache: new ActivationCache(collect(places, cache, this.siteNames, rows)) };
+      return { logits, cache: this.#cacheOf(collect(places, cache, this.siteNames, rows), options) };
     }
     const cache = new Map<string, Tensor>();
     const plan = makePlan({ ...options, names }, this.#runner.space, this.layers);
-    return { ...driveSync(this.#runner.run(rows, plan, options, cache, this.#weights)), cache: new ActivationCache(cache) };
+    return { ...driveSync(this.#runner.run(rows, plan, options, cache, this.#weights)), cache: this.#cacheOf(cache, options) };
   }
 
   /** Runs with synchronous hooks; returns the logits (the residual stream with `stopAtLayer`). @throws E_MODE when a hook returns a promise. */
@@ -234,9 +234,24 @@ export class Model extends WeightViews {
     this.dispose();
   }
 
+  #cacheOf(tensors: Map<string, Tensor>, { posSlice: pos, batchSlice: batch }: CacheOptions): ActivationCache {
+    const cache = new ActivationCache(tensors, this.#runner.source);
+    if (pos === undefined && batch === undefined) return cache;
+    return cache.slice({ ...(pos === undefined ? {} : { pos }), ...(batch === undefined ? {} : { batch }) });
+  }
+
   #requireBudget({ batch, pos }: TokenRows, names: NameFilter, budget: number): void {
     const { activations, captures } = this.plan({ batch, seq: pos, names });
     requireBudget("the run", activations + captures, budget);
+  }
+
+  /**
+   * What caches are read with.
+   *
+   * @internal
+   */
+  get cacheSource(): CacheSource {
+    return this.#runner.source;
   }
 
   /** @internal */

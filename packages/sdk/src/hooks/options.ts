@@ -1,7 +1,7 @@
 /** Options and results of the calls that run a model. */
 import type { Core } from "../core/core.ts";
 import type { TransformerConfig } from "../models/index.ts";
-import type { Tensor } from "../tensor/index.ts";
+import type { AxisIndex, Tensor } from "../tensor/index.ts";
 import type { ActivationCache } from "./cache.ts";
 import type { CheckpointInfo } from "./checkpoint.ts";
 import type { AsyncGradHook, AsyncHook, GradHook, Hook } from "./plan.ts";
@@ -64,6 +64,10 @@ export interface CacheOptions extends RunOptions {
   readonly names?: NameFilter;
   /** Refuse with E_MEMORY, before anything is computed, when activations and copies would take more (see {@link Model.plan}). */
   readonly budgetBytes?: number;
+  /** Keep this position (the axis disappears) or these positions `[lo, hi)` only; of scores and patterns, those of the queries. */
+  readonly posSlice?: AxisIndex;
+  /** Keep this example (the axis disappears) or these examples `[lo, hi)` only. */
+  readonly batchSlice?: AxisIndex;
   /** Keep gradients too, under the name with `_grad`; needs `loss`. */
   readonly inclGrad?: boolean;
   /** Return the gradients of parameters: all of them, or those of these names. Needs `loss`. */

@@ -4,6 +4,7 @@ import { TritlensError } from "../core/errors.ts";
 import type { Spec } from "../spec/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { axesOf } from "./axes.ts";
+import type { CacheSource } from "./cache/source.ts";
 import { Collector, examplesPerPart, parts, runPart } from "./chunks.ts";
 import { backward, driveSync, forward, type RunPlan, readOnly, type Steps } from "./drive.ts";
 import { applyLoss } from "./loss.ts";
@@ -11,8 +12,9 @@ import type { AsyncRunOptions, CacheOptions } from "./options.ts";
 import { Run, RunLayouts } from "./run.ts";
 import { HookSpace } from "./space.ts";
 import type { TokenRows } from "./tokens.ts";
+import { blockSites, TOKEN_SITE } from "./virtual/list.ts";
+import type { ModelParts } from "./virtual/part.ts";
 import { VirtualRun } from "./virtual/run.ts";
-import type { VirtualSite } from "./virtual/site.ts";
 import type { Weights } from "./weights.ts";
 
 /** What a run gives beside its cache. */
@@ -55,17 +57,19 @@ export class Runner {
   readonly #taps: ReadonlySet<number>;
   readonly #layouts: RunLayouts = new RunLayouts();
   readonly #elements: Map<number, number> = new Map();
-  readonly #virtual: (names: readonly string[]) => VirtualSite[];
-  #space: HookSpace | undefined;
+  readonly #parts: (names: readonly string[]) => ModelParts | undefined;
+  readonly #sites: Spec["sites"];
+  #source: CacheSource | undefined;
 
   /**
    * @param program - Gives the handle, or throws E_CLOSED after the model was disposed.
-   * @param virtual - The activations that are worked out, given the names of the others.
+   * @param parts - What activations without a node are worked out from, given the names of the others; undefined without a config.
    */
-  constructor(core: Core, program: () => ProgramHandle, spec: Spec, virtual: (names: readonly string[]) => VirtualSite[]) {
+  constructor(core: Core, program: () => ProgramHandle, spec: Spec, parts: (names: readonly string[]) => ModelParts | undefined) {
     this.core = core;
-    this.#virtual = virtual;
+    this.#parts = parts;
     this.#program = program;
+    this.#sites = spec.sites;
     this.names = spec.sites.map((s) => s.name);
     this.layers = this.names.filter((n) => /^blocks\.\d+\.hook_resid_post$/.test(n)).length;
     this.#axes = spec.sites.map(axesOf);
@@ -78,10 +82,17 @@ export class Runner {
     return this.#program();
   }
 
-  /** Every activation, made when first asked for. */
+  /** What caches are read with, made when first asked for. */
+  get source(): CacheSource {
+    if (this.#source) return this.#source;
+    const parts = this.#parts(this.names);
+    this.#source = { parts, space: new HookSpace(this.#sites, [TOKEN_SITE, ...(parts ? blockSites(parts) : [])]) };
+    return this.#source;
+  }
+
+  /** Every activation. */
   get space(): HookSpace {
-    this.#space ??= new HookSpace(this.names, this.#virtual(this.names));
-    return this.#space;
+    return this.source.space;
   }
 
   /** A run that shares memory and listens to these sites. */

@@ -129,7 +129,7 @@ export class Session {
     try {
       const logits = driveSync(this.#steps(begun, cache));
       this.#remember(begun.rows);
-      return { logits, cache: new ActivationCache(cache) };
+      return { logits, cache: new ActivationCache(cache, this.#runner.source) };
     } catch (error) {
       this.#forget();
       throw error;
@@ -150,7 +150,7 @@ export class Session {
     try {
       const logits = await driveAsync(this.#steps(begun, cache));
       this.#remember(begun.rows);
-      return { logits, cache: new ActivationCache(cache) };
+      return { logits, cache: new ActivationCache(cache, this.#runner.source) };
     } catch (error) {
       this.#forget();
       throw error;

@@ -14,21 +14,30 @@ import {
   unknownName,
   zipTensors,
 } from "tritlens";
-import { attentionFix, attentionSites, type MetricLike, metricRun, type PatchInto, promptPair, requireGoing, toMetric } from "tritlens/interp";
+import {
+  attentionFix,
+  attentionSites,
+  type MetricLike,
+  metricRun,
+  type PatchInto,
+  positionLabels,
+  promptPair,
+  toMetric,
+  Work,
+  type WorkOptions,
+} from "tritlens/interp";
 import { type PanelsChart, Result } from "tritlens/plots";
 
 /** Options of {@link atpStar}. */
-export interface AtpStarOptions {
+export interface AtpStarOptions extends WorkOptions {
   /** The run that is linearised and patched, as in `attributionPatch` (`corrupted`). */
   readonly into?: PatchInto;
+  /** Names of the positions in pictures; the tokens' texts where the model has a tokenizer and there is one row, else numbers. */
+  readonly labels?: readonly string[];
   /** Recompute the softmax for patched queries and keys instead of linearising it (on). */
   readonly qkFix?: boolean;
   /** Average absolute scores over backward passes that leave out one block each, so that direct and indirect effects cannot cancel (on in models of two blocks or more). */
   readonly gradDrop?: boolean;
-  /** Ends the work with E_ABORTED. */
-  readonly signal?: AbortSignal;
-  /** Called after every backward pass. */
-  readonly onProgress?: (progress: { readonly done: number; readonly total: number; readonly secondsLeft: number }) => void;
 }
 
 /** Nodes by kind. */
@@ -50,7 +59,7 @@ export async function atpStar(
   options: AtpStarOptions = {},
 ): Promise<AtpStarScores> {
   const c = configOf(model);
-  const { into = "corrupted", qkFix = true, gradDrop = c.nLayers > 1, signal, onProgress } = options;
+  const { into = "corrupted", qkFix = true, gradDrop = c.nLayers > 1, labels, ...work } = options;
   if (gradDrop && c.nLayers < 2)
     throw new TritlensError("E_MODE", "GradDrop leaves out one block at a time", { expected: "at least two blocks", found: String(c.nLayers) });
   const { base, other } = promptPair(clean, corrupted, into);
@@ -58,19 +67,17 @@ export async function atpStar(
   const patch = model.runWithCache(other, { names, stopAtLayer: c.nLayers }).cache;
   const drops = gradDrop ? Array.from({ length: c.nLayers }, (_, layer) => dropped(c, layer)) : [[]];
   const sums = new Map<AtpStarKind, Tensor>();
-  const began = performance.now();
-  for (const [i, gradHooks] of drops.entries()) {
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    requireGoing(signal, "AtP*");
+  const pass = new Work("AtP*", drops.length, work);
+  for (const gradHooks of drops) {
     const { cache } = metricRun(model, base, metric, { names, gradHooks });
     for (const [kind, scores] of scoresOf(model, c, cache, patch, qkFix)) {
       const part = gradDrop ? mapTensor(scores, (x) => Math.abs(x) / (c.nLayers - 1)) : scores;
       const known = sums.get(kind);
       sums.set(kind, known ? zipTensors(known, part, (x, y) => x + y) : part);
     }
-    onProgress?.({ done: i + 1, total: drops.length, secondsLeft: ((performance.now() - began) / 1000 / (i + 1)) * (drops.length - i - 1) });
+    await pass.done();
   }
-  return new AtpStarScores(sums, toMetric(metric).name, gradDrop);
+  return new AtpStarScores(sums, { metric: toMetric(metric).name, gradDrop, positions: positionLabels(model, base, labels) });
 }
 
 function configOf(model: Model): TransformerConfig {
@@ -119,6 +126,16 @@ function stackLayers(parts: readonly Tensor[]): Tensor {
   return stack(parts, "layer");
 }
 
+/** What is known beside the numbers. */
+export interface AtpStarInfo {
+  /** Name of the metric. */
+  readonly metric: string;
+  /** Whether GradDrop was used. */
+  readonly gradDrop: boolean;
+  /** Names of the positions. */
+  readonly positions: readonly string[];
+}
+
 /** Scores of nodes. */
 export class AtpStarScores extends Result {
   /** By kind: `q`, `k`, `v` and `z` are [layer, head, pos] (keys and values by their own heads), `mlp` is [layer, pos]. */
@@ -127,12 +144,15 @@ export class AtpStarScores extends Result {
   readonly metric: string;
   /** Scores are absolute ones, averaged over GradDrop's passes. */
   readonly gradDrop: boolean;
+  /** Names of the positions. */
+  readonly positions: readonly string[];
 
-  constructor(scores: ReadonlyMap<AtpStarKind, Tensor>, metric: string, gradDrop: boolean) {
+  constructor(scores: ReadonlyMap<AtpStarKind, Tensor>, { metric, gradDrop, positions }: AtpStarInfo) {
     super();
     this.scores = scores;
     this.metric = metric;
     this.gradDrop = gradDrop;
+    this.positions = positions;
   }
 
   /** Scores of one kind of node. @throws E_NAME when the model has none (`mlp` of attention-only models). */
@@ -151,7 +171,7 @@ export class AtpStarScores extends Result {
         kind: "heatmap" as const,
         title: kind,
         values: values.data,
-        x: { name: values.axes[1] === "pos" ? "position" : "head", labels: labels(columns) },
+        x: values.axes[1] === "pos" ? { name: "position", labels: this.positions } : { name: "head", labels: labels(columns) },
         y: { name: "layer", labels: labels(layers) },
         scale: this.gradDrop ? ("sequential" as const) : ("diverging" as const),
         unit: this.metric,

@@ -17,20 +17,21 @@ function comparedSite(c: TransformerConfig, layer: number, kind: "q" | "k"): str
   return c.qkNorm ? `${here}hook_${kind}_normed` : `${here}hook_${kind}`;
 }
 
+/** Effects of patched queries and keys on the metric, through the patterns that they lead to. */
+export interface AttentionFix {
+  /** Queries, [head, pos]. */
+  readonly q: Tensor;
+  /** Keys, [key-value head, pos]. */
+  readonly k: Tensor;
+}
+
 /**
  * The first-order effect on the metric of patching one query (or one key) at one position, through the pattern that it really leads to. Sums over examples; of keys also over the query heads that share
  * them.
  *
  * @param cache - The run that is patched, with gradients. @param patch - The run that queries and keys come from.
- * @returns `q` [head, pos] and `k` [key-value head, pos].
  */
-export function attentionFix(
-  model: Model,
-  c: TransformerConfig,
-  layer: number,
-  cache: ActivationCache,
-  patch: ActivationCache,
-): { q: Tensor; k: Tensor } {
+export function attentionFix(model: Model, c: TransformerConfig, layer: number, cache: ActivationCache, patch: ActivationCache): AttentionFix {
   const { nHeads, nKeyValueHeads } = c;
   const [q, k, otherQ, otherK] = [cache, patch].flatMap((run) => (["q", "k"] as const).map((x) => run.get(comparedSite(c, layer, x)))) as [
     Tensor,

@@ -1,6 +1,16 @@
 /** Attribution patching (Nanda 2023): the effect of every activation patch, estimated from two forward passes and one backward pass. */
 import { type Model, type NameFilter, stack, sumOver, type Tensor, type Tokens, unknownName, zipTensors } from "tritlens";
-import { type EapOptions, type EdgeScores, eap, type MetricLike, metricRun, type PatchInto, promptPair, toMetric } from "tritlens/interp";
+import {
+  type EapOptions,
+  type EdgeScores,
+  eap,
+  type MetricLike,
+  metricRun,
+  type PatchInto,
+  positionLabels,
+  promptPair,
+  toMetric,
+} from "tritlens/interp";
 import { type Chart, type HeatmapChart, Result } from "tritlens/plots";
 
 /** What is scored when nothing else is asked for, in every block. */
@@ -12,6 +22,8 @@ export interface AttributionOptions {
   readonly granularity?: "node" | "edge";
   /** The run whose gradient is taken and that is patched. `corrupted` (the default), as in activation patching: clean values are put into the corrupted run. */
   readonly into?: PatchInto;
+  /** Names of the positions in pictures; the tokens' texts where the model has a tokenizer and there is one row, else numbers. */
+  readonly labels?: readonly string[];
   /** Activations to score; residual stream, outputs of attention and MLP, q, k, v, z and pattern when left out. */
   readonly names?: NameFilter;
 }
@@ -52,7 +64,7 @@ export function attributionPatch(
   clean: Tokens,
   corrupted: Tokens,
   metric: MetricLike,
-  { granularity = "node", into = "corrupted", names = DEFAULT }: AttributionOptions = {},
+  { granularity = "node", into = "corrupted", names = DEFAULT, labels }: AttributionOptions = {},
 ): NodeAttribution | EdgeScores {
   if (granularity === "edge") return eap(model, clean, corrupted, metric, { into } satisfies EapOptions);
   if (granularity !== "node") throw unknownName("granularity", String(granularity), ["node", "edge"]);
@@ -62,7 +74,7 @@ export function attributionPatch(
   const scores = patch
     .keys()
     .map((name): [string, Tensor] => [name, attribution(patch.get(name), run.cache.get(name), run.cache.get(`${name}_grad`))]);
-  return new NodeAttribution(new Map(scores), toMetric(metric).name);
+  return new NodeAttribution(new Map(scores), toMetric(metric).name, positionLabels(model, base, labels));
 }
 
 /** (other - base) x grad; 0 where both runs have the same value, masked scores of attention (-inf) included. */
@@ -77,11 +89,14 @@ export class NodeAttribution extends Result {
   readonly scores: ReadonlyMap<string, Tensor>;
   /** What was measured. */
   readonly metric: string;
+  /** Names of the positions. */
+  readonly positions: readonly string[];
 
-  constructor(scores: ReadonlyMap<string, Tensor>, metric: string) {
+  constructor(scores: ReadonlyMap<string, Tensor>, metric: string, positions: readonly string[]) {
     super();
     this.scores = scores;
     this.metric = metric;
+    this.positions = positions;
   }
 
   /** Scores of one activation. @throws E_NAME with the nearest names. */
@@ -134,7 +149,7 @@ export class NodeAttribution extends Result {
         kind: "heatmap",
         title: hook.replace(/^(attn\.)?hook_/, ""),
         values: values.data,
-        x: { name: axis === "pos" ? "position" : axis, labels: labels(columns) },
+        x: axis === "pos" ? { name: "position", labels: this.positions } : { name: axis, labels: labels(columns) },
         y: { name: "layer", labels: labels(layers) },
         unit: this.metric,
       },

@@ -11,14 +11,14 @@ import {
   promptPair,
   receiverSites,
   requireFinite,
-  requireGoing,
-  senderOutputs,
   senderSites,
   toMetric,
+  Work,
+  type WorkOptions,
 } from "tritlens/interp";
 
 /** Options of {@link eapIg}. */
-export interface EapIgOptions {
+export interface EapIgOptions extends WorkOptions {
   /** What is interpolated: the embedding of the prompt (`inputs`, the default), or the output of every attention and MLP on its own (`activations`), which costs 2 x layers + 1 times as much. */
   readonly variant?: "inputs" | "activations";
   /** Points along the way (5). One point is plain EAP. */
@@ -27,10 +27,6 @@ export interface EapIgOptions {
   readonly into?: PatchInto;
   /** The model's graph, when it is at hand. */
   readonly graph?: ModelGraph;
-  /** Ends the work with E_ABORTED. */
-  readonly signal?: AbortSignal;
-  /** Called after every backward pass. */
-  readonly onProgress?: (progress: { readonly done: number; readonly total: number; readonly secondsLeft: number }) => void;
 }
 
 /** A group of senders that one way moves, and the activations that are moved. */
@@ -48,30 +44,24 @@ interface Way {
  * @throws What `eap` throws; E_RANGE for a number of steps below 1, E_ABORTED.
  */
 export async function eapIg(model: Model, clean: Tokens, corrupted: Tokens, metric: MetricLike, options: EapIgOptions = {}): Promise<EdgeScores> {
-  const { variant = "inputs", steps = 5, into = "clean", graph = modelGraph(model), signal, onProgress } = options;
+  const { variant = "inputs", steps = 5, into = "clean", graph = modelGraph(model), ...work } = options;
   if (variant !== "inputs" && variant !== "activations") throw unknownName("variant of EAP-IG", String(variant), ["inputs", "activations"]);
   const points = pointsOf(steps);
   const { base, other } = promptPair(clean, corrupted, into);
   const ways = variant === "inputs" ? [inputs(graph)] : activations(graph);
-  const names = [...new Set([...senderSites(graph), ...ways.flatMap((way) => way.sites)])];
+  const names = [...new Set([...senderSites(model, graph), ...ways.flatMap((way) => way.sites)])];
   const ends = [base, other].map((tokens) => model.runWithCache(tokens, { names, stopAtLayer: graph.config.nLayers }).cache) as [
     ActivationCache,
     ActivationCache,
   ];
-  const delta = senderOutputs(model, graph, ends[1], ends[0]).data;
   const scores = new Float32Array(graph.edges.length);
-  const total = ways.length * steps;
-  const began = performance.now();
-  let done = 0;
+  const pass = new Work("EAP-IG", ways.length * steps, work);
   for (const { sites, senders } of ways)
     for (const point of points) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      requireGoing(signal, "EAP-IG");
       const hooks = sites.map((site): Hook => [site, { kind: "set", value: between(ends[1].get(site), ends[0].get(site), point) }]);
       const { cache } = metricRun(model, base, metric, { names: receiverSites(graph), hooks });
-      addEdgeScores(model, graph, delta, cache, scores, { weight: 1 / steps, senders });
-      done++;
-      onProgress?.({ done, total, secondsLeft: ((performance.now() - began) / 1000 / done) * (total - done) });
+      addEdgeScores(model, graph, { gradients: cache, base: ends[0], other: ends[1] }, scores, { weight: 1 / steps, senders });
+      await pass.done();
     }
   requireFinite(scores);
   return new EdgeScores(graph, scores, { method: `EAP-IG (${variant}, ${steps} steps)`, metric: toMetric(metric).name });

@@ -1,7 +1,9 @@
 /** Edge attribution patching (Syed, Rager and Conmy 2023, arXiv 2310.10348): every edge scored from two forward passes and one backward pass. */
 import { type ActivationCache, type Core, type Model, type Tokens, TritlensError } from "tritlens";
 import {
+  type Activations,
   EdgeScores,
+  examplesOf,
   type MetricLike,
   type ModelGraph,
   metricRun,
@@ -33,7 +35,7 @@ export interface EapOptions {
  * @param clean - Prompts [batch, pos].
  * @param corrupted - Prompts of the same size.
  * @param metric - A metric with a gradient, such as `logitDiff`.
- * @throws E_SHAPE for prompts of different sizes, E_MODE for a metric without a gradient or int8 activations without `quantSites`, E_NONFINITE for a metric that is NaN, E_SPEC for a bare Spec.
+ * @throws E_SHAPE for prompts of different sizes, E_MODE for a metric without a gradient, E_NONFINITE for a metric that is NaN, E_SPEC for a bare Spec.
  * @example
  * ```ts
  * const scores = eap(model, clean, corrupted, logitDiff(answer, foil));
@@ -43,17 +45,26 @@ export interface EapOptions {
 export function eap(model: Model, clean: Tokens, corrupted: Tokens, metric: MetricLike, options: EapOptions = {}): EdgeScores {
   const { into = "clean", graph = modelGraph(model) } = options;
   const { base, other } = promptPair(clean, corrupted, into);
-  const run = metricRun(model, base, metric, { names: [...senderSites(graph), ...receiverSites(graph)] });
-  const delta = senderOutputs(model, graph, otherCache(model, graph, other), run.cache).data;
+  const run = metricRun(model, base, metric, { names: [...senderSites(model, graph), ...receiverSites(graph)] });
   const scores = new Float32Array(graph.edges.length);
-  addEdgeScores(model, graph, delta, run.cache, scores);
+  addEdgeScores(model, graph, { gradients: run.cache, base: run.cache, other: otherCache(model, graph, other) }, scores);
   requireFinite(scores);
   return new EdgeScores(graph, scores, { method: "EAP", metric: toMetric(metric).name });
 }
 
 /** Outputs of senders in the other run, which needs no logits. */
 export function otherCache(model: Model, graph: ModelGraph, tokens: Tokens): ActivationCache {
-  return model.runWithCache(tokens, { names: senderSites(graph), stopAtLayer: graph.config.nLayers }).cache;
+  return model.runWithCache(tokens, { names: senderSites(model, graph), stopAtLayer: graph.config.nLayers }).cache;
+}
+
+/** The runs that edges are scored from. */
+export interface EdgeRuns {
+  /** Kept {@link receiverSites} with gradients. */
+  readonly gradients: Activations;
+  /** Kept {@link senderSites}: the run that is patched. */
+  readonly base: Activations;
+  /** Kept {@link senderSites}: the run that patches come from. */
+  readonly other: Activations;
 }
 
 /** Part of a graph, and how much it counts. */
@@ -62,30 +73,40 @@ export interface EdgeScoresPart {
   readonly weight?: number;
   /** Senders [from, to) only. */
   readonly senders?: readonly [from: number, to: number];
+  /** Examples at a time; as many as fit into 64 MB when left out. */
+  readonly examples?: number;
 }
 
-/**
- * Adds delta . gradient of every edge to `scores`.
- *
- * @param delta - [sender, row, d_model], see {@link senderOutputs}.
- * @param cache - Of a run that kept {@link receiverSites} with gradients.
- * @param scores - One number an edge of the graph.
- */
-export function addEdgeScores(
+/** Outputs of senders that are in memory at a time, in numbers (64 MB): large batches go through in parts. */
+const PART = 1 << 24;
+
+/** Adds (other - base) . gradient of every edge to `scores`, one number an edge of the graph. */
+export function addEdgeScores(model: Model, graph: ModelGraph, runs: EdgeRuns, scores: Float32Array, part: EdgeScoresPart = {}): void {
+  const [batch, pos, width] = runs.base.get("hook_embed").shape as unknown as [number, number, number];
+  const examples = part.examples ?? Math.max(1, Math.floor(PART / (graph.senders.length * pos * width)));
+  for (let from = 0; from < batch; from += examples) {
+    const cut = (run: Activations): Activations => examplesOf(run, from, Math.min(batch, from + examples));
+    const delta = senderOutputs(model, graph, cut(runs.other), cut(runs.base)).data;
+    addProducts(model, graph, delta, cut(runs.gradients), scores, part);
+  }
+}
+
+/** Products of every receiver's gradient with its senders, [sender, row x d_model] . [row x d_model, receiver]. */
+function addProducts(
   model: Model,
   graph: ModelGraph,
   delta: Float32Array,
-  cache: ActivationCache,
+  gradients: Activations,
   scores: Float32Array,
-  { weight = 1, senders: [from, to] = [0, graph.senders.length] }: EdgeScoresPart = {},
+  { weight = 1, senders: [from, to] = [0, graph.senders.length] }: EdgeScoresPart,
 ): void {
   const size = delta.length / graph.senders.length;
   const room = new Float32Array((graph.config.nHeads + 2 * graph.config.nKeyValueHeads) * size);
-  for (const { first, count, data } of receiverGradients(model, graph, cache)) {
+  for (const { first, count, data } of receiverGradients(model, graph, gradients)) {
     const last = Math.min(to, graph.receivers[first]?.reads ?? 0);
     if (last <= from) continue;
-    const gradients = count === 1 ? data.subarray(0, size) : transposed(data, count, size, room);
-    const products = product(model.core, delta.subarray(from * size, last * size), gradients, last - from, size, count);
+    const turned = count === 1 ? data.subarray(0, size) : transposed(data, count, size, room);
+    const products = product(model.core, delta.subarray(from * size, last * size), turned, last - from, size, count);
     for (let s = from; s < last; s++)
       for (let r = 0; r < count; r++) {
         const edge = graph.edgeAt(s, first + r) as number;

@@ -143,7 +143,7 @@ export class ScoreComparison extends Result {
 
   override toString(): string {
     const { estimate, exact, edges } = this;
-    const ranks = `rank correlation ${this.rankCorrelation.toFixed(4)} (of absolute values ${this.absoluteRankCorrelation.toFixed(4)})`;
+    const ranks = `rank correlation ${this.rankCorrelation.toFixed(3)} (of absolute values ${this.absoluteRankCorrelation.toFixed(3)})`;
     return `${estimate.method} against ${exact.method}: ${ranks} over ${edges} edges`;
   }
 }

@@ -3,11 +3,12 @@ import {
   type Edit,
   type Model,
   mapTensor,
+  requireBudget,
+  type SweepProgress,
   type Tensor,
   type Tokens,
   type TransformerConfig,
   TritlensError,
-  toTokenRows,
   type Variant,
 } from "tritlens";
 import {
@@ -39,13 +40,13 @@ export interface ExactEdgeOptions {
   /** Return what is done when aborted, the rest being NaN, instead of throwing E_ABORTED. */
   readonly stopOnAbort?: boolean;
   /** Called as edges are done. */
-  readonly onProgress?: (progress: { readonly done: number; readonly total: number; readonly secondsLeft: number }) => void;
+  readonly onProgress?: (progress: SweepProgress) => void;
 }
 
 /**
  * Patches one edge at a time: its receiver reads the other run's value of its sender, every other reader the patched run's. The score is the metric then, minus the metric of the run itself.
  *
- * @throws E_NAME for an unknown edge, E_SHAPE for prompts of different sizes, E_NONFINITE for a metric that is NaN, E_ABORTED.
+ * @throws E_NAME for an unknown edge, E_SHAPE for prompts of different sizes, E_NONFINITE for a metric that is NaN, E_MEMORY beyond `budgetBytes`, E_ABORTED.
  */
 export async function exactEdgeScores(
   model: Model,
@@ -56,9 +57,11 @@ export async function exactEdgeScores(
 ): Promise<EdgeScores> {
   const { into = "clean", graph = modelGraph(model), edges, stopOnAbort = false, ...sweep } = options;
   const full = toMetric(metric);
-  const { base, other } = promptPair(clean, corrupted, into);
+  const { base, other, batch, pos } = promptPair(clean, corrupted, into);
+  const bytes = 12 * graph.senders.length * batch * pos * graph.config.dModel;
+  // What every sender changes, three times: all together, and one by one with both signs.
+  if (sweep.budgetBytes !== undefined) requireBudget("exact edge patching", bytes, sweep.budgetBytes);
   const delta = senderOutputs(model, graph, otherCache(model, graph, other), otherCache(model, graph, base));
-  const { batch, pos } = toTokenRows(base);
   // Two tensors a sender, which all its edges share.
   const deltas = graph.senders.map((_, s) => delta.slice("sender", s).reshape([batch, pos, graph.config.dModel], ["batch", "pos", "d_model"]));
   const negated = deltas.map((x) => mapTensor(x, (v) => -v));

@@ -1,5 +1,16 @@
 /** What gradient methods share: a pair of prompts, and a run with the gradient of a metric. */
-import { type CachedRun, type GradHook, type Hook, type Model, type NameFilter, type Tokens, TritlensError, toTokenRows } from "tritlens";
+import {
+  type ActivationCache,
+  type CachedRun,
+  type GradHook,
+  type Hook,
+  type Model,
+  type NameFilter,
+  Tensor,
+  type Tokens,
+  TritlensError,
+  toTokenRows,
+} from "tritlens";
 import { type MetricLike, metricGrad, metricValue, readLogits, toMetric } from "tritlens/interp";
 
 /** The run that is linearised: patches put activations of the other run into this one. */
@@ -11,8 +22,10 @@ export interface PromptPair {
   readonly base: Tokens;
   /** Where patched values come from. */
   readonly other: Tokens;
-  /** Rows of activations: examples times positions. */
-  readonly rows: number;
+  /** Number of examples. */
+  readonly batch: number;
+  /** Tokens of an example. */
+  readonly pos: number;
 }
 
 /**
@@ -29,8 +42,22 @@ export function promptPair(clean: Tokens, corrupted: Tokens, into: PatchInto): P
     });
   if (into !== "clean" && into !== "corrupted")
     throw new TritlensError("E_RANGE", "wrong option into", { expected: "clean or corrupted", found: String(into) });
-  const rows = a.batch * a.pos;
-  return into === "clean" ? { base: clean, other: corrupted, rows } : { base: corrupted, other: clean, rows };
+  const { batch, pos } = a;
+  return into === "clean" ? { base: clean, other: corrupted, batch, pos } : { base: corrupted, other: clean, batch, pos };
+}
+
+/** Activations by name: a cache, or some of its examples. */
+export type Activations = Pick<ActivationCache, "get">;
+
+/** Examples [from, to) of a cache, without copying them. */
+export function examplesOf(cache: Activations, from: number, to: number): Activations {
+  return {
+    get: (name) => {
+      const { data, shape, axes } = cache.get(name);
+      const per = data.length / (shape[0] as number);
+      return Tensor.from(data.subarray(from * per, to * per), [to - from, ...shape.slice(1)], axes);
+    },
+  };
 }
 
 /** Options of {@link metricRun}. */
@@ -64,13 +91,12 @@ export function metricRun(model: Model, tokens: Tokens, metric: MetricLike, opti
       // A model that reads out the last position only has one position.
       const all = logits.shape.length === 3 ? logits : logits.reshape([logits.shape[0] ?? 0, 1, logits.shape[1] ?? 0], ["batch", "pos", "class"]);
       value = metricValue(full, readLogits(full, all));
-      return metricGrad(full, all);
+      const grad = metricGrad(full, all);
+      const wrong = grad.findIndex((x) => !Number.isFinite(x));
+      if (wrong < 0) return grad;
+      const found = String(grad[wrong]);
+      throw new TritlensError("E_NONFINITE", `the gradient of the metric "${full.name}" is not finite`, { expected: "finite numbers", found });
     },
   });
   return { ...run, value };
-}
-
-/** @throws E_ABORTED when the signal was given. */
-export function requireGoing(signal: AbortSignal | undefined, what: string): void {
-  if (signal?.aborted) throw new TritlensError("E_ABORTED", `${what} was aborted`, { cause: signal.reason });
 }

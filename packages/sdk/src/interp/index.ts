@@ -5,18 +5,28 @@
  */
 
 export { Adam, type AdamOptions } from "./adam.ts";
-export { type AtpStarKind, type AtpStarOptions, AtpStarScores, atpStar } from "./atp-star.ts";
-export { attentionFix, attentionSites } from "./attention-fix.ts";
+export { type AtpStarInfo, type AtpStarKind, type AtpStarOptions, AtpStarScores, atpStar } from "./atp-star.ts";
+export { type AttentionFix, attentionFix, attentionSites } from "./attention-fix.ts";
 export { type AttributionOptions, attributionPatch, NodeAttribution } from "./attribution-patching.ts";
 export * from "./circuits/index.ts";
 export { Das, type DasAccuracy, type DasData, type DasOptions, fitDas } from "./das.ts";
 export { type DirectLogitOptions, DirectLogits, directLogitAttribution } from "./direct-logit-attribution.ts";
-export { addEdgeScores, type EapOptions, type EdgeScoresPart, eap, otherCache, requireFinite } from "./eap.ts";
+export { addEdgeScores, type EapOptions, type EdgeRuns, type EdgeScoresPart, eap, otherCache, requireFinite } from "./eap.ts";
 export { type EapIgOptions, eapIg } from "./eap-ig.ts";
 export { EdgeScores, type EdgeScoresInfo, ScoreComparison, type ScoredEdge } from "./edge-scores.ts";
 export { type ExactEdgeOptions, edgeEdits, exactEdgeScores } from "./exact-edges.ts";
+export { type ExamplePart, type ExamplePartOptions, exampleParts } from "./example-parts.ts";
 export { exchangeSubspace, rowsAtPlace, type VectorPlace } from "./exchange.ts";
-export { type MetricRun, type MetricRunOptions, metricRun, type PatchInto, type PromptPair, promptPair, requireGoing } from "./gradients.ts";
+export {
+  type Activations,
+  examplesOf,
+  type MetricRun,
+  type MetricRunOptions,
+  metricRun,
+  type PatchInto,
+  type PromptPair,
+  promptPair,
+} from "./gradients.ts";
 export { type GraphEdge, type GraphNode, ModelGraph, modelGraph, type Receiver, type Sender } from "./graph.ts";
 export { type LensOptions, LensReading, type ResidualStream, readLens } from "./lens-reading.ts";
 export { type LensQuestion, type LensStatistics, lensStatistics } from "./lens-statistics.ts";

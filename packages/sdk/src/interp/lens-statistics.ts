@@ -93,17 +93,16 @@ class Gather {
   add(logits: Float32Array, first: number): void {
     const n = this.#n;
     this.#raise(logits);
+    // Of one class: every row's exponential is needed by the rows that refer to it as well.
+    const e = new Float64Array(n);
     for (let at = 0, c = first; at < logits.length; at += n, c++) {
+      for (let i = 0; i < n; i++) e[i] = Math.exp((logits[at + i] as number) - (this.#most[i] as number));
       for (let i = 0; i < n; i++) {
         const z = logits[at + i] as number;
-        const e = Math.exp(z - (this.#most[i] as number));
-        this.#sum[i] = (this.#sum[i] as number) + e;
-        this.#weighted[i] = (this.#weighted[i] as number) + e * z;
+        this.#sum[i] = (this.#sum[i] as number) + (e[i] as number);
+        this.#weighted[i] = (this.#weighted[i] as number) + (e[i] as number) * z;
         const r = this.#references[i] as number;
-        if (r !== i) {
-          const zr = logits[at + r] as number;
-          this.#cross[i] = (this.#cross[i] as number) + Math.exp(zr - (this.#most[r] as number)) * (zr - z);
-        }
+        this.#cross[i] = (this.#cross[i] as number) + (e[r] as number) * ((logits[at + r] as number) - z);
         if (z > (this.#topLogits[(i + 1) * this.#k - 1] as number)) this.#insert(i, c, z);
         this.#rank(i, c, z);
       }

@@ -13,11 +13,13 @@ import {
   requireControls,
   requireFeatures,
   splitExamples,
+  Work,
+  type WorkOptions,
 } from "tritlens/interp";
 import { type BarChart, Result } from "tritlens/plots";
 
 /** Options of {@link fitLogisticProbe}. */
-export interface LogisticProbeOptions extends ProbeOptions {
+export interface LogisticProbeOptions extends ProbeOptions, WorkOptions {
   /** Penalty (1e-3); see {@link logistic}. */
   readonly l2?: number;
 }
@@ -74,9 +76,9 @@ export class LogisticProbe extends Result {
  *
  * @param features - [example, feature], of {@link siteActivations} for instance.
  * @param labels - Class of each example, integers from 0.
- * @throws E_SHAPE, E_RANGE, E_NONFINITE for wrong features, labels or options.
+ * @throws E_SHAPE, E_RANGE, E_NONFINITE for wrong features, labels or options; E_ABORTED.
  */
-export function fitLogisticProbe(features: Tensor, labels: ArrayLike<number>, options: LogisticProbeOptions = {}): LogisticProbe {
+export async function fitLogisticProbe(features: Tensor, labels: ArrayLike<number>, options: LogisticProbeOptions = {}): Promise<LogisticProbe> {
   const { l2 = 1e-3, controls = 10, seed = 0, core = defaultCore() } = options;
   requireFeatures(features, labels.length);
   const classes = countClasses(labels);
@@ -86,8 +88,14 @@ export function fitLogisticProbe(features: Tensor, labels: ArrayLike<number>, op
     const map = logistic(forFit, pick(given, split.fit), classes, { l2, core });
     return { map, score: probeAccuracy(applyAffine(map, forTest, core), pick(given, split.test)) };
   };
+  const work = new Work("probing", 1 + requireControls(controls), options);
   const { map, score } = fitTo(labels);
-  const scores = Array.from({ length: requireControls(controls) }, (_, c) => fitTo(pick(labels, labelShuffle(core, labels.length, seed, c))).score);
+  await work.done();
+  const scores: number[] = [];
+  for (let c = 0; c < controls; c++) {
+    scores.push(fitTo(pick(labels, labelShuffle(core, labels.length, seed, c))).score);
+    await work.done();
+  }
   const fitScore = probeAccuracy(applyAffine(map, forFit, core), pick(labels, split.fit));
   return new LogisticProbe(
     map,

@@ -1,6 +1,6 @@
 /** The logit lens (nostalgebraist 2020): the residual stream after every block, read out as if it were the last. */
-import { type Hook, type Model, stack, Tensor, type Tokens, TritlensError, toTokenRows } from "tritlens";
-import { type LensOptions, type LensReading, type ResidualStream, readLens } from "tritlens/interp";
+import { type Hook, type Model, Tensor, type Tokens, TritlensError, toTokenRows, zeros } from "tritlens";
+import { exampleParts, type LensOptions, type LensReading, type ResidualStream, readLens } from "tritlens/interp";
 
 /** Options of {@link residualStream}. */
 export interface ResidualStreamOptions {
@@ -23,16 +23,14 @@ export function residualStream(model: Model, tokens: Tokens, { inclMid = false, 
     throw new TritlensError("E_MODE", `the model has no ${lacks[1]}`, { expected: "blocks with an MLP after attention", found: "inclMid: true" });
   wanted.push(["final_post", `blocks.${model.layers - 1}.hook_resid_post`]);
   const names = wanted.map(([, site]) => site);
-  const { cache } = model.runWithCache(tokens, { names, ...(hooks ? { hooks } : {}) });
   const { data, batch, pos } = toTokenRows(tokens);
-  return {
-    stack: stack(
-      names.map((name) => cache.get(name)),
-      "layer",
-    ),
-    labels: wanted.map(([label]) => label),
-    tokens: Tensor.from(data.slice(), [batch, pos], ["batch", "pos"]),
-  };
+  let stack = zeros([0]);
+  for (const part of exampleParts(model, tokens, names, hooks ? { hooks } : {})) {
+    const width = (part.cache.get(names[0] as string).shape[2] as number) * pos;
+    if (part.from === 0) stack = zeros([names.length, batch, pos, width / pos], ["layer", "batch", "pos", "d_model"]);
+    for (const [l, name] of names.entries()) stack.data.set(part.cache.get(name).data, (l * batch + part.from) * width);
+  }
+  return { stack, labels: wanted.map(([label]) => label), tokens: Tensor.from(data.slice(), [batch, pos], ["batch", "pos"]) };
 }
 
 /**

@@ -1,5 +1,6 @@
 /** What the last matrix of a half block multiplies: heads and neurons write into the residual stream through it. */
-import { type ActivationCache, type Model, type TransformerConfig, TritlensError } from "tritlens";
+import { type Model, type TransformerConfig, TritlensError } from "tritlens";
+import type { Activations } from "tritlens/interp";
 
 /** `attn`: heads through W_O. `mlp`: neurons through W_out. */
 export type HalfBlock = "attn" | "mlp";
@@ -52,8 +53,8 @@ export function outputMatrix(model: Model, layer: number, half: HalfBlock): Floa
  *
  * @throws E_NAME when the cache lacks {@link matrixInputSite}; E_MODE.
  */
-export function matrixInput(model: Model, cache: ActivationCache, layer: number, half: HalfBlock): Float32Array {
-  const { site, gain, weight, int8 } = placeOf(model, layer, half);
+export function matrixInput(model: Model, cache: Activations, layer: number, half: HalfBlock): Float32Array {
+  const { site, gain, int8 } = placeOf(model, layer, half);
   const tensor = cache.get(site);
   let x = tensor.data;
   if (gain !== undefined) {
@@ -61,7 +62,8 @@ export function matrixInput(model: Model, cache: ActivationCache, layer: number,
     x = x.map((value, i) => value * (factors[i % factors.length] as number));
   }
   if (!int8) return x;
-  const cols = model.readParam(weight).shape[1] as number;
+  const [batch, pos] = tensor.shape as unknown as [number, number];
+  const cols = x.length / (batch * pos);
   const [codes, scales] = [new Int8Array(x.length), new Float32Array(x.length / cols)];
   model.core.quantizeActivations(x, scales.length, cols, codes, scales);
   return Float32Array.from(codes, (code, i) => code * (scales[Math.floor(i / cols)] as number));

@@ -1,6 +1,6 @@
 /** Gradients of a metric at every receiver's own input: what a change of one edge does, to first order. */
-import type { ActivationCache, Model, TransformerConfig } from "tritlens";
-import type { ModelGraph, Receiver } from "tritlens/interp";
+import type { Model, TransformerConfig } from "tritlens";
+import type { Activations, ModelGraph, Receiver } from "tritlens/interp";
 
 /** Gradients of receivers that read the same senders. */
 export interface ReceiverGradients {
@@ -31,7 +31,7 @@ export function receiverSites(graph: ModelGraph): string[] {
  *
  * @param cache - Of a run that kept {@link receiverSites} with gradients.
  */
-export function* receiverGradients(model: Model, graph: ModelGraph, cache: ActivationCache): Generator<ReceiverGradients> {
+export function* receiverGradients(model: Model, graph: ModelGraph, cache: Activations): Generator<ReceiverGradients> {
   const c = graph.config;
   const { data } = cache.get(`blocks.0.hook_resid_pre`);
   const size = data.length;
@@ -57,7 +57,7 @@ function throughMatrix(
   c: TransformerConfig,
   receivers: readonly Receiver[],
   kind: "q" | "k" | "v",
-  cache: ActivationCache,
+  cache: Activations,
   out: Float32Array,
   room: Float32Array,
 ): void {
@@ -84,7 +84,7 @@ function throughMatrix(
 }
 
 /** The MLP's share of the gradient that the residual stream has before it. */
-function mlpGradient(c: TransformerConfig, layer: number, cache: ActivationCache, heads: Float32Array, count: number): Float32Array {
+function mlpGradient(c: TransformerConfig, layer: number, cache: Activations, heads: Float32Array, count: number): Float32Array {
   const block = `blocks.${layer}.`;
   const before = cache.get(`${block}hook_resid_${c.parallelAttnMlp ? "pre" : "mid"}_grad`).data;
   const after = cache.get(`${block}hook_resid_post_grad`).data;
@@ -136,7 +136,7 @@ interface NormState {
   readonly center: boolean;
 }
 
-function normState(model: Model, place: NormPlace, cache: ActivationCache): NormState {
+function normState(model: Model, place: NormPlace, cache: Activations): NormState {
   const scale = cache.get(place.scale).data;
   const gain = place.gain === undefined ? undefined : model.readParam(place.gain).data;
   const unit = place.center ? centred(cache.get(place.input).data, scale) : cache.get(place.normalized).data;

@@ -1,15 +1,14 @@
 /** What every sender of a model's graph writes to the residual stream. */
-import { type ActivationCache, type Model, Tensor, type TransformerConfig, TritlensError } from "tritlens";
-import type { ModelGraph } from "tritlens/interp";
+import { type Model, Tensor, type TransformerConfig, TritlensError } from "tritlens";
+import { type Activations, type ModelGraph, matrixInput, matrixInputSite } from "tritlens/interp";
 
-/** Which activations {@link senderOutputs} needs. @throws E_MODE for int8 activations without sites inside (`quantSites: false`). */
-export function senderSites(graph: ModelGraph): string[] {
+/** Which activations {@link senderOutputs} needs. */
+export function senderSites(model: Model, graph: ModelGraph): string[] {
   const c = graph.config;
   const names = ["hook_embed"];
   if (c.positions === "standard") names.push("hook_pos_embed");
   for (let layer = 0; layer < c.nLayers; layer++) {
-    const { site, scale } = headInputSites(c, layer);
-    names.push(site, ...(scale ? [scale] : []));
+    names.push(matrixInputSite(model, layer, "attn"));
     if (!c.attnOnly) names.push(`blocks.${layer}.hook_mlp_out`);
   }
   return names;
@@ -21,8 +20,9 @@ export function senderSites(graph: ModelGraph): string[] {
  *
  * @param cache - Of a run that kept {@link senderSites}.
  * @param minus - A second run: the differences of both, which costs one product, not two.
+ * @throws E_MEMORY, E_NAME for a cache without these activations.
  */
-export function senderOutputs(model: Model, graph: ModelGraph, cache: ActivationCache, minus?: ActivationCache): Tensor {
+export function senderOutputs(model: Model, graph: ModelGraph, cache: Activations, minus?: Activations): Tensor {
   const { dModel, positions } = graph.config;
   const read = (name: string): Float32Array => {
     const a = cache.get(name).data;
@@ -30,7 +30,7 @@ export function senderOutputs(model: Model, graph: ModelGraph, cache: Activation
   };
   const input = read("hook_embed");
   const size = input.length;
-  const out = new Float32Array(graph.senders.length * size);
+  const out = roomForAll(graph.senders.length * size);
   out.set(input);
   if (positions === "standard") addTo(out, read("hook_pos_embed"), size);
   // The same room for the matrices of all blocks: fresh memory each time costs more than the products.
@@ -45,20 +45,14 @@ export function senderOutputs(model: Model, graph: ModelGraph, cache: Activation
   return Tensor.from(out, [graph.senders.length, size / dModel, dModel], ["sender", "row", "d_model"]);
 }
 
-/** The activation that W_O multiplies, before a gain that has no site of its own; integer codes come with their scale. */
-function headInputSites(c: TransformerConfig, layer: number): { site: string; scale?: string; gain?: string } {
-  const here = `blocks.${layer}.attn.`;
-  const plain = c.plainMatrices.includes(`${here}W_O`);
-  if (c.actQuant === "int8" && !plain) {
-    if (!c.quantSites)
-      throw new TritlensError("E_MODE", "outputs of heads need what W_O multiplies with", {
-        expected: "quantSites: true",
-        found: "quantSites: false",
-      });
-    return { site: `${here}o.hook_in_codes`, scale: `${here}o.hook_in_scale` };
+/** @throws E_MEMORY. */
+function roomForAll(numbers: number): Float32Array {
+  try {
+    return new Float32Array(numbers);
+  } catch (cause) {
+    const [expected, found] = ["fewer examples at a time", `${4 * numbers} bytes`];
+    throw new TritlensError("E_MEMORY", "no memory for the outputs of all senders", { expected, found, cause });
   }
-  if (c.linearNorm && !plain) return { site: `${here}o.norm.hook_normalized`, gain: `${here}o.norm.w` };
-  return c.subNorm ? { site: `${here}sub_norm.hook_normalized`, gain: `${here}sub_norm.w` } : { site: `${here}hook_z` };
 }
 
 /** W_O as it lies, [d_model, head x d_head], and turned. */
@@ -72,15 +66,15 @@ function writeHeads(
   model: Model,
   c: TransformerConfig,
   layer: number,
-  cache: ActivationCache,
-  minus: ActivationCache | undefined,
+  cache: Activations,
+  minus: Activations | undefined,
   out: Float32Array,
   room: Room,
 ): void {
   const { nHeads, dHead, dModel } = c;
   const width = nHeads * dHead;
-  const first = headInput(model, c, layer, cache);
-  const x = minus ? difference(first, headInput(model, c, layer, minus)) : first;
+  const first = matrixInput(model, cache, layer, "attn");
+  const x = minus ? difference(first, matrixInput(model, minus, layer, "attn")) : first;
   const rows = x.length / width;
   model.core.effectiveParam(model.program, model.paramNames.indexOf(`blocks.${layer}.attn.W_O`), room.stored);
   const w = transposed(room.stored, dModel, width, room.turned);
@@ -90,17 +84,6 @@ function writeHeads(
     const to = out.subarray(head * rows * dModel, (head + 1) * rows * dModel);
     model.core.matmul(part, w.subarray(head * dHead * dModel, (head + 1) * dHead * dModel), rows, dHead, dModel, to);
   }
-}
-
-/** What W_O multiplies, [row, head x d_head]. */
-function headInput(model: Model, c: TransformerConfig, layer: number, cache: ActivationCache): Float32Array {
-  const { site, scale, gain } = headInputSites(c, layer);
-  const x = cache.get(site).data;
-  const width = c.nHeads * c.dHead;
-  const scales = scale ? cache.get(scale).data : undefined;
-  const gains = gain ? model.readParam(gain).data : undefined;
-  if (!scales && !gains) return x;
-  return x.map((v, i) => v * (scales?.[Math.floor(i / width)] ?? 1) * (gains?.[i % width] ?? 1));
 }
 
 /** Rows become columns, in tiles that stay in the cache. */

@@ -1,5 +1,6 @@
 /** Activations of one site as rows: what probes, steering vectors and subspaces are made of. */
-import { type Model, selectSites, Tensor, type Tokens, TritlensError } from "tritlens";
+import { type Model, selectSites, Tensor, type Tokens, TritlensError, toTokenRows } from "tritlens";
+import { exampleParts } from "tritlens/interp";
 
 /** Which part of a site. */
 export interface SitePart {
@@ -53,13 +54,20 @@ export function positionsOf(pos: number | readonly number[], batch: number, coun
  */
 export function siteActivations(model: Model, tokens: Tokens, site: string, { pos = -1, head }: SitePart = {}): Tensor {
   const { name, heads } = placeOfSite(model, site, head);
-  const whole = model.runWithCache(tokens, { names: name }).cache.get(name);
-  const x = head === undefined || heads === undefined ? whole : whole.slice("head", head);
-  const [batch, count] = x.shape as unknown as [number, number];
-  const width = x.size / (batch * count);
-  if (pos === "all") return Tensor.from(x.data, [batch * count, width], ["example", "feature"]);
-  const out = new Float32Array(batch * width);
-  for (const [b, t] of positionsOf(pos, batch, count).entries())
-    out.set(x.data.subarray((b * count + t) * width, (b * count + t + 1) * width), b * width);
-  return Tensor.from(out, [batch, width], ["example", "feature"]);
+  const { batch, pos: count } = toTokenRows(tokens);
+  const places = pos === "all" ? undefined : positionsOf(pos, batch, count);
+  let out = new Float32Array(0);
+  let width = 0;
+  for (const part of exampleParts(model, tokens, [name])) {
+    const whole = part.cache.get(name);
+    const x = head === undefined || heads === undefined ? whole : whole.slice("head", head);
+    width = x.size / (part.batch * count);
+    const each = (places ? 1 : count) * width;
+    if (part.from === 0) out = new Float32Array(batch * each);
+    for (let b = 0; b < part.batch; b++) {
+      const start = (b * count + (places?.[part.from + b] ?? 0)) * width;
+      out.set(x.data.subarray(start, start + each), (part.from + b) * each);
+    }
+  }
+  return Tensor.from(out, [out.length / width, width], ["example", "feature"]);
 }

@@ -15,12 +15,11 @@ import {
   requireFeatures,
   splitExamples,
   Work,
-  type WorkOptions,
 } from "tritlens/interp";
 import { type LineChart, Result } from "tritlens/plots";
 
 /** Options of {@link fitSparseProbes}. */
-export interface SparseProbeOptions extends LogisticProbeOptions, WorkOptions {}
+export type SparseProbeOptions = LogisticProbeOptions;
 
 /** A probe that sees `features` alone. */
 export interface SparseProbe {

@@ -183,14 +183,16 @@ class Trainer {
       return out;
     };
     const [p, q] = [logits(final), logits(y)];
+    const weights = new Float32Array(classes);
     let kl = 0;
     for (let at = 0; at < p.length; at += classes) {
-      const [a, b] = [logSumExp(p, at, classes), logSumExp(q, at, classes)];
-      for (let i = at; i < at + classes; i++) {
-        const [lp, lq] = [(p[i] as number) - a, (q[i] as number) - b];
-        kl += Math.exp(lp) * (lp - lq);
-        q[i] = Math.exp(lq) - Math.exp(lp);
-      }
+      const [rowP, rowQ] = [p.subarray(at, at + classes), q.subarray(at, at + classes)];
+      const a = softmax(rowP, weights);
+      for (let c = 0; c < classes; c++) kl += (weights[c] as number) * ((rowP[c] as number) - (rowQ[c] as number));
+      // What p adds is kept in its place, for the gradient.
+      rowP.set(weights);
+      kl += softmax(rowQ, rowQ) - a;
+      for (let c = 0; c < classes; c++) rowQ[c] = (rowQ[c] as number) - (rowP[c] as number);
     }
     return { kl, grad: q };
   }
@@ -211,10 +213,16 @@ class Trainer {
   }
 }
 
-function logSumExp(z: Float32Array, from: number, count: number): number {
+/** Probabilities of logits, into `out`, which may be the logits. @returns log of the sum of exponentials. */
+function softmax(logits: Float32Array, out: Float32Array): number {
   let most = Number.NEGATIVE_INFINITY;
-  for (let i = from; i < from + count; i++) if ((z[i] as number) > most) most = z[i] as number;
+  for (const z of logits) if (z > most) most = z;
   let sum = 0;
-  for (let i = from; i < from + count; i++) sum += Math.exp((z[i] as number) - most);
+  for (let c = 0; c < logits.length; c++) {
+    const e = Math.exp((logits[c] as number) - most);
+    out[c] = e;
+    sum += e;
+  }
+  for (let c = 0; c < out.length; c++) out[c] = (out[c] as number) / sum;
   return most + Math.log(sum);
 }

@@ -5,6 +5,7 @@ export { type FolderLock, lockFile, lockFolder, readFileBytes, readSafetensors, 
 export { type FileSet, filesBeside, openFolder } from "./folder.ts";
 export * from "./gguf/index.ts";
 export { detectFormat } from "./magic.ts";
+export { npyHeader, parseNpy } from "./npy.ts";
 export { parseSafetensors, type SafetensorsFile, type StoredTensor, serializeSafetensors, toTensor } from "./safetensors.ts";
 export { openSafetensors, readShards, readTensorBytes, type Safetensors, type StoredTensorInfo } from "./safetensors-reader.ts";
 export { type SafetensorsContent, type SafetensorsItem, writeSafetensors } from "./safetensors-writer.ts";

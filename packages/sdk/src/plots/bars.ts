@@ -1,6 +1,6 @@
 /** Draws bars. */
 import type { BarChart } from "./chart.ts";
-import { type Box, entries, footOf, horizontalAxis, nothing, tickWidth, verticalAxis } from "./frame.ts";
+import { type Box, entries, footOf, horizontalAxis, nameWidth, nothing, tickWidth, verticalAxis } from "./frame.ts";
 import { axisName, columnLabels, leftReach, rowLabels } from "./grid.ts";
 import { visible, widthOf } from "./label.ts";
 import type { Paint } from "./paint.ts";
@@ -36,7 +36,8 @@ function standing(chart: BarChart, room: number, paint: Paint): Part {
   const [count, groups] = [chart.x.labels.length, chart.series.length];
   const axis = linearAxis(range(chart), 6);
   const left = Math.max(tickWidth(axis), 8);
-  const slot = Math.min(18 + 22 * groups, (room - left - 8) / count);
+  const longest = Math.max(...chart.x.labels.map((l) => widthOf(visible(l), { size: 11 })));
+  const slot = Math.min(Math.max(24 + 22 * groups, Math.min(84, longest + 10)), (room - left - 8) / count);
   const box: Box = {
     x: Math.max(left, leftReach(chart.x.labels, slot)),
     y: 24,
@@ -63,15 +64,16 @@ function standing(chart: BarChart, room: number, paint: Paint): Part {
       );
     });
   }
+  const name = chart.unit ?? (groups === 1 ? (chart.series[0]?.name ?? "") : "");
   const below = columnLabels(chart.x.labels, slot, paint);
   const foot = box.y + box.height + 3 + below.height;
   const body = [
-    verticalAxis(axis, box, chart.unit ?? (groups === 1 ? (chart.series[0]?.name ?? "") : ""), paint),
+    verticalAxis(axis, box, name, paint, room),
     ...bars,
     moved(box.x, box.y + box.height + 3, below.body),
     axisName(box.x + box.width / 2, foot + 12, chart.x.name, box.width + 40, paint, "middle"),
   ];
-  return { width: box.x + box.width + 8, height: foot + (chart.x.name === "" ? 2 : 18), body: body.join("") };
+  return { width: Math.max(box.x + box.width + 8, nameWidth(name, room)), height: foot + (chart.x.name === "" ? 2 : 18), body: body.join("") };
 }
 
 function lying(chart: BarChart, room: number, paint: Paint): Part {

@@ -56,12 +56,22 @@ export interface Series {
   readonly values: ArrayLike<number>;
 }
 
+/** An axis of numbers. */
+export interface Places {
+  /** What the numbers are. */
+  readonly name: string;
+  /** Where the points lie. */
+  readonly values: ArrayLike<number>;
+  /** Logarithmic: places that are not above 0 are left out. */
+  readonly log?: boolean;
+}
+
 /** Lines over numbers. */
 export interface LineChart extends ChartText {
   /** Which chart. */
   readonly kind: "lines";
   /** Where the points lie, and what that is. */
-  readonly x: { readonly name: string; readonly values: ArrayLike<number>; readonly log?: boolean };
+  readonly x: Places;
   /** The lines. */
   readonly series: readonly Series[];
   /** What the numbers are. */
@@ -70,18 +80,38 @@ export interface LineChart extends ChartText {
   readonly log?: boolean;
 }
 
+/** A point of a scatter chart. */
+export interface ChartPoint {
+  /** Across; points that are not finite are left out. */
+  readonly x: number;
+  /** Up. */
+  readonly y: number;
+  /** Written beside it where there is room, else under the pointer. */
+  readonly label?: string;
+  /** Points of a group share a colour and a shape. */
+  readonly group?: string;
+}
+
 /** Points with names. */
 export interface ScatterChart extends ChartText {
   /** Which chart. */
   readonly kind: "scatter";
   /** Points; those of a group share a colour. */
-  readonly points: readonly { readonly x: number; readonly y: number; readonly label?: string; readonly group?: string }[];
+  readonly points: readonly ChartPoint[];
   /** What x is. */
   readonly xName: string;
   /** What y is. */
   readonly yName: string;
   /** Draw the line y = x. */
   readonly diagonal?: boolean;
+}
+
+/** An attention head of a chart. */
+export interface ChartHead {
+  /** `L0H1`. */
+  readonly name: string;
+  /** [query, key], row-major. */
+  readonly weights: ArrayLike<number>;
 }
 
 /** Attention patterns of one or more heads over tokens: rows are queries, columns keys. */
@@ -91,7 +121,33 @@ export interface AttentionChart extends ChartText {
   /** Text of each key; queries are the last of them. */
   readonly tokens: readonly string[];
   /** Heads: a name and weights [query, key], row-major. */
-  readonly heads: readonly { readonly name: string; readonly weights: ArrayLike<number> }[];
+  readonly heads: readonly ChartHead[];
+}
+
+/** A node of a graph. */
+export interface ChartNode {
+  /** What edges name it by. */
+  readonly id: string;
+  /** Text in its box. */
+  readonly label: string;
+  /** How far up it stands; only the order matters. */
+  readonly layer: number;
+  /** Colour of its box. */
+  readonly score?: number;
+  /** Nodes of a group share the colour of their border. */
+  readonly group?: string;
+}
+
+/** An edge of a graph. */
+export interface ChartEdge {
+  /** Id of a node. */
+  readonly from: string;
+  /** Id of a node. */
+  readonly to: string;
+  /** Width; the sign gives the colour. */
+  readonly score: number;
+  /** Written beside the score, where there are few edges. */
+  readonly label?: string;
 }
 
 /** A graph in layers: circuits. */
@@ -99,15 +155,9 @@ export interface GraphChart extends ChartText {
   /** Which chart. */
   readonly kind: "graph";
   /** Nodes; `layer` says how far up (0 at the bottom). */
-  readonly nodes: readonly {
-    readonly id: string;
-    readonly label: string;
-    readonly layer: number;
-    readonly score?: number;
-    readonly group?: string;
-  }[];
+  readonly nodes: readonly ChartNode[];
   /** Edges; widths and colours follow the score. */
-  readonly edges: readonly { readonly from: string; readonly to: string; readonly score: number; readonly label?: string }[];
+  readonly edges: readonly ChartEdge[];
 }
 
 /** Several charts side by side. */

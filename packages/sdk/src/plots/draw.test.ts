@@ -37,6 +37,19 @@ it("draws hundred times hundred cells in a moment, and millions as means", () =>
   expect(performance.now() - started).toBeLessThan(5000);
 });
 
+it("gives panels of one unit the same colours, and does not say a caption twice", () => {
+  const weak: HeatmapChart = { ...heat, values: new Float32Array(40).fill(0.25) };
+  const strong: HeatmapChart = { ...heat, values: new Float32Array(40).fill(8) };
+  const strongest = /fill="#7f2d08"><title>|<title>[^<]*<\/title><rect [^>]*fill="#7f2d08"/g;
+  const cells = (...panels: Chart[]): number => drawSvg({ kind: "panels", title: "p", panels }).match(strongest)?.length ?? 0;
+  expect(cells(weak)).toBe(40);
+  expect(cells(weak, strong)).toBe(40);
+  expect(cells(weak, { ...strong, unit: "nats" })).toBe(80);
+  expect(cells({ ...weak, range: [-0.25, 0.25] }, strong)).toBe(80);
+  const panels = drawSvg({ kind: "panels", title: "p", caption: "Where it is decided.", panels: [heat, heat] });
+  expect(panels.match(/>Where it is decided\.<\/text>/g)?.length).toBe(1);
+});
+
 it("draws the strongest edges of a graph that has thousands, and counts them", () => {
   const nodes = Array.from({ length: 80 }, (_, i) => ({ id: `n${i}`, label: `n${i}`, layer: i % 8 }));
   const edges = nodes.flatMap((a) => nodes.filter((b) => b.layer > a.layer).map((b, i) => ({ from: a.id, to: b.id, score: i })));

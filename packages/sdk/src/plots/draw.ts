@@ -70,7 +70,7 @@ function drawPart(chart: Chart, room: number, paint: Paint): Part {
     case "graph":
       return drawGraph(chart, room, paint);
     case "panels":
-      return drawPanels(chart, room, paint, (panel, wide) => withHeading(panel, drawPart(panel, wide, paint), paint, { inner: true }));
+      return drawPanels(chart, room, (panel, wide) => withHeading(panel, drawPart(panel, wide, paint), paint, { inner: true }));
   }
 }
 

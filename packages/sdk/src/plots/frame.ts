@@ -21,13 +21,18 @@ export function tickWidth({ ticks }: Axis): number {
 }
 
 /** Grid lines and numbers of the vertical axis, its name above them. */
-export function verticalAxis(axis: Axis, { x, y, width, height }: Box, name: string, paint: Paint): string {
+export function verticalAxis(axis: Axis, { x, y, width, height }: Box, name: string, paint: Paint, room: number): string {
   const parts = axis.ticks.map(({ at, text }) => {
     const level = y + height * (1 - axis.place(at));
     const grid = lineAt(x, level, x + width, level, paint.colour(at === 0 ? "ink-3" : "line"));
     return grid + textAt(x - 6, level + 3.7, text, { ...TICK, fill: paint.colour("ink-2"), anchor: "end" });
   });
-  return parts.join("") + axisName(x - tickWidth(axis) + 2, y - 11, name, width + 30, paint, "start");
+  return parts.join("") + axisName(2, y - 11, name, room - 4, paint, "start");
+}
+
+/** Pixels that the name of a vertical axis takes, at most `room`. */
+export function nameWidth(name: string, room: number): number {
+  return Math.min(room, widthOf(name, { size: 11 }) + 4);
 }
 
 /** Numbers of the horizontal axis, its name below them. Those that would touch are left out. */

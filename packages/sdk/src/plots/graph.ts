@@ -1,12 +1,12 @@
 /** Draws graphs in layers. */
-import type { GraphChart } from "./chart.ts";
+import type { ChartEdge, ChartNode, GraphChart } from "./chart.ts";
 import { entries, nothing } from "./frame.ts";
 import { legend, levelOf } from "./grid.ts";
 import { shorten, visible, widthOf } from "./label.ts";
 import { layout, NODE_HEIGHT, type Route } from "./layout.ts";
 import { LEVELS, type Paint } from "./paint.ts";
 import { cellFormat, shortText } from "./scale.ts";
-import { moved, type Part, px, textAt, tipOf } from "./shapes.ts";
+import { moved, type Part, px, rectAt, textAt, tipOf } from "./shapes.ts";
 
 const LABEL = { size: 11 };
 const SCORE = { size: 9.5 };
@@ -32,7 +32,7 @@ export function drawGraph(chart: GraphChart, room: number, paint: Paint): Part {
   const groups = groupsOf(chart);
   const top = Math.max(0, ...chart.nodes.map((n) => size(n.score ?? 0)));
   const key = keyOf(chart, edges, top, Math.max(width, 360), paint);
-  const drawn = routes.map((route, e) => drawEdge(route, edges[e] as GraphChart["edges"][number], peak, paint)).reverse();
+  const drawn = routes.map((route, e) => drawEdge(route, edges[e] as ChartEdge, peak, paint)).reverse();
   const scores = edges.length <= MOST_SCORES ? edgeTexts(routes, edges, places, peak, paint) : [];
   const boxes = nodes.map((n) => {
     const { x, y } = places.get(n.id) as { x: number; y: number };
@@ -40,7 +40,7 @@ export function drawGraph(chart: GraphChart, room: number, paint: Paint): Part {
       n.score === undefined || !Number.isFinite(n.score) ? undefined : levelOf({ ramp: "diverging", lo: -(top || 1), hi: top || 1 }, n.score);
     const fill = level === undefined ? paint.colour("panel") : paint.level("diverging", level);
     const ink = level === undefined ? paint.colour("ink") : paint.over("diverging", level);
-    const border = n.group === undefined || groups.length < 2 ? paint.colour("ink-3") : paint.series(groups.indexOf(n.group));
+    const border = n.group === undefined || groups.length < 2 ? paint.colour("ink-3") : groupColour(groups.indexOf(n.group), paint);
     const box = `<rect x="${px(x - n.width / 2)}" y="${px(y - NODE_HEIGHT / 2)}" width="${px(n.width)}" height="${NODE_HEIGHT}" rx="4" fill="${fill}" stroke="${border}" stroke-width="${n.group !== undefined && groups.length > 1 ? 2 : 1}"/>`;
     const tip = `${visible(n.label)}${n.group ? ` (${n.group})` : ""}${n.score === undefined ? "" : `: ${shortText(n.score)}`}`;
     return `<g>${tipOf(tip)}${box}${textAt(x, y + 4, n.text, { ...LABEL, fill: ink, anchor: "middle" })}</g>`;
@@ -52,16 +52,21 @@ export function drawGraph(chart: GraphChart, room: number, paint: Paint): Part {
   return { width: whole.width * scale, height: whole.height * scale, body: `<g transform="scale(${scale.toFixed(4)})">${body}</g>` };
 }
 
-function touched(nodes: GraphChart["nodes"], edges: GraphChart["edges"]): GraphChart["nodes"] {
+function touched(nodes: readonly ChartNode[], edges: readonly ChartEdge[]): readonly ChartNode[] {
   const ids = new Set(edges.flatMap((e) => [e.from, e.to]));
   return nodes.filter((n) => ids.has(n.id));
+}
+
+/** Blue and orange, the first two, say which sign an edge has. */
+function groupColour(group: number, paint: Paint): string {
+  return paint.series(group + 2);
 }
 
 function groupsOf({ nodes }: GraphChart): string[] {
   return [...new Set(nodes.map((n) => n.group).filter((g) => g !== undefined))];
 }
 
-function drawEdge({ points }: Route, edge: GraphChart["edges"][number], peak: number, paint: Paint): string {
+function drawEdge({ points }: Route, edge: ChartEdge, peak: number, paint: Paint): string {
   const share = Number.isFinite(edge.score) ? Math.abs(edge.score) / peak : 0;
   const style = `stroke="${edgeColour(edge.score, paint)}" stroke-width="${px(0.8 + (WIDEST - 0.8) * share)}" stroke-opacity="${(0.4 + 0.5 * share).toFixed(2)}"${edge.score < 0 ? ` stroke-dasharray="${px(5 + 2 * WIDEST * share)} ${px(3 + 2 * share)}"` : ""}`;
   const tip = `${edge.from} to ${edge.to}${edge.label ? ` (${edge.label})` : ""}: ${shortText(edge.score)}`;
@@ -89,7 +94,7 @@ function curve(points: Route["points"]): string {
 /** Scores near the middle of their edges, moved along until they touch no other. */
 function edgeTexts(
   routes: readonly Route[],
-  edges: GraphChart["edges"],
+  edges: readonly ChartEdge[],
   places: ReadonlyMap<string, { x: number; y: number }>,
   peak: number,
   paint: Paint,
@@ -97,14 +102,15 @@ function edgeTexts(
   const number = cellFormat(peak);
   const taken = [...places.values()].map(({ x, y }) => ({ x, y, w: 60, h: NODE_HEIGHT }));
   return routes.map(({ points }, e) => {
-    const edge = edges[e] as GraphChart["edges"][number];
-    const text = edge.label ?? number(edge.score);
+    const edge = edges[e] as ChartEdge;
+    const text = [edge.label ?? "", number(edge.score)].join(" ").trim();
     const w = widthOf(text, SCORE) + 4;
     for (const share of [0.5, 0.36, 0.64, 0.25, 0.75]) {
       const spot = along(points, share);
       if (taken.some((t) => Math.abs(t.x - spot.x) < (t.w + w) / 2 && Math.abs(t.y - spot.y) < (t.h + 11) / 2)) continue;
       taken.push({ ...spot, w, h: 11 });
-      return textAt(spot.x, spot.y + 3.4, text, { ...SCORE, fill: paint.colour("ink-2"), anchor: "middle", halo: paint.colour("paper") });
+      const box = rectAt(spot.x - w / 2, spot.y - 6, w, 12, paint.colour("paper"));
+      return `${box}${textAt(spot.x, spot.y + 3.4, text, { ...SCORE, fill: paint.colour("ink-2"), anchor: "middle" })}`;
     }
     return "";
   });
@@ -122,7 +128,7 @@ function along(points: Route["points"], share: number): { x: number; y: number }
   return { x: mix(a.x, a.x, b.x, b.x), y: mix(a.y, a.y + bend, b.y - bend, b.y) };
 }
 
-function keyOf(chart: GraphChart, edges: GraphChart["edges"], top: number, room: number, paint: Paint): Part {
+function keyOf(chart: GraphChart, edges: readonly ChartEdge[], top: number, room: number, paint: Paint): Part {
   const line = (score: number): string =>
     `<path d="M0 6h18" stroke="${edgeColour(score, paint)}" stroke-width="3"${score < 0 ? ' stroke-dasharray="6 3"' : ""}/>`;
   const signs = [
@@ -142,7 +148,7 @@ function keyOf(chart: GraphChart, edges: GraphChart["edges"], top: number, room:
     ...signs.filter((s) => s.there).map(({ score, name }) => ({ mark: line(score), name })),
     ...(groups.length > 1
       ? groups.map((name, g) => ({
-          mark: `<rect x="2" y="1" width="14" height="10" rx="3" fill="none" stroke-width="2" stroke="${paint.series(g)}"/>`,
+          mark: `<rect x="2" y="1" width="14" height="10" rx="3" fill="none" stroke-width="2" stroke="${groupColour(g, paint)}"/>`,
           name,
         }))
       : []),

@@ -11,7 +11,7 @@ const MARGIN = 12;
 export function withHeading({ title, caption }: ChartText, part: Part, paint: Paint, { inner, width }: { inner: boolean; width?: number }): Part {
   const margin = inner ? 0 : MARGIN;
   const [head, small] = [{ size: inner ? 12.5 : 15, bold: true }, { size: inner ? 11 : 12 }];
-  const wanted = Math.max(Math.min(widthOf(title, head), inner ? 300 : 460), caption ? Math.min(widthOf(caption, small), inner ? 260 : 420) : 0);
+  const wanted = Math.max(Math.min(widthOf(title, head), inner ? 300 : 560), caption ? Math.min(widthOf(caption, small), inner ? 260 : 420) : 0);
   const room = (width === undefined ? Math.max(part.width, wanted) : Math.max(part.width, width - 2 * margin)) + 1;
   const lines = [
     ...wrap(visible(title), room, head, 2).map((line) => ({ line, ...head, fill: paint.colour("ink"), step: head.size + 4 })),

@@ -55,7 +55,7 @@ export function shorten(text: string, width: number, type: Type): string {
   const characters = [...text.slice(0, MOST)];
   const tail = type.mono ? 0 : [...text.slice(-MOST)].length;
   for (let keep = characters.length - 1; keep > 0; keep--) {
-    const back = Math.min(tail, Math.floor(keep / 2));
+    const back = Math.min(tail, Math.floor(keep / 3));
     const short = `${characters.slice(0, keep - back).join("")}…${back > 0 ? [...text.slice(-MOST)].slice(-back).join("") : ""}`;
     if (widthOf(short, type) <= width) return short;
   }
@@ -70,6 +70,11 @@ export function cellCount(text: string): number {
 /** A text in at most so many cells. */
 export function fitCells(text: string, cells: number): string {
   return shorten(text, cells + 0.01, { size: 1 / 0.605, mono: true });
+}
+
+/** Lines of at most so many cells. */
+export function wrapCells(text: string, cells: number): string[] {
+  return wrap(text, cells + 0.01, { size: 1 / 0.605, mono: true }, 20);
 }
 
 /** A text at the right end of so many cells. */

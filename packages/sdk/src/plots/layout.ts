@@ -1,11 +1,11 @@
 /** Places for the nodes of a graph in layers, and ways for its edges (Sugiyama, Tagawa and Toda 1981: long edges get a place in every layer, layers are ordered by barycentres). */
 
-/** Pixels from layer to layer, and of a node. */
-export const LAYER_HEIGHT = 62;
+/** Pixels of a node. */
 export const NODE_HEIGHT = 22;
-const GAP = 14;
-/** Room for an edge that passes a layer. */
-const LANE = 10;
+/** Pixels from layer to layer, between nodes, and for an edge that passes a layer: more where there are few nodes, so that their edges can be told apart. */
+const FEW = { layer: 76, gap: 32, lane: 22 };
+const MANY = { layer: 62, gap: 14, lane: 10 };
+const MOST_FEW = 24;
 /** Beyond this many edges, long ones pass behind nodes, because lanes would take more room than nodes. */
 const MOST_LANES = 120;
 const SWEEPS = 12;
@@ -31,6 +31,8 @@ export interface Route {
 interface Slot {
   readonly row: number;
   readonly width: number;
+  /** Least distance to a neighbour. Lanes need none between them. */
+  readonly gap: number;
   readonly links: { readonly to: Slot; readonly weight: number }[];
   x: number;
 }
@@ -40,36 +42,37 @@ export function layout(
   nodes: readonly NodeBox[],
   edges: readonly EdgeEnds[],
 ): { places: Map<string, { x: number; y: number }>; routes: Route[]; width: number; height: number } {
+  const room = nodes.length <= MOST_FEW ? FEW : MANY;
   const layers = [...new Set(nodes.map((n) => n.layer))].sort((a, b) => a - b);
   const rowOf = new Map(layers.map((layer, row) => [layer, row]));
   const rows: Slot[][] = layers.map(() => []);
   const slots = new Map<string, Slot>();
   for (const node of nodes) {
-    const slot: Slot = { row: rowOf.get(node.layer) as number, width: node.width, links: [], x: 0 };
+    const slot: Slot = { row: rowOf.get(node.layer) as number, width: node.width, gap: room.gap, links: [], x: 0 };
     slots.set(node.id, slot);
     rows[slot.row]?.push(slot);
   }
-  const paths = edges.map((edge) => pathFor(edge, slots, rows, edges.length <= MOST_LANES));
+  const paths = edges.map((edge) => pathFor(edge, slots, rows, edges.length <= MOST_LANES ? room.lane : 0));
   spread(rows);
   for (let sweep = 0; sweep < SWEEPS; sweep++) {
     const order = sweep % 2 === 0 ? rows : [...rows].reverse();
     for (const row of order) reorder(row, sweep);
   }
   const width = straighten(rows);
-  const y = (row: number): number => (layers.length - 1 - row) * LAYER_HEIGHT + NODE_HEIGHT / 2 + 1;
+  const y = (row: number): number => (layers.length - 1 - row) * room.layer + NODE_HEIGHT / 2 + 1;
   const places = new Map([...slots].map(([id, s]) => [id, { x: s.x, y: y(s.row) }]));
-  return { places, routes: paths.map((path) => routeOf(path, y)), width, height: (layers.length - 1) * LAYER_HEIGHT + NODE_HEIGHT + 2 };
+  return { places, routes: paths.map((path) => routeOf(path, y)), width, height: (layers.length - 1) * room.layer + NODE_HEIGHT + 2 };
 }
 
-function pathFor({ from, to, score }: EdgeEnds, slots: ReadonlyMap<string, Slot>, rows: Slot[][], lanes: boolean): Slot[] {
+function pathFor({ from, to, score }: EdgeEnds, slots: ReadonlyMap<string, Slot>, rows: Slot[][], lane: number): Slot[] {
   const [a, b] = [slots.get(from) as Slot, slots.get(to) as Slot];
   const path = [a];
   const step = Math.sign(b.row - a.row);
-  if (lanes && step !== 0) {
+  if (lane > 0 && step !== 0) {
     for (let row = a.row + step; row !== b.row; row += step) {
-      const lane: Slot = { row, width: LANE, links: [], x: 0 };
-      rows[row]?.push(lane);
-      path.push(lane);
+      const slot: Slot = { row, width: lane, gap: 0, links: [], x: 0 };
+      rows[row]?.push(slot);
+      path.push(slot);
     }
   }
   path.push(b);
@@ -82,13 +85,17 @@ function pathFor({ from, to, score }: EdgeEnds, slots: ReadonlyMap<string, Slot>
   return path;
 }
 
+/** Between the middles of neighbours. */
+function distance(a: Slot, b: Slot): number {
+  return (a.width + b.width) / 2 + Math.max(a.gap, b.gap);
+}
+
 /** Places a row's slots side by side, about 0. */
 function spread(rows: readonly Slot[][]): void {
   for (const row of rows) {
-    const gap = (a: Slot, b: Slot): number => (a.width + b.width) / 2 + (a.width === LANE && b.width === LANE ? 0 : GAP);
     let x = 0;
     row.forEach((slot, i) => {
-      if (i > 0) x += gap(row[i - 1] as Slot, slot);
+      if (i > 0) x += distance(row[i - 1] as Slot, slot);
       slot.x = x;
     });
     for (const slot of row) slot.x -= x / 2;
@@ -130,9 +137,7 @@ function pull(row: readonly Slot[]): void {
   const offsets: number[] = [];
   row.forEach((slot, i) => {
     const before = row[i - 1];
-    offsets.push(
-      before ? (offsets[i - 1] as number) + (before.width + slot.width) / 2 + (before.width === LANE && slot.width === LANE ? 0 : GAP) : 0,
-    );
+    offsets.push(before ? (offsets[i - 1] as number) + distance(before, slot) : 0);
   });
   const blocks: { sum: number; count: number }[] = [];
   row.forEach((slot, i) => {

@@ -1,6 +1,6 @@
 /** Draws lines. */
 import type { LineChart } from "./chart.ts";
-import { type Box, entries, footOf, horizontalAxis, nothing, tickWidth, verticalAxis } from "./frame.ts";
+import { type Box, entries, footOf, horizontalAxis, nameWidth, nothing, tickWidth, verticalAxis } from "./frame.ts";
 import { dashOf } from "./marks.ts";
 import type { Paint } from "./paint.ts";
 import { type Axis, extent, linearAxis, logAxis, shortText, tightAxis } from "./scale.ts";
@@ -21,14 +21,18 @@ export function drawLines(chart: LineChart, room: number, paint: Paint): Part {
   const marks = chart.series.map(({ name }, s) => ({ name, mark: stroke(paint, s, "M0 6h18") }));
   const key = chart.series.length > 1 ? entries(marks, Math.max(200, width + tickWidth(y)), paint) : { width: 0, height: 0, body: "" };
   const box: Box = { x: tickWidth(y), y: key.height + 24, width, height: Math.max(120, Math.min(280, width * 0.5)) };
-  const single = chart.series.length === 1 ? (chart.series[0]?.name ?? "") : "";
+  const name = chart.unit ?? (chart.series.length === 1 ? (chart.series[0]?.name ?? "") : "");
   const body = [
     key.body,
-    verticalAxis(y, box, chart.unit ?? single, paint),
+    verticalAxis(y, box, name, paint, room),
     horizontalAxis(x, box, chart.x.name, paint),
     ...chart.series.map(({ name, values }, s) => drawSeries(name, xs, values, x, y, box, s, paint)),
   ];
-  return { width: Math.max(key.width, box.x + width + 14), height: box.y + box.height + footOf(chart.x.name), body: body.join("") };
+  return {
+    width: Math.max(key.width, box.x + width + 14, nameWidth(name, room)),
+    height: box.y + box.height + footOf(chart.x.name),
+    body: body.join(""),
+  };
 }
 
 function* allValues({ series }: LineChart): Iterable<number> {

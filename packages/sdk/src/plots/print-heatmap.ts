@@ -11,7 +11,8 @@ import { inkOver, RAMPS, type Rgb, rampColour } from "./theme.ts";
 const MOST_ROWS = 48;
 
 /** The rows of the map with its labels, cut to a terminal. */
-export function printHeatmap(chart: HeatmapChart, width: number, colour: boolean): string {
+export function printHeatmap(given: HeatmapChart, width: number, colour: boolean): string {
+  const chart = { ...given, x: { ...given.x, name: visible(given.x.name) }, y: { ...given.y, name: visible(given.y.name) } };
   const colours = colouring(chart);
   const rows = Math.min(MOST_ROWS, chart.y.labels.length);
   const names = chart.y.labels.slice(0, rows).map((l) => fitCells(visible(l), 20));
@@ -49,8 +50,10 @@ function cellsFor(chart: HeatmapChart, room: number, colours: Colouring): [(r: n
   const format = cellFormat(Math.max(Math.abs(colours.lo), Math.abs(colours.hi)));
   const number = (x: number): string => format(x).replaceAll("−", "-");
   if (columns * 4 <= room && chart.values.length <= 2000) {
-    const widest = 1 + Math.max(2, ...Array.from(chart.values, (v) => number(v).length));
-    if (columns * widest <= room) return [(r, c) => padCells(number(at(r, c)), widest), widest];
+    const needed = 1 + Math.max(2, ...Array.from(chart.values, (v) => number(v).length));
+    const named = 1 + Math.min(5, Math.max(0, ...chart.x.labels.map((l) => cellCount(visible(l)))));
+    const cell = columns * named <= room ? Math.max(needed, named) : needed;
+    if (columns * cell <= room) return [(r, c) => padCells(number(at(r, c)), cell), cell];
   }
   return [(r, c) => shaded(at(r, c), colours), 2];
 }
@@ -78,7 +81,7 @@ function heads({ x, y }: HeatmapChart, columns: number, cell: number, side: numb
 
 function scaleLine({ unit }: HeatmapChart, { ramp, lo, hi }: Colouring, cell: number): string {
   const shades = cell > 2 ? "" : ramp === "sequential" ? "  ░▒▓█" : "  ≡=-·░▒▓█";
-  return `${unit ? `${unit}: ` : ""}${plainNumber(lo)} to ${plainNumber(hi)}${shades}`;
+  return `${unit ? `${visible(unit)}: ` : ""}${plainNumber(lo)} to ${plainNumber(hi)}${shades}`;
 }
 
 function paint(text: string, value: number, colours: Colouring, colour: boolean): string {

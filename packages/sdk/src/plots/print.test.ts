@@ -39,6 +39,21 @@ it("prints a heat map as numbers", () => {
   );
 });
 
+it("lets no control character through, from wherever it comes", () => {
+  const bad = "\u001b[2J\u0007\u009b";
+  const x = { name: bad, labels: [bad] };
+  const charts: Chart[] = [
+    { ...small, title: bad, caption: bad, unit: bad, values: [1], x, y: x },
+    { kind: "bars", title: bad, x, series: [{ name: bad, values: [1] }], unit: bad },
+    { kind: "lines", title: bad, x: { name: bad, values: [1, 2] }, series: [{ name: bad, values: [1, 2] }], unit: bad },
+    { kind: "scatter", title: bad, points: [1, 2].map((v) => ({ x: v, y: v, label: bad, group: bad + v })), xName: bad, yName: bad },
+    { kind: "attention", title: bad, tokens: [bad], heads: [1, 2].map(() => ({ name: bad, weights: [1] })) },
+    { kind: "graph", title: bad, nodes: [{ id: bad, label: bad, layer: 0 }], edges: [{ from: bad, to: bad, score: 1, label: bad }] },
+  ];
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: none may come through
+  expect(printChart({ kind: "panels", title: bad, panels: charts })).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+});
+
 it("prints large maps as shades with a key, and counts what it leaves out", () => {
   const text = printChart(SAMPLES.large as Chart, { width: 80 });
   expect(text).toMatch(/[░▒▓█]{2}/);

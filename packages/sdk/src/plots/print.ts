@@ -1,8 +1,10 @@
 /** Charts as text for a terminal. */
 import { bar, sparkline, table } from "../core/text.ts";
-import type { AttentionChart, BarChart, Chart, GraphChart, LineChart, PanelsChart, ScatterChart } from "./chart.ts";
+import type { AttentionChart, Chart, GraphChart, LineChart, PanelsChart, ScatterChart } from "./chart.ts";
 import { checkChart } from "./check.ts";
-import { fitCells, visible } from "./label.ts";
+import { visible, wrapCells } from "./label.ts";
+import { comparable } from "./panels.ts";
+import { label, left, MOST, printBars } from "./print-bars.ts";
 import { printHeatmap } from "./print-heatmap.ts";
 import { shadeMap } from "./print-shades.ts";
 import { extent, plainNumber } from "./scale.ts";
@@ -15,8 +17,6 @@ export interface PrintOptions {
   readonly color?: boolean;
 }
 
-/** Most rows of bars, edges and series. */
-const MOST = 40;
 const MOST_HEADS = 6;
 
 /**
@@ -27,7 +27,7 @@ const MOST_HEADS = 6;
 export function printChart(chart: Chart, options: PrintOptions = {}): string {
   checkChart(chart);
   const width = Math.max(40, Math.min(1000, Math.floor(options.width ?? 100) || 100));
-  const heading = [chart.title, chart.caption ?? ""].filter((line) => line !== "").map((line) => visible(line));
+  const heading = [chart.title, chart.caption ?? ""].flatMap((text) => wrapCells(visible(text), width));
   return [...heading, body(chart, width, options)].filter((part) => part !== "").join("\n");
 }
 
@@ -36,69 +36,28 @@ function body(chart: Chart, width: number, options: PrintOptions): string {
     case "heatmap":
       return printHeatmap(chart, width, options.color === true && !noColour());
     case "bars":
-      return bars(chart, width);
+      return safe(printBars(chart, width));
     case "lines":
-      return lines(chart, width);
+      return safe(lines(chart, width));
     case "scatter":
-      return scatter(chart, width);
+      return safe(scatter(chart, width));
     case "attention":
       return attention(chart, width);
     case "graph":
-      return graph(chart, width);
+      return safe(graph(chart, width));
     case "panels":
       return panels(chart, width, options);
   }
 }
 
+/** Text without the control characters that a name or a unit may hold. */
+function safe(text: string): string {
+  return text.replace(/[^\P{Cc}\n]/gu, "?");
+}
+
 /** https://no-color.org */
 function noColour(): boolean {
   return typeof process !== "undefined" && (process.env?.NO_COLOR ?? "") !== "";
-}
-
-function label(text: string, most = 32): string {
-  return fitCells(visible(text), most);
-}
-
-function left(count: number, shown: number, what: string): string {
-  return count > shown ? `\n… ${(count - shown).toLocaleString("en")} more${what === "" ? "" : ` ${what}`}` : "";
-}
-
-/** Bars from 0: to the left of a common line for what is below it. */
-function bars({ x, series, unit }: BarChart, width: number): string {
-  const values = series.flatMap((s) => Array.from(s.values));
-  const [lo, hi] = extent(values) ?? [0, 0];
-  const [below, above] = [Math.max(0, -lo), Math.max(0, hi)];
-  const cells = Math.max(6, Math.min(40, Math.floor((width - 36 - 12 * series.length) / Math.max(1, series.length))));
-  const minus = below === 0 ? 0 : Math.max(1, Math.round((cells * below) / (below + above)));
-  const plus = Math.max(1, cells - minus);
-  const peak = Math.max(below / Math.max(1, minus), above / plus) || 1;
-  const drawn = (v: number): string => {
-    if (!Number.isFinite(v)) return " ".repeat(minus + plus);
-    const length = Math.min(1, Math.abs(v) / peak / (v < 0 ? minus : plus));
-    return v < 0 ? "█".repeat(Math.round(length * minus)).padStart(minus) + " ".repeat(plus) : " ".repeat(minus) + bar(length, plus);
-  };
-  const rows = strongest(x.labels.length, (i) => Math.max(...series.map((s) => Math.abs(s.values[i] as number) || 0))).map((i) => [
-    label(x.labels[i] as string),
-    ...series.flatMap((s) => [plainNumber(s.values[i] as number), drawn(s.values[i] as number)]),
-  ]);
-  const head = [x.name, ...series.flatMap((s) => [series.length === 1 ? (unit ?? s.name) : label(s.name, 16), ""])];
-  const note = series.length > 1 && unit ? `\n(${unit})` : "";
-  return (
-    table(
-      [head, ...rows],
-      series.map((_, s) => 1 + 2 * s),
-    ) +
-    left(x.labels.length, MOST, "with smaller values") +
-    note
-  );
-}
-
-/** Places of the largest sizes, as many as are printed, in their own order. */
-function strongest(count: number, size: (i: number) => number): number[] {
-  const all = Array.from({ length: count }, (_, i) => i);
-  if (count <= MOST) return all;
-  const kept = new Set([...all].sort((a, b) => size(b) - size(a)).slice(0, MOST));
-  return all.filter((i) => kept.has(i));
 }
 
 /** A sparkline a series, with its first, last, least and largest value; one range for all of them, so that they can be compared. */
@@ -173,5 +132,7 @@ function graph({ nodes, edges }: GraphChart, width: number): string {
 }
 
 function panels(chart: PanelsChart, width: number, options: PrintOptions): string {
-  return chart.panels.map((panel) => printChart(panel, { ...options, width })).join("\n\n");
+  return comparable(chart)
+    .map((panel) => printChart(panel, { ...options, width }))
+    .join("\n\n");
 }

@@ -8,12 +8,12 @@ export abstract class Result {
   /** What to draw. */
   abstract chart(): Chart;
 
-  /** A picture: an SVG string in Node, an `<svg>` element in a page. @throws as {@link drawSvg}. */
+  /** A picture: an SVG string in Node, an `<svg>` element in a page. @throws what {@link drawSvg} throws. */
   plot(options: PlotOptions = {}): Drawing {
     return toDrawing(drawSvg(this.chart(), options));
   }
 
-  /** The picture as SVG text, everywhere. @throws as {@link drawSvg}. */
+  /** The picture as SVG text, everywhere. @throws what {@link drawSvg} throws. */
   svg(options: PlotOptions = {}): string {
     return drawSvg(this.chart(), options);
   }
@@ -23,7 +23,7 @@ export abstract class Result {
     return printChart(this.chart());
   }
 
-  /** As {@link Result.toString}, at another width or with a terminal's colours. */
+  /** The same as `toString()`, at another width or with a terminal's colours. */
   print(options: PrintOptions = {}): string {
     return printChart(this.chart(), options);
   }

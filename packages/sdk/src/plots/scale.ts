@@ -83,7 +83,7 @@ export function shortText(x: number): string {
 
 /** How a table of numbers writes each of them, with decimals that fit the largest. */
 export function cellFormat(peak: number): (x: number) => string {
-  if (peak >= 1e5 || (peak > 0 && peak < 0.01)) return (x) => (x === 0 ? "0" : shortText(Number(x.toPrecision(2))));
+  if (peak >= 1e5 || (peak > 0 && peak < 0.01)) return (x) => (Number.isNaN(x) ? "" : x === 0 ? "0" : shortText(Number(x.toPrecision(2))));
   const decimals = peak >= 100 ? 0 : peak >= 10 ? 1 : peak >= 0.1 ? 2 : 3;
   return (x) => {
     if (!Number.isFinite(x)) return Number.isNaN(x) ? "" : shortText(x);

@@ -1,6 +1,6 @@
 /** Draws points. */
 import type { ScatterChart } from "./chart.ts";
-import { type Box, entries, footOf, horizontalAxis, nothing, tickWidth, verticalAxis } from "./frame.ts";
+import { type Box, entries, footOf, horizontalAxis, nameWidth, nothing, tickWidth, verticalAxis } from "./frame.ts";
 import { shorten, visible, widthOf } from "./label.ts";
 import { symbolPath } from "./marks.ts";
 import type { Paint } from "./paint.ts";
@@ -37,7 +37,7 @@ export function drawScatter(chart: ScatterChart, room: number, paint: Paint): Pa
   });
   const body = [
     key.body,
-    verticalAxis(y, box, chart.yName, paint),
+    verticalAxis(y, box, chart.yName, paint, room),
     horizontalAxis(x, box, chart.xName, paint, true),
     chart.diagonal ? diagonal(box, Math.max(x.lo, y.lo), Math.min(x.hi, y.hi), (v) => [x.place(v), y.place(v)], paint) : "",
     ...marksDrawn,
@@ -47,7 +47,11 @@ export function drawScatter(chart: ScatterChart, room: number, paint: Paint): Pa
       paint,
     ),
   ];
-  return { width: Math.max(key.width, box.x + box.width + 14), height: box.y + box.height + footOf(chart.xName), body: body.join("") };
+  return {
+    width: Math.max(key.width, box.x + box.width + 14, nameWidth(chart.yName, room)),
+    height: box.y + box.height + footOf(chart.xName),
+    body: body.join(""),
+  };
 }
 
 function diagonal(box: Box, lo: number, hi: number, place: (v: number) => [number, number], paint: Paint): string {

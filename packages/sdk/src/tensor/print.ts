@@ -37,5 +37,6 @@ function preview(data: TensorData): string {
 }
 
 function short(x: number): string {
-  return Number.isInteger(x) ? String(x) : x.toPrecision(4).replace(/\.?0+(e|$)/, "$1");
+  // Through a number: cutting zeros off the text would make 1200.4 "12" and 3e-10 "3e-1".
+  return String(Number.isInteger(x) ? x : Number(x.toPrecision(4)));
 }

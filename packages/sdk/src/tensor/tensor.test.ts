@@ -46,6 +46,9 @@ describe("Tensor", () => {
     expect(text).toContain("float32 [batch 100, d 10] min 1 mean 500 max 999 (1 non-finite)");
     expect(text.length).toBeLessThan(200);
   });
+  it("prints the zeros that count", () => {
+    expect(String(Tensor.from(Float32Array.of(1200.4, 3.3941e-10), [2]))).toContain("[1200, 3.394e-10]");
+  });
   it("handles scalars and empty tensors", () => {
     expect(iota([]).at()).toBe(0);
     expect(String(iota([0, 3]))).toContain("empty");

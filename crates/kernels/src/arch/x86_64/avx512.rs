@@ -48,6 +48,7 @@ unsafe fn hidden(a: __m512i) -> __m512i {
 
 impl Lanes for Avx512 {
     type F = [__m512; 1];
+    const PRODUCT_ROWS: usize = 4;
     type I = [__m512i; 1];
     type D = [__m512d; 1];
     type M = [__mmask16; 1];

@@ -15,7 +15,7 @@ export const TOKEN_SITE: VirtualSite = {
   name: TOKENS,
   after: BEFORE,
   targets: [],
-  perPosition: 1,
+  shape: ["batch", "seq"],
   excludes: [],
   read: (base) => base.copy(),
   write: () => undefined,

@@ -2,7 +2,7 @@
 import type { Core } from "../../core/core.ts";
 import type { Normalization, TransformerConfig } from "../../models/index.ts";
 import type { Weights } from "../weights.ts";
-import type { NormStep } from "./norm.ts";
+import { centers, type NormStep } from "./norm.ts";
 
 /** What every virtual activation of a model needs at hand. */
 export class ModelParts {
@@ -23,14 +23,14 @@ export class ModelParts {
     return this.#site.get(name);
   }
 
+  /** As {@link read}, undefined where the model has no such parameter. */
+  find(name: string): Float32Array | undefined {
+    return this.#weights().names().includes(name) ? this.read(name) : undefined;
+  }
+
   /** What the forward pass multiplies with, in the core's layout ([out, in]). */
   read(name: string): Float32Array {
     return this.#weights().read(name, { effective: true }).data;
-  }
-
-  /** Whether the model has a parameter. */
-  hasParam(name: string): boolean {
-    return this.#weights().names().includes(name);
   }
 
   /** Whether the input of a matrix is quantised. */
@@ -49,7 +49,7 @@ export class ModelParts {
     const gain = kind === "LN" || (kind === "RMS" && !toSite);
     return [
       {
-        center: kind === "LN" || kind === "LNPre",
+        center: centers(kind),
         eps,
         ...(gain ? { w: this.read(`${at}w`) } : {}),
         ...(kind === "LN" ? { b: this.read(`${at}b`) } : {}),

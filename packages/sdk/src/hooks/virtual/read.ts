@@ -1,6 +1,6 @@
 /** Virtual activations of runs without hooks: worked out from what was captured. */
 import type { Tensor } from "../../tensor/index.ts";
-import type { MemoryOptions, MemoryPlan } from "../memory.ts";
+import { bytesOf, type MemoryOptions, type MemoryPlan } from "../memory.ts";
 import type { HookPlace } from "../space.ts";
 import type { TokenRows } from "../tokens.ts";
 import { tokenTensor } from "./list.ts";
@@ -36,6 +36,7 @@ export function planWithVirtual(
 ): MemoryPlan {
   const sites = coreSitesOf(places);
   const of = plan(sites.length === 0 ? undefined : sites.map((i) => names[i] as string));
-  const extra = places.reduce((n, { virtual }) => n + 4 * batch * seq * (virtual?.perPosition ?? 0), 0);
+  const sizes = { batch, seq, capacity: 0 };
+  const extra = places.reduce((n, { virtual, site }) => n + (virtual ? bytesOf(site, sizes) : 0), 0);
   return { ...of, captures: of.captures + extra, total: of.total + extra };
 }

@@ -2,10 +2,11 @@
  * Inputs of attention and MLPs from the residual stream, before their norm: hook_attn_in, hook_{q,k,v}_input (a copy of the stream for every head) and
  * hook_mlp_in. A change shows in what is computed from it: queries, keys and values of that head, or what the MLP's norm gives.
  */
+import type { SiteDim } from "../../spec/index.ts";
 import { Tensor, zeros } from "../../tensor/index.ts";
-import { fakeInt8, type NormStep, normBackward, normForward } from "./norm.ts";
+import { fakeInt8, type NormRows, type NormStep, normBackward, normForward, normRows } from "./norm.ts";
 import type { ModelParts } from "./part.ts";
-import { addHeadRows, headRows, headsOf, same, transposed } from "./rows.ts";
+import { addHeadRows, headRows, headsOf, repeatRows, same, transposed } from "./rows.ts";
 import type { Change, VirtualSite } from "./site.ts";
 
 /** How a target comes from the stream: norms, then a matrix (none where the target is what the norm gives). */
@@ -16,12 +17,21 @@ export interface Projection {
   readonly weight?: string;
 }
 
+/** A norm and what went into it. */
+interface PassedNorm {
+  readonly x: Float32Array;
+  readonly step: NormStep;
+  readonly rows: NormRows;
+}
+
 /** A projection with its weights. */
 class OpenProjection {
   readonly #parts: ModelParts;
   readonly #steps: NormStep[];
   readonly #matrix: Float32Array | undefined;
   readonly #int8: boolean;
+  /** The last way through the norms: the same for every head whose input nothing changed. */
+  #passed: { readonly x: Float32Array; readonly steps: readonly PassedNorm[] } | undefined;
 
   constructor(parts: ModelParts, { steps, weight }: Projection) {
     this.#parts = parts;
@@ -44,9 +54,18 @@ class OpenProjection {
     const d = this.#parts.config.dModel;
     const block = this.#matrix?.subarray(head * width * d, (head + 1) * width * d);
     const inside = block ? this.#parts.matmul(grad, block, x.length / d, width, d) : grad;
-    const inputs = [x];
-    for (const step of this.#steps.slice(0, -1)) inputs.push(normForward(inputs[inputs.length - 1] as Float32Array, d, step));
-    return this.#steps.reduceRight((g, step, i) => normBackward(g, inputs[i] as Float32Array, d, step), inside);
+    if (this.#passed?.x !== x) this.#passed = { x, steps: this.#pass(x) };
+    return this.#passed.steps.reduceRight((g, { x: input, step, rows }) => normBackward(g, input, d, step, rows), inside);
+  }
+
+  /** What goes into every norm on the way. */
+  #pass(x: Float32Array): PassedNorm[] {
+    const d = this.#parts.config.dModel;
+    let input = x;
+    return this.#steps.map((step, i) => {
+      if (i > 0) input = normForward(input, d, this.#steps[i - 1] as NormStep);
+      return { x: input, step, rows: normRows(input, d, step) };
+    });
   }
 }
 
@@ -68,7 +87,7 @@ export class Reader implements VirtualSite {
   readonly after: number;
   readonly targets: readonly number[];
   readonly excludes: readonly string[];
-  readonly perPosition: number;
+  readonly shape: readonly SiteDim[];
   readonly #parts: ModelParts;
   readonly #heads: number;
   readonly #projections: ReadonlyMap<number, Projection>;
@@ -78,7 +97,7 @@ export class Reader implements VirtualSite {
     this.after = after;
     this.targets = [...projections.keys()];
     this.excludes = excludes;
-    this.perPosition = Math.max(heads, 1) * parts.config.dModel;
+    this.shape = ["batch", "seq", ...(heads > 0 ? [heads] : []), parts.config.dModel];
     this.#parts = parts;
     this.#heads = heads;
     this.#projections = projections;
@@ -86,9 +105,8 @@ export class Reader implements VirtualSite {
 
   read(base: Tensor): Tensor {
     if (this.#heads === 0) return base.copy();
-    const out = this.#zeros(base);
-    for (let h = 0; h < this.#heads; h++) addHeadRows(out, h, base.data);
-    return out;
+    const [batch, pos, d] = base.shape as [number, number, number];
+    return Tensor.from(repeatRows(base.data, d, this.#heads), [batch, pos, this.#heads, d], ["batch", "pos", "head", "d_model"]);
   }
 
   write(target: number, value: Tensor, { from, to }: Change): void {

@@ -1,4 +1,5 @@
 /** attn.hook_result: what each head adds to the residual stream. The heads of one position sum to hook_attn_out less the bias. */
+import type { SiteDim } from "../../spec/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { type LastInput, matrixInput } from "./last-input.ts";
 import type { ModelParts } from "./part.ts";
@@ -11,7 +12,7 @@ export class HeadResult implements VirtualSite {
   readonly after: number;
   readonly targets: readonly number[];
   readonly excludes: readonly string[] = [];
-  readonly perPosition: number;
+  readonly shape: readonly SiteDim[];
   readonly #parts: ModelParts;
   readonly #input: LastInput;
 
@@ -20,7 +21,7 @@ export class HeadResult implements VirtualSite {
     this.name = name;
     this.after = input.site;
     this.targets = [target];
-    this.perPosition = parts.config.nHeads * parts.config.dModel;
+    this.shape = ["batch", "seq", parts.config.nHeads, parts.config.dModel];
     this.#parts = parts;
     this.#input = input;
   }

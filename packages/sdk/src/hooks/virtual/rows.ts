@@ -17,6 +17,16 @@ export function headRows(tensor: Tensor, head: number): Float32Array {
   return out;
 }
 
+/** Rows [rows, width], each of them once for every head: [rows, heads, width]. */
+export function repeatRows(rows: Float32Array, width: number, heads: number): Float32Array {
+  const out = new Float32Array(rows.length * heads);
+  for (let from = 0; from < rows.length; from += width) {
+    const row = rows.subarray(from, from + width);
+    for (let h = 0; h < heads; h++) out.set(row, from * heads + h * width);
+  }
+  return out;
+}
+
 /** Adds rows to those of one head. */
 export function addHeadRows(tensor: Tensor, head: number, add: Float32Array, factor = 1): void {
   const { heads, width, rows } = headsOf(tensor);
@@ -29,7 +39,13 @@ export function addHeadRows(tensor: Tensor, head: number, add: Float32Array, fac
 
 /** Whether two lists hold the same bits; NaN equals NaN. */
 export function same(a: Float32Array, b: Float32Array): boolean {
-  return a.every((x, i) => Object.is(x, b[i]));
+  const [x, y] = [bitsOf(a), bitsOf(b)];
+  for (let i = 0; i < x.length; i++) if (x[i] !== y[i]) return false;
+  return x.length === y.length;
+}
+
+function bitsOf({ buffer, byteOffset, length }: Float32Array): Int32Array {
+  return new Int32Array(buffer, byteOffset, length);
 }
 
 /** The transpose of a block [rows, cols] that lies in a matrix with `stride` columns. */

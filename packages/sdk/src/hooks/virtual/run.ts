@@ -127,11 +127,14 @@ export class VirtualRun {
 
   *#fireBack(state: State, cache: Map<string, Tensor>): Steps<void> {
     const { entry } = state;
-    const grad = (state.grad as Tensor).copy();
+    const found = state.grad as Tensor;
+    const touched = mayChange(entry) || entry.gradHooks.length > 0;
+    const grad = touched ? found.copy() : found;
     yield* this.#call(entry.gradHooks, entry.site.name, grad);
-    if (entry.keepGrad) cache.set(entry.site.name + GRAD, grad.copy());
+    if (entry.keepGrad) cache.set(entry.site.name + GRAD, touched ? grad.copy() : grad);
+    if (!touched) return;
     for (const edit of entry.edits.toReversed()) undoEdit(grad, edit);
-    if (mayChange(entry) || entry.gradHooks.length > 0) state.difference = subtract(grad, state.plain ?? (state.grad as Tensor));
+    state.difference = subtract(grad, state.plain ?? found);
   }
 
   /** Calls hooks with a value that they see until they return. */

@@ -1,4 +1,5 @@
 /** Activations that no node of the program holds: they are worked out from those around them, and only for a listener. */
+import type { SiteDim } from "../../spec/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 
 /** {@link VirtualSite.after} of what is there before the run begins: the tokens. */
@@ -20,8 +21,8 @@ export interface VirtualSite {
   readonly after: number;
   /** Indices of the core sites where a change shows. */
   readonly targets: readonly number[];
-  /** Numbers a position. */
-  readonly perPosition: number;
+  /** Extents, as those of a core site. */
+  readonly shape: readonly SiteDim[];
   /** Names of others that must not be changed in the same run. */
   readonly excludes: readonly string[];
   /** Works it out. @param base - The value of the site it fires behind. */

@@ -5,6 +5,7 @@ import {
   CircuitRunner,
   type CircuitRunOptions,
   type CircuitWatch,
+  type EdgeSet,
   type GraphEdge,
   type MetricLike,
   type ModelGraph,
@@ -12,6 +13,8 @@ import {
   outDegrees,
   type Receiver,
   readLogits,
+  requireGoing,
+  requireSameGraph,
   toMetric,
 } from "tritlens/interp";
 import { type Chart, Result } from "tritlens/plots";
@@ -26,7 +29,7 @@ export interface AcdcOptions extends CircuitRunOptions, CircuitWatch {
    */
   readonly metric?: MetricLike;
   /** Where to begin; the whole model when left out. Of edges outside of it none is tried. */
-  readonly start?: Circuit;
+  readonly start?: EdgeSet;
 }
 
 /** One decision. */
@@ -87,6 +90,7 @@ export async function acdc(model: Model, tokens: Tokens, options: AcdcOptions): 
   const distances = distanceTo(runner, options.metric);
   const { graph } = runner;
   const first = options.start ?? Circuit.full(graph);
+  requireSameGraph(graph, first.graph);
   const order = orderOf(first);
   const steps: AcdcStep[] = [];
   const scores = new Float32Array(graph.edges.length).fill(Number.NaN);
@@ -98,7 +102,7 @@ export async function acdc(model: Model, tokens: Tokens, options: AcdcOptions): 
   for (let at = 0; at < order.length; ) {
     await new Promise((resolve) => setTimeout(resolve, 0));
     if (signal?.aborted && stopOnAbort) return result(false);
-    if (signal?.aborted) throw new TritlensError("E_ABORTED", "ACDC was aborted", { cause: signal.reason });
+    requireGoing(signal, "ACDC");
     const { tries, end, next } = guess(graph, mask, order, at, guesses);
     const found = distances(tries.map((t) => t.mask));
     const changes = Array.from(found, (d, i) => d - (found[i - 1] ?? distance));
@@ -154,7 +158,7 @@ function guess(
 }
 
 /** Edges of a circuit: from the logits down, latest sender first, which is the graph's order backwards. */
-function orderOf({ mask }: Circuit): number[] {
+function orderOf({ mask }: EdgeSet): number[] {
   return Array.from(mask.keys())
     .filter((e) => mask[e])
     .reverse();

@@ -72,18 +72,28 @@ export async function faithfulness(
   return new Faithfulness(toMetric(metric).name, [...values] as unknown as [number, number, number, number]);
 }
 
+/** A set of nodes, and what is left without it. */
+export interface KnockedOut {
+  /** Ids of the nodes. */
+  readonly without: readonly string[];
+  /** The metric of the model without them. */
+  readonly model: number;
+  /** The metric of the circuit without them. */
+  readonly circuit: number;
+}
+
 /** Model and circuit with the same nodes knocked out of both. */
 export class Completeness extends Result {
   /** Name of the metric. */
   readonly metric: string;
-  /** For each set of nodes: its members, and the metric of the model and of the circuit without them. */
-  readonly samples: readonly { readonly without: readonly string[]; readonly model: number; readonly circuit: number }[];
+  /** One a set of nodes. */
+  readonly samples: readonly KnockedOut[];
   /** Largest difference of the two, in units of what the model has over ablating everything. */
   readonly gap: number;
   /** False after an abort: the numbers of the other sets are NaN. */
   readonly complete: boolean;
 
-  constructor(metric: string, samples: Completeness["samples"], range: number) {
+  constructor(metric: string, samples: readonly KnockedOut[], range: number) {
     super();
     [this.metric, this.samples] = [metric, samples];
     const gaps = samples.map((s) => Math.abs(s.model - s.circuit));
@@ -134,16 +144,26 @@ export async function completeness(
   return new Completeness(toMetric(metric).name, points, (full as number) - (ablated as number));
 }
 
+/** A part of a circuit, and what is left without it. */
+export interface NeededPart {
+  /** Id of the node or edge. */
+  readonly id: string;
+  /** The metric of the circuit without it. */
+  readonly value: number;
+  /** How far that lies from the circuit's own, in units of what the model has over ablating everything. */
+  readonly change: number;
+}
+
 /** How much each part of a circuit matters. */
 export class Minimality extends Result {
   /** Name of the metric. */
   readonly metric: string;
-  /** Nodes or edges from the one that matters most: the metric without it, and how far that lies from the circuit's, in units of what the model has over ablating everything. */
-  readonly parts: readonly { readonly id: string; readonly value: number; readonly change: number }[];
+  /** Nodes or edges, from the one that matters most. */
+  readonly parts: readonly NeededPart[];
   /** False after an abort: the numbers of the other parts are NaN, and they come last. */
   readonly complete: boolean;
 
-  constructor(metric: string, parts: Minimality["parts"]) {
+  constructor(metric: string, parts: readonly NeededPart[]) {
     super();
     this.metric = metric;
     const rank = ({ change }: { readonly change: number }): number => (Number.isNaN(change) ? -1 : change);
@@ -160,7 +180,7 @@ export class Minimality extends Result {
       caption: last ? `Without ${last.id}, the least needed part, the behaviour changes by ${percent(last.change)}.` : "The circuit is empty.",
       x: { name: "removed", labels: this.parts.map((p) => p.id) },
       series: [{ name: "change", values: this.parts.map((p) => p.change) }],
-      unit: `change of the ${this.metric}, share of the behaviour`,
+      unit: "share of the behaviour",
     };
   }
 }

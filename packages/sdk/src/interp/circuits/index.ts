@@ -18,9 +18,19 @@ export {
   Faithfulness,
   type FaithfulnessOptions,
   faithfulness,
+  type KnockedOut,
   Minimality,
   minimality,
+  type NeededPart,
 } from "./faithfulness.ts";
-export { CircuitRunner, type CircuitRunOptions, type CircuitWatch } from "./runner.ts";
+export { CircuitRunner, type CircuitRunOptions, type CircuitWatch, type EdgeSet } from "./runner.ts";
 export { greedyEdges, type ScoredEdges, type SelectOptions, topEdges, topNodes } from "./select.ts";
-export { type ViewerGraph, type ViewerNode, type ViewerOptions, viewerGraph } from "./viewer.ts";
+export {
+  type ViewerGraph,
+  type ViewerLink,
+  type ViewerMetadata,
+  type ViewerNode,
+  type ViewerOptions,
+  type ViewerState,
+  viewerGraph,
+} from "./viewer.ts";

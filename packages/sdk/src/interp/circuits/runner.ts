@@ -12,9 +12,11 @@ import {
   outDegrees,
   type Receiver,
   readLogits,
+  requireGoing,
   requireSameGraph,
   type Sender,
   toMetric,
+  type WorkOptions,
 } from "tritlens/interp";
 
 /** How circuits are run. */
@@ -27,14 +29,13 @@ export interface CircuitRunOptions {
   readonly budgetBytes?: number;
 }
 
+/** What of a circuit decides how it runs. */
+export type EdgeSet = Pick<Circuit, "graph" | "mask">;
+
 /** How long work is followed. */
-export interface CircuitWatch {
-  /** Ends the work between two runs with E_ABORTED. */
-  readonly signal?: AbortSignal;
+export interface CircuitWatch extends WorkOptions {
   /** When aborted, return what there is instead of throwing: numbers that are not there yet are NaN. */
   readonly stopOnAbort?: boolean;
-  /** Called as circuits are done. */
-  readonly onProgress?: (progress: { readonly done: number; readonly total: number; readonly secondsLeft: number }) => void;
 }
 
 /** What senders write in this run less what they write in the ablated one: [row, sender, pos * d_model]. */
@@ -83,7 +84,7 @@ export class CircuitRunner {
   }
 
   /** Logits [batch, pos, class] of each circuit. @throws E_SHAPE for a circuit of another graph. */
-  logits(circuits: readonly Circuit[]): Tensor[] {
+  logits(circuits: readonly EdgeSet[]): Tensor[] {
     const out: Tensor[] = [];
     for (let at = 0; at < circuits.length; at += this.together) out.push(...this.#run(circuits.slice(at, at + this.together)));
     return out;
@@ -94,14 +95,14 @@ export class CircuitRunner {
    *
    * @throws E_ABORTED, E_NONFINITE for a metric that is not finite; what the metric throws passes through.
    */
-  async values(circuits: readonly Circuit[], metric: MetricLike, { signal, onProgress, stopOnAbort }: CircuitWatch = {}): Promise<Float64Array> {
+  async values(circuits: readonly EdgeSet[], metric: MetricLike, { signal, onProgress, stopOnAbort }: CircuitWatch = {}): Promise<Float64Array> {
     const whole = toMetric(metric);
     const out = new Float64Array(circuits.length).fill(Number.NaN);
     const began = performance.now();
     for (let at = 0; at < circuits.length; at += this.together) {
       await new Promise((resolve) => setTimeout(resolve, 0));
       if (signal?.aborted && stopOnAbort) break;
-      if (signal?.aborted) throw new TritlensError("E_ABORTED", "running circuits was aborted", { cause: signal.reason });
+      requireGoing(signal, "running circuits");
       const some = this.#run(circuits.slice(at, at + this.together));
       for (const [i, logits] of some.entries()) out[at + i] = metricValue(whole, readLogits(whole, logits));
       const done = at + some.length;
@@ -117,7 +118,7 @@ export class CircuitRunner {
     return activations + captures + 4 * batch * pos * this.#width * (this.graph.senders.length + 2 * this.graph.receivers.length);
   }
 
-  #run(circuits: readonly Circuit[]): Tensor[] {
+  #run(circuits: readonly EdgeSet[]): Tensor[] {
     for (const { graph } of circuits) requireSameGraph(this.graph, graph);
     const { batch, pos, data } = this.#rows;
     const tokens = { data: new Int32Array(circuits.length * data.length), shape: [circuits.length * batch, pos] };
@@ -132,20 +133,17 @@ export class CircuitRunner {
   }
 
   /** Hooks that note what senders change and write what receivers read, where one of the circuits needs it. */
-  #hooks(circuits: readonly Circuit[]): Hook[] {
+  #hooks(circuits: readonly EdgeSet[]): Hook[] {
     const { senders } = this.graph;
     const inputs = circuits.map((c) => this.#inputs(c));
     const written = new Set(inputs.flatMap((of) => [...of.keys()]));
-    const heard = new Map<string, Set<number>>();
-    for (const of of inputs)
-      for (const { edges } of [...of.values()].flat())
-        for (const [k, x] of edges.entries()) {
-          const site = siteOf(senders[k] as Sender);
-          if (x) heard.set(site, (heard.get(site) ?? new Set()).add(k));
-        }
+    const isHeard = new Uint8Array(senders.length);
+    for (const of of inputs) for (const { edges } of [...of.values()].flat()) for (let k = 0; k < edges.length; k++) if (edges[k]) isHeard[k] = 1;
+    const heard = new Map<string, number[]>();
+    for (const [k, sender] of senders.entries()) if (isHeard[k]) heard.set(siteOf(sender), [...(heard.get(siteOf(sender)) ?? []), k]);
     const changes: Changes = new Float32Array(circuits.length * this.#rows.batch * senders.length * this.#rows.pos * this.#width);
     return [
-      ...[...heard].map(([site, which]): Hook => [site, this.#note([...which], changes)]),
+      ...[...heard].map(([site, which]): Hook => [site, this.#note(which, changes)]),
       ...[...written].map(
         (site): Hook => [
           site,
@@ -160,7 +158,7 @@ export class CircuitRunner {
   }
 
   /** Inputs that a circuit changes, by activation: those without all of their edges, of nodes that something reads. */
-  #inputs({ mask }: Circuit): Map<string, Input[]> {
+  #inputs({ mask }: EdgeSet): Map<string, Input[]> {
     const { receivers, senders } = this.graph;
     const degrees = outDegrees(this.graph, mask);
     const writes = new Set(senders.flatMap(({ id }, k) => (degrees[k] ? [id] : [])));
@@ -234,8 +232,9 @@ export class CircuitRunner {
     const size = this.#rows.pos * this.#width;
     const reads = inputs[0]?.edges.length ?? 0;
     const out = new Float32Array(inputs.length * size);
-    const edges = Float32Array.from(inputs.flatMap((input) => [...input.edges]));
-    if (edges.some((x) => x !== 0)) this.model.core.matmul(edges, changes.subarray(0, reads * size), inputs.length, reads, size, out);
+    const edges = new Float32Array(inputs.length * reads);
+    for (const [i, input] of inputs.entries()) edges.set(input.edges, i * reads);
+    if (edges.includes(1)) this.model.core.matmul(edges, changes.subarray(0, reads * size), inputs.length, reads, size, out);
     return out;
   }
 }

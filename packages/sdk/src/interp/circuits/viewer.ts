@@ -46,30 +46,58 @@ export interface ViewerNode {
   readonly activation: number | null;
 }
 
+/** A link of the viewer. */
+export interface ViewerLink {
+  /** `node_id` of the sender. */
+  readonly source: string;
+  /** `node_id` of the reader. */
+  readonly target: string;
+  /** Score; 1 for an edge without one. */
+  readonly weight: number;
+}
+
+/** What a graph of the viewer is of; `graph-metadata.json` lists these. */
+export interface ViewerMetadata {
+  /** Name of the file and of the graph. */
+  readonly slug: string;
+  /** Name of the model. */
+  readonly scan: string;
+  /** Empty: there are no transcoders. */
+  readonly transcoder_list: readonly string[];
+  /** Text of each token. */
+  readonly prompt_tokens: readonly string[];
+  /** The text. */
+  readonly prompt: string;
+  /** Null: nothing was pruned for the viewer. */
+  readonly node_threshold: null;
+  /** Version of the schema. */
+  readonly schema_version: 1;
+}
+
+/** What is selected when the page opens: nothing. */
+export interface ViewerState {
+  /** Pinned nodes. */
+  readonly pinnedIds: readonly string[];
+  /** Groups of pinned nodes. */
+  readonly supernodes: readonly (readonly string[])[];
+  /** Links into and out of the selected node are shown. */
+  readonly linkType: "both";
+  /** The selected node. */
+  readonly clickedId: string;
+  /** Places of the pinned nodes. */
+  readonly sg_pos: string;
+}
+
 /** A graph of the viewer. */
 export interface ViewerGraph {
   /** What it is of. */
-  readonly metadata: {
-    readonly slug: string;
-    readonly scan: string;
-    readonly transcoder_list: readonly string[];
-    readonly prompt_tokens: readonly string[];
-    readonly prompt: string;
-    readonly node_threshold: number | null;
-    readonly schema_version: 1;
-  };
+  readonly metadata: ViewerMetadata;
   /** State of the page. */
-  readonly qParams: {
-    readonly pinnedIds: readonly string[];
-    readonly supernodes: readonly (readonly string[])[];
-    readonly linkType: "both";
-    readonly clickedId: string;
-    readonly sg_pos: string;
-  };
+  readonly qParams: ViewerState;
   /** Heads, MLPs, input and outputs. */
   readonly nodes: readonly ViewerNode[];
-  /** Edges; those into query, key and value of a head are added up. An edge without a score weighs 1. */
-  readonly links: readonly { readonly source: string; readonly target: string; readonly weight: number }[];
+  /** Edges; those into query, key and value of a head are added up. */
+  readonly links: readonly ViewerLink[];
 }
 
 /**
@@ -82,7 +110,10 @@ export interface ViewerGraph {
  * await writeFile("graph_files/ioi.json", JSON.stringify(graph));  // beside graph-metadata.json: { "graphs": [graph.metadata] }
  * ```
  */
-export function viewerGraph(circuit: Circuit, { tokens, text = String, logits, slug = "circuit", scan = "tritlens" }: ViewerOptions): ViewerGraph {
+export function viewerGraph(
+  circuit: Pick<Circuit, "graph" | "nodes" | "edges">,
+  { tokens, text = String, logits, slug = "circuit", scan = "tritlens" }: ViewerOptions,
+): ViewerGraph {
   const rows = toTokenRows(tokens);
   if (rows.batch !== 1) throw new TritlensError("E_SHAPE", "the viewer shows one prompt", { expected: "1 row of tokens", found: `${rows.batch}` });
   const prompt = Array.from(rows.data, text);
@@ -129,8 +160,8 @@ function placeOf({ kind, layer, head }: GraphNode, heads: number, layers: number
   return { layer: String(layer), index, feature: ((layer + index) * (layer + index + 1)) / 2 + index };
 }
 
-function linksOf(circuit: Circuit, nodes: ReadonlyMap<string, ViewerNode>): ViewerGraph["links"] {
-  const links = new Map<string, { source: string; target: string; weight: number }>();
+function linksOf(circuit: Pick<Circuit, "graph" | "edges">, nodes: ReadonlyMap<string, ViewerNode>): ViewerLink[] {
+  const links = new Map<string, ViewerLink>();
   const { receivers } = circuit.graph;
   const readers = new Map(receivers.map((r): [string, Receiver] => [r.id, r]));
   for (const { from, to, score } of circuit.edges)

@@ -1,6 +1,6 @@
 /** Which matrices of a model have codes -1, 0 and 1, and how they are cut into heads. */
 import { type Model, Tensor, TritlensError, unknownName } from "tritlens";
-import { configOf, requireIndex } from "tritlens/interp";
+import { configOf, flippedMatrix, requireIndex } from "tritlens/interp";
 
 /** Formats of matrices that are kept packed. */
 const PACKED = new Set(["binary", "ternary2", "ternary5"]);
@@ -94,8 +94,5 @@ function joined(units: readonly { readonly label: string; readonly codes: Int8Ar
 /** Codes [out, in] as [in, out]. */
 export function flippedCodes(codes: Tensor<Int8Array>): Tensor<Int8Array> {
   const [rows, cols] = codes.shape;
-  const out = new Int8Array(rows * cols);
-  const { data } = codes;
-  for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) out[j * rows + i] = data[i * cols + j];
-  return Tensor.from(out, [cols, rows], codes.axes.toReversed());
+  return Tensor.from(flippedMatrix(codes.data, rows, cols), [cols, rows], codes.axes.toReversed());
 }

@@ -1,6 +1,25 @@
 /** Analyses of packed weights: what codes say without any float, and what quantisation changes. */
+
+export { QuantizationAttribution, type QuantizationAttributionOptions, quantizationAttribution } from "./attribution.ts";
 export { type CodeRows, type CodeRowsOptions, type CodeUnit, codedMatrices, codeRows, flippedCodes, requireCoded } from "./coded.ts";
+export {
+  AlgorithmComparison,
+  type CompareAlgorithmsOptions,
+  compareAlgorithms,
+  type LayerComparison,
+  type Similarity,
+} from "./compare-algorithms.ts";
 export { IntegerCircuit, type IntegerCircuitKind, integerCircuit } from "./integer-circuit.ts";
+export { type Matching, matchUnits, unitCorrelations } from "./matching.ts";
+export { MatrixAttribution, type MatrixAttributionOptions, matrixAttribution } from "./matrix-attribution.ts";
+export {
+  linearCka,
+  type Procrustes,
+  procrustes,
+  procrustesSimilarity,
+  type RepresentationOptions,
+  shuffledRows,
+} from "./representations.ts";
 export { MatrixSparsity, type MatrixSparsityOptions, matrixSparsity, SparsityMap, sparsityMap } from "./sparsity.ts";
 export {
   type MatrixThresholds,

@@ -146,19 +146,30 @@ function measured(core: Core, name: string, latent: Tensor, quantizer: Exclude<Q
   const { scale, shift, thresholds } = rule(core, data, quantizer);
   const distances = new Float32Array(data.length);
   const histogram = new Int32Array(THRESHOLD_BINS);
+  const near = THRESHOLD_MARGINS.map(() => 0);
   for (let i = 0; i < data.length; i++) {
     const x = (data[i] - shift) / scale;
     distances[i] = Math.abs(fromNearest(x, thresholds));
+    for (let k = 0; k < near.length; k++) if (distances[i] < THRESHOLD_MARGINS[k]) near[k]++;
     histogram[Math.min(THRESHOLD_BINS - 1, Math.max(0, Math.floor(((x + 3) / 6) * THRESHOLD_BINS)))]++;
   }
-  distances.sort();
-  const below = (margin: number): number => {
-    const at = distances.findIndex((d) => d >= margin);
-    return (at < 0 ? distances.length : at) / distances.length;
-  };
-  return { name, scale, shift, thresholds, near: THRESHOLD_MARGINS.map(below), median: distances[Math.floor(distances.length / 2)], histogram };
+  return { name, scale, shift, thresholds, near: near.map((n) => n / data.length), median: medianOf(distances), histogram };
 }
 
+/** The upper median of numbers that are not negative, without sorting them all: only those of the bin that holds it. */
+function medianOf(x: Float32Array): number {
+  let top = 0;
+  for (let i = 0; i < x.length; i++) if (x[i] > top) top = x[i];
+  if (top === 0) return 0;
+  const bins = new Int32Array(4096);
+  const binOf = (value: number): number => Math.min(bins.length - 1, Math.floor((value / top) * bins.length));
+  for (let i = 0; i < x.length; i++) bins[binOf(x[i])]++;
+  let [bin, before] = [0, 0];
+  for (const middle = Math.floor(x.length / 2); before + bins[bin] <= middle; bin++) before += bins[bin];
+  return x.filter((value) => binOf(value) === bin).sort()[Math.floor(x.length / 2) - before];
+}
+
+/** x less the nearest threshold: one threshold, or two that stand symmetrically. */
 function fromNearest(x: number, thresholds: readonly number[]): number {
-  return thresholds.map((t) => x - t).reduce((a, b) => (Math.abs(b) < Math.abs(a) ? b : a));
+  return x - (x < 0 ? thresholds[0] : thresholds[thresholds.length - 1]);
 }

@@ -39,12 +39,11 @@ export class TritOverlap extends Result {
     const { agree, disagree, nonzero, otherNonzero, others: m } = counts;
     const shape = [counts.rows, m];
     const axes = ["unit", "other"];
-    const each = (f: (both: number, dot: number, a: number, b: number, i: number) => number): Tensor =>
-      Tensor.from(
-        Float32Array.from(agree, (same, i) => f(same + disagree[i], same - disagree[i], nonzero[Math.floor(i / m)], otherNonzero[i % m], i)),
-        shape,
-        axes,
-      );
+    const each = (f: (both: number, dot: number, a: number, b: number, i: number) => number): Tensor => {
+      const out = new Float32Array(agree.length);
+      for (let i = 0; i < out.length; i++) out[i] = f(agree[i] + disagree[i], agree[i] - disagree[i], nonzero[(i / m) | 0], otherNonzero[i % m], i);
+      return Tensor.from(out, shape, axes);
+    };
     this.agreement = each((both, _dot, _a, _b, i) => agree[i] / both);
     this.support = each((both, _, a, b) => (a + b === 0 ? 0 : both / (a + b - both)));
     this.hamming = each((both, _dot, a, b, i) => a + b - 2 * both + disagree[i]);

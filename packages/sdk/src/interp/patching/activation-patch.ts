@@ -18,6 +18,8 @@ export interface ActivationPatchFields {
   readonly complete: boolean;
   /** The indices, when they were given one by one. */
   readonly indices?: readonly (readonly number[])[];
+  /** What the numbers of an index are. */
+  readonly indexAxes?: readonly string[];
 }
 
 /** Most heads whose patterns are drawn one by one. */
@@ -41,8 +43,10 @@ export class ActivationPatch extends Result {
   readonly complete: boolean;
   /** The indices, when they were given one by one. */
   readonly indices?: readonly (readonly number[])[];
+  /** What the numbers of an index are: `layer`, `pos`, ... */
+  readonly indexAxes: readonly string[];
 
-  constructor({ activation, values, corrupt, metric, posLabels, complete, indices }: ActivationPatchFields) {
+  constructor({ activation, values, corrupt, metric, posLabels, complete, indices, indexAxes }: ActivationPatchFields) {
     super();
     this.activation = activation;
     this.values = values;
@@ -51,6 +55,7 @@ export class ActivationPatch extends Result {
     this.posLabels = posLabels;
     this.complete = complete;
     if (indices) this.indices = indices;
+    this.indexAxes = indexAxes ?? values.axes;
   }
 
   /** Bars for one axis, a heat map for two, rows of heads over positions for three, and a heat map of each head that matters for four. */
@@ -67,10 +72,10 @@ export class ActivationPatch extends Result {
     };
     if (axes.length === 1) {
       const [axis] = axes as [string];
-      const x = this.indices ? { name: "patch", labels: this.indices.map((i) => i.join(", ")) } : this.#labels(axis, effect.size);
+      const x = this.indices ? { name: "patch", labels: this.indices.map((index) => this.#indexName(index)) } : this.#labels(axis, effect.size);
       return { kind: "bars", ...text, x, series: [{ name: this.activation, values: effect.data }], unit: this.metric };
     }
-    if (axes.length === 2) return { ...text, ...this.#heatmap(effect) };
+    if (axes.length === 2) return { ...this.#heatmap(effect), ...text };
     return this.#panels(byHead(effect), text);
   }
 
@@ -80,15 +85,19 @@ export class ActivationPatch extends Result {
   }
 
   /** A heat map for each entry of the first axis, those with the largest effects when there are many. */
-  #panels(effect: Tensor, text: { title: string; caption: string }): Chart {
-    if (effect.axes.length === 2) return { ...text, ...this.#heatmap(effect) };
+  #panels(effect: Tensor, text: { title: string; caption?: string }): Chart {
+    if (effect.axes.length === 2) return { ...this.#heatmap(effect), ...text };
     const [axis, count] = [effect.axes[0] as string, effect.shape[0] as number];
     const { labels } = this.#labels(axis, count);
     const parts = labels.map((title, i) => ({ title, part: effect.slice(0, i) })).map((p) => ({ ...p, size: largest(p.part) }));
     const shown = parts.toSorted((a, b) => b.size - a.size).slice(0, MOST_PANELS);
-    const panels = parts.filter((p) => shown.includes(p)).map(({ title, part }) => ({ ...this.#panels(part, { ...text, title }), title }));
+    const panels = parts.filter((p) => shown.includes(p)).map(({ title, part }) => this.#panels(part, { title }));
     const note = count > MOST_PANELS ? ` The ${MOST_PANELS} of ${count} with the largest effects.` : "";
-    return { kind: "panels", title: text.title, caption: text.caption + note, panels, columns: 4 };
+    return { kind: "panels", title: text.title, caption: (text.caption ?? "") + note, panels, columns: 4 };
+  }
+
+  #indexName(index: readonly number[]): string {
+    return this.indexAxes.map((axis, i) => `${axis} ${POSITIONS.has(axis) ? this.posLabels[index[i] as number] : index[i]}`).join(" ");
   }
 
   #labels(axis: string, count: number): Labels {
@@ -132,7 +141,7 @@ export class ActivationPatchSet extends Result {
 
   /** One chart for each kind, side by side. */
   override chart(): Chart {
-    const panels = this.parts.map((part, i) => ({ ...part.chart(), title: this.types[i] as string }));
+    const panels = this.parts.map((part, i) => ({ ...part.chart(), title: this.types[i] as string, caption: "" }));
     return { kind: "panels", title: this.title, caption: this.parts[0]?.chart().caption ?? "", panels, columns: 3 };
   }
 }

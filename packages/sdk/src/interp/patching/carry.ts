@@ -26,17 +26,18 @@ export function pathCarrier(
   freeze: Frozen,
 ): (sender: Place) => ActivationCache | undefined {
   if (receivers.length === 0) throw new TritlensError("E_SHAPE", "a path needs receivers", { expected: "at least one", found: "none" });
-  const frozen = model.siteNames.filter((name) => FROZEN[freeze].test(name));
+  const fired = new Map(model.hookNames.map((name, i) => [name, i]));
+  const frozen = model.hookNames.filter((name) => FROZEN[freeze].test(name));
   const order = receivers.map((r) => firingOf(model, r));
-  for (const site of order) requireFree(model.siteNames[site] as string, frozen, freeze);
+  for (const site of order) requireFree(model.hookNames[site] as string, frozen, freeze);
   const last = Math.max(...order);
   const corrupt = model.runWithCache(corruptedTokens, { names: frozen }).cache;
-  const stop = /^blocks\.(\d+)\./.exec(model.siteNames[last] as string);
+  const stop = /^blocks\.(\d+)\./.exec(model.hookNames[last] as string);
   return (sender) => {
     const first = firingOf(model, sender);
-    requireWrites(model.siteNames[first] as string);
+    requireWrites(model.hookNames[first] as string);
     if (first > last) return undefined;
-    const between = frozen.filter((name) => model.siteNames.indexOf(name) > first && model.siteNames.indexOf(name) < last);
+    const between = frozen.filter((name) => (fired.get(name) as number) > first && (fired.get(name) as number) < last);
     const hooks: Hook[] = [
       [sender.name, { kind: "patch", value: cleanCache.get(sender.name), ...(sender.at ? { at: sender.at } : {}) }],
       ...between.map((name): Hook => [name, { kind: "patch", value: corrupt.get(name) }]),

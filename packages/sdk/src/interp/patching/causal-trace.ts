@@ -128,7 +128,7 @@ function blocks(window: number, layer: number, layers: number): number[] {
 }
 
 function has(model: Model, kind: TracedKind): boolean {
-  return model.siteNames.includes(`blocks.0.${SITES[kind]}`);
+  return model.hookNames.includes(`blocks.0.${SITES[kind]}`);
 }
 
 function requireKind(model: Model, kind: TracedKind): void {

@@ -94,7 +94,7 @@ export async function patchPlaces(
   const { plain, values, complete, done } = await measureVariants(model, corruptedTokens, variants, metric, options);
   const labels = positionLabels(model, corruptedTokens, posLabels);
   let from = 0;
-  return plans.map(({ activation, axes, shape, slots, indices, size, variants: own }) => {
+  return plans.map(({ activation, axes, indexAxes, shape, slots, indices, size, variants: own }) => {
     // A patch that was left out changes nothing.
     const all = new Float32Array(size).fill(plain);
     for (const [i, slot] of slots.entries()) all[slot] = values[from + i] as number;
@@ -107,7 +107,7 @@ export async function patchPlaces(
       metric: toMetric(metric).name,
       posLabels: labels,
       complete: complete || doneHere === own.length,
-      ...(indices ? { indices } : {}),
+      ...(indices ? { indices, indexAxes } : {}),
     });
   });
 }
@@ -115,6 +115,7 @@ export async function patchPlaces(
 interface PatchPlan {
   readonly activation: string;
   readonly axes: readonly string[];
+  readonly indexAxes: readonly string[];
   readonly shape: readonly number[];
   readonly size: number;
   readonly variants: Variant[];
@@ -139,7 +140,7 @@ function plan(model: Model, rows: { batch: number; pos: number }, cache: Activat
     slots.push(slot);
   }
   const [shape, names] = indices ? [[size], ["patch"]] : [extents, axes];
-  return { activation, axes: names, shape, size, variants, slots, ...(indices ? { indices } : {}) };
+  return { activation, axes: names, indexAxes: axes, shape, size, variants, slots, ...(indices ? { indices } : {}) };
 }
 
 /** The clean activation of a layer: one tensor for all patches of the site, which the sweep then sends once. */
@@ -176,8 +177,8 @@ const POSITIONS: ReadonlySet<string> = new Set(["pos", "query", "key"]);
 
 function requirePart(model: Model, activation: string, name: string): void {
   const part = PARTS.get(activation);
-  if (part === undefined || model.siteNames.includes(name)) return;
-  const { nearest } = unknownName("activation", name, model.siteNames);
+  if (part === undefined || model.hookNames.includes(name)) return;
+  const { nearest } = unknownName("activation", name, model.hookNames);
   throw new TritlensError("E_MODE", `"${activation}" cannot be patched in this model: it has no "${name}"`, {
     expected: `a model with ${part}`,
     found: `one without`,

@@ -33,5 +33,5 @@ export function headPlaces(model: Model, cache: ActivationCache): Place[][] {
 
 /** When a place fires, counted over all activations of the model. @throws E_NAME with the nearest names. */
 export function firingOf(model: Model, { name }: Place): number {
-  return selectSites(name, model.siteNames)[0] as number;
+  return selectSites(name, model.hookNames)[0] as number;
 }

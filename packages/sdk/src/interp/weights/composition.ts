@@ -1,6 +1,6 @@
 /** Composition scores (Elhage et al. 2021): how much of what an earlier head writes a later one reads, compared with the sizes of both matrices. */
 import { type Core, defaultCore, type Model, requireShape, Tensor, TritlensError } from "tritlens";
-import { allHeadLabels, configOf, type FactoredMatrix, ovCircuit, qkCircuit, thinQr } from "tritlens/interp";
+import { allHeadLabels, configOf, type FactoredMatrix, flippedMatrix, ovCircuit, qkCircuit, thinQr } from "tritlens/interp";
 import { type Chart, Result } from "tritlens/plots";
 
 /** What the later head does with what it reads: queries, keys, or values. */
@@ -132,9 +132,8 @@ function pairScores(core: Core, writes: Shrunk, reads: Shrunk, first: (i: number
 }
 
 /** [count, rows, k] as [count, k, rows]. */
-function asRows({ count, rows, k, data }: Shrunk): Float32Array {
+function asRows({ rows, k, data }: Shrunk): Float32Array {
   const out = new Float32Array(data.length);
-  for (let i = 0; i < count; i++)
-    for (let d = 0; d < rows; d++) for (let c = 0; c < k; c++) out[(i * k + c) * rows + d] = data[(i * rows + d) * k + c];
+  for (let at = 0; at < data.length; at += rows * k) out.set(flippedMatrix(data.subarray(at, at + rows * k), rows, k), at);
   return out;
 }

@@ -1,6 +1,6 @@
 /** What directions of the residual stream mean in tokens: the logits that each would add. */
 import { type Model, requireShape, Tensor, TritlensError } from "tritlens";
-import { configOf, tokenLabel, weightIfAny } from "tritlens/interp";
+import { configOf, flippedMatrix, tokenLabel, weightIfAny } from "tritlens/interp";
 import { type Chart, Result } from "tritlens/plots";
 
 /** Options of {@link directionTokens} and of what is built on it. */
@@ -109,7 +109,7 @@ export function* directionLogits(
   const { dModel: d, dVocabOut } = configOf(model);
   const n = directions.shape[0];
   requireShape("the directions", [n, d], directions.shape);
-  const right = flipped(norms === "folded" ? throughNorm(model, directions) : directions);
+  const right = flippedMatrix((norms === "folded" ? throughNorm(model, directions) : directions).data, n, d);
   const unembed = model.readParam("unembed.W_U", { effective: true }).data;
   const part = Math.max(1, Math.min(dVocabOut, Math.floor(4e6 / Math.max(1, n))));
   for (let first = 0; first < dVocabOut; first += part) {
@@ -131,14 +131,6 @@ function throughNorm(model: Model, directions: Tensor): Tensor {
     for (let i = 0; i < d; i++) row[i] = (row[i] - mean) * (gain?.[i] ?? 1);
   }
   return Tensor.from(out, directions.shape, directions.axes);
-}
-
-function flipped(x: Tensor): Float32Array {
-  const [rows, cols] = x.shape;
-  const out = new Float32Array(rows * cols);
-  const { data } = x;
-  for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) out[j * rows + i] = data[i * cols + j];
-  return out;
 }
 
 /** The largest `count` values of each of `rows` lists, sorted as they come. */

@@ -1,6 +1,6 @@
 /** Matrices of low rank as a product of two thin ones: what a head does to the residual stream, without ever writing it down. */
 import { type Core, defaultCore, requireLength, requireShape, stack, Tensor, TritlensError } from "tritlens";
-import { type ComplexNumbers, realEigenvalues, type Svd, thinQr, thinSvd } from "tritlens/interp";
+import { type ComplexNumbers, flippedMatrix, matrixProduct, realEigenvalues, type Svd, thinQr, thinSvd } from "tritlens/interp";
 import { type Chart, Result } from "tritlens/plots";
 
 /** Options of a {@link FactoredMatrix}. */
@@ -125,7 +125,7 @@ export class FactoredMatrix extends Result {
   get eigenvalues(): FactoredEigenvalues {
     this.#requireSquare();
     const { ldim, mdim } = this;
-    const all = this.#each((a, b): ComplexNumbers => realEigenvalues(times(b, a, mdim, ldim, mdim), mdim));
+    const all = this.#each((a, b): ComplexNumbers => realEigenvalues(matrixProduct(b, a, mdim, ldim, mdim), mdim));
     const read = (f: (x: ComplexNumbers, i: number) => number): Tensor =>
       this.#gather(
         all.map((x) => Float32Array.from({ length: mdim }, (_, i) => f(x, i))),
@@ -325,27 +325,10 @@ export class FactoredMatrix extends Result {
 /** SVD of a b through QR of both: the core of it is a small square. */
 function factoredSvd(a: Float32Array, b: Float32Array, l: number, m: number, r: number): Svd {
   const left = thinQr(a, l, m);
-  const right = thinQr(turned(b, m, r), r, m);
-  const middle = times(left.r, turned(right.r, right.k, m), left.k, m, right.k);
+  const right = thinQr(flippedMatrix(b, m, r), r, m);
+  const middle = matrixProduct(left.r, flippedMatrix(right.r, right.k, m), left.k, m, right.k);
   const { u, s, v, k } = thinSvd(middle, left.k, right.k);
-  return { u: times(left.q, u, l, left.k, k), s, v: times(right.q, v, r, right.k, k), k };
-}
-
-/** a b in f64 for a [m, k] and b [k, n]. */
-function times(a: ArrayLike<number>, b: ArrayLike<number>, m: number, k: number, n: number): Float64Array {
-  const out = new Float64Array(m * n);
-  for (let i = 0; i < m; i++)
-    for (let l = 0; l < k; l++) {
-      const x = a[i * k + l];
-      for (let j = 0; j < n; j++) out[i * n + j] += x * b[l * n + j];
-    }
-  return out;
-}
-
-function turned(a: ArrayLike<number>, rows: number, cols: number): Float64Array {
-  const out = new Float64Array(rows * cols);
-  for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) out[j * rows + i] = a[i * cols + j];
-  return out;
+  return { u: matrixProduct(left.q, u, l, left.k, k), s, v: matrixProduct(right.q, v, r, right.k, k), k };
 }
 
 /** The first `keep` of `k` columns. */
@@ -367,9 +350,7 @@ function scaleColumns(x: Tensor, factors: Float32Array): Tensor {
 function swapLast(x: Tensor): Tensor {
   const [rows, cols] = [x.shape.at(-2) as number, x.shape.at(-1) as number];
   const out = new Float32Array(x.size);
-  const { data } = x;
-  for (let at = 0; at < x.size; at += rows * cols)
-    for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) out[at + j * rows + i] = data[at + i * cols + j];
+  for (let at = 0; at < x.size; at += rows * cols) out.set(flippedMatrix(x.data.subarray(at, at + rows * cols), rows, cols), at);
   return Tensor.from(out, [...x.shape.slice(0, -2), cols, rows], [...x.axes.slice(0, -2), x.axes.at(-1) as string, x.axes.at(-2) as string]);
 }
 

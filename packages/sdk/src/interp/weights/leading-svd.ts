@@ -1,6 +1,6 @@
 /** The leading singular vectors of a large matrix, in f64. */
 import { requireLength, TritlensError } from "tritlens";
-import { type Svd, thinSvd } from "tritlens/interp";
+import { dotProduct, type Svd, signedSvd, thinSvd } from "tritlens/interp";
 
 /** Residual of a singular pair, as a share of the largest singular value, at which it counts as found: f32 weights are not more exact. */
 const FOUND = 1e-8;
@@ -77,13 +77,7 @@ function lifted(svd: Svd, us: readonly Float64Array[], vs: readonly Float64Array
       }
     return out;
   };
-  const out = { u: lift(us, svd.u), s: svd.s.slice(0, count), v: lift(vs, svd.v), k: count };
-  for (let c = 0; c < count; c++) {
-    let top = 0;
-    for (let i = c; i < out.u.length; i += count) if (Math.abs(out.u[i]) > Math.abs(top)) top = out.u[i];
-    if (top < 0) for (const x of [out.u, out.v]) for (let i = c; i < x.length; i += count) x[i] = -x[i];
-  }
-  return out;
+  return signedSvd({ u: lift(us, svd.u), s: svd.s.slice(0, count), v: lift(vs, svd.v), k: count });
 }
 
 function cut({ u, s, v, k }: Svd, count: number, rows: number, cols: number): Svd {
@@ -95,7 +89,7 @@ function cut({ u, s, v, k }: Svd, count: number, rows: number, cols: number): Sv
 /** x at length 1 and orthogonal to a basis, and its length before; where nothing is left of it, a fresh direction and 0. */
 function unit(x: Float64Array, basis: readonly Float64Array[]): [Float64Array, number] {
   const before = length(x);
-  for (let pass = 0; pass < 2; pass++) for (const b of basis) minus(x, b, dot(x, b));
+  for (let pass = 0; pass < 2; pass++) for (const b of basis) minus(x, b, dotProduct(x, b));
   const size = length(x);
   if (size > 1e-12 * before && size > 0) return [x.map((value) => value / size), size];
   return [unit(started(x.length, basis.length + 2), basis)[0], 0];
@@ -126,12 +120,6 @@ function minus(x: Float64Array, y: Float64Array, factor: number): void {
   for (let i = 0; i < x.length; i++) x[i] -= factor * y[i];
 }
 
-function dot(x: Float64Array, y: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += x[i] * y[i];
-  return sum;
-}
-
 function length(x: Float64Array): number {
-  return Math.sqrt(dot(x, x));
+  return Math.sqrt(dotProduct(x, x));
 }

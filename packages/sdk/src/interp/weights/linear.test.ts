@@ -1,4 +1,4 @@
-import { leadingSvd, realEigenvalues, thinQr, thinSvd } from "tritlens/interp";
+import { leadingSvd, realEigenvalues, symmetricEigenvalues, thinQr, thinSvd } from "tritlens/interp";
 import { describe, expect, it } from "vitest";
 
 /** Numbers that look random and are the same everywhere. */
@@ -122,5 +122,31 @@ describe("leadingSvd", () => {
   it("cuts a small one, and refuses more than there are", () => {
     expect([...leadingSvd(Float64Array.of(3, 0, 0, -5), 2, 2, 1).s]).toEqual([5]);
     expect(() => leadingSvd(new Float64Array(4), 2, 2, 3)).toThrow(/E_RANGE.*1 to 2/);
+  });
+});
+
+describe("symmetricEigenvalues", () => {
+  it.each([1, 2, 3, 10, 60])("squares of singular values of %i columns", (n) => {
+    const a = noise((n + 3) * n, n);
+    const gram = product(flip(a, n + 3, n), a, n, n + 3, n);
+    const { s } = thinSvd(a, n + 3, n);
+    const found = symmetricEigenvalues(gram, n);
+    expect(
+      farthest(
+        found,
+        s.map((x) => x * x),
+      ) / found[0],
+    ).toBeLessThan(1e-12);
+  });
+  it("repeated, split, rank one and zero", () => {
+    const diagonal = Float64Array.from({ length: 36 }, (_, i) => (i % 7 === 0 ? [3, -1, 3, 0, 3, -1][i / 7] : 0));
+    expect([...symmetricEigenvalues(diagonal, 6)]).toEqual([3, 3, 3, 0, -1, -1]);
+    const ones = symmetricEigenvalues(new Float64Array(64).fill(1), 8);
+    expect(farthest(ones, [8, 0, 0, 0, 0, 0, 0, 0])).toBeLessThan(1e-13);
+    expect([...symmetricEigenvalues(new Float64Array(9), 3)]).toEqual([0, 0, 0]);
+    expect(farthest(symmetricEigenvalues([0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0], 4), [1, 1, -1, -1])).toBeLessThan(1e-14);
+  });
+  it("refuses what is not finite", () => {
+    expect(() => symmetricEigenvalues([1, Number.NaN, Number.NaN, 1], 2)).toThrow(/E_NONFINITE/);
   });
 });

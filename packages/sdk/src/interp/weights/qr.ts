@@ -1,5 +1,6 @@
 /** QR decomposition of small dense matrices in f64: what makes singular values of products of thin matrices cheap. */
 import { requireLength } from "tritlens";
+import { dotProduct } from "tritlens/interp";
 
 /** A = Q R. */
 export interface Qr {
@@ -54,11 +55,11 @@ function columnsOf(mirrors: readonly Float64Array[], rows: number): Float64Array
 function reflect(columns: readonly Float64Array[], j: number): Float64Array {
   const column = columns[j];
   const normal = column.slice(j);
-  const length = Math.sqrt(dot(normal, normal));
+  const length = Math.sqrt(dotProduct(normal, normal));
   if (length === 0) return normal;
   const target = normal[0] > 0 ? -length : length;
   normal[0] -= target;
-  const scale = 1 / Math.sqrt(dot(normal, normal));
+  const scale = 1 / Math.sqrt(dotProduct(normal, normal));
   for (let i = 0; i < normal.length; i++) normal[i] *= scale;
   column.fill(0, j);
   column[j] = target;
@@ -72,10 +73,4 @@ function mirror(x: Float64Array, normal: Float64Array, at: number): void {
   for (let i = 0; i < normal.length; i++) along += normal[i] * x[at + i];
   along *= 2;
   for (let i = 0; i < normal.length; i++) x[at + i] -= along * normal[i];
-}
-
-function dot(x: Float64Array, y: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += x[i] * y[i];
-  return sum;
 }

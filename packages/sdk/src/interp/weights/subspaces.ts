@@ -1,6 +1,6 @@
 /** Which heads share directions of the residual stream: overlap of the subspaces they read from and write to. */
 import { type Core, defaultCore, type Model, requireShape, Tensor, TritlensError } from "tritlens";
-import { allHeadLabels, type FactoredMatrix, ovCircuit, qkCircuit, thinSvd } from "tritlens/interp";
+import { allHeadLabels, dotProduct, type FactoredMatrix, flippedMatrix, ovCircuit, qkCircuit, thinSvd } from "tritlens/interp";
 import { type Chart, Result } from "tritlens/plots";
 
 /** Singular values below this share of the largest are no directions: f32 weights are not more exact. */
@@ -26,7 +26,7 @@ export function principalCosines(x: Tensor, y: Tensor, { core = defaultCore() }:
   requireShape("the second matrix", [d, y.shape[1]], y.shape);
   const [a, b] = [basisOf(x.data, d, x.shape[1]), basisOf(y.data, d, y.shape[1])];
   if (a.rank === 0 || b.rank === 0) return new Float64Array(0);
-  return thinSvd(products(core, a, columnsOf(b, d), b.rank, d), a.rank, b.rank).s.map((s) => Math.min(1, s));
+  return thinSvd(products(core, a, flippedMatrix(b.rows, b.rank, d), b.rank, d), a.rank, b.rank).s.map((s) => Math.min(1, s));
 }
 
 /** Mean of the squared cosines of the principal angles of two column spaces, over the smaller of both: 0 orthogonal, 1 one inside the other. */
@@ -80,7 +80,7 @@ export function headSubspaceOverlap(model: Model, first: HeadSide, second: HeadS
   const { dModel: d, nLayers, nHeads } = model.config as { dModel: number; nLayers: number; nHeads: number };
   const data = new Float32Array(a.length * b.length);
   for (const [j, y] of b.entries()) {
-    const right = columnsOf(y, d);
+    const right = flippedMatrix(y.rows, y.rank, d);
     for (const [i, x] of a.entries()) {
       const least = Math.min(x.rank, y.rank);
       data[i * b.length + j] = least === 0 ? 0 : sumOfSquares(products(model.core, x, right, y.rank, d)) / least;
@@ -114,13 +114,6 @@ function basisOf(x: Float32Array, d: number, columns: number): Basis {
   return { rows, rank };
 }
 
-/** The vectors as columns, [d, rank]. */
-function columnsOf({ rows, rank }: Basis, d: number): Float32Array {
-  const out = new Float32Array(rows.length);
-  for (let c = 0; c < rank; c++) for (let i = 0; i < d; i++) out[i * rank + c] = rows[c * d + i];
-  return out;
-}
-
 /** Cosines between the vectors of a basis and columns, [rank, count]. */
 function products(core: Core, basis: Basis, columns: Float32Array, count: number, d: number): Float32Array {
   const out = new Float32Array(basis.rank * count);
@@ -129,7 +122,5 @@ function products(core: Core, basis: Basis, columns: Float32Array, count: number
 }
 
 function sumOfSquares(x: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += x[i] * x[i];
-  return sum;
+  return dotProduct(x, x);
 }

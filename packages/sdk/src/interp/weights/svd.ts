@@ -1,5 +1,5 @@
 /** Singular value decomposition of small dense matrices in f64, the same on every backend. */
-import { thinQr } from "tritlens/interp";
+import { dotProduct, flippedMatrix, matrixProduct, thinQr } from "tritlens/interp";
 
 /** A = U diag(S) V^T. */
 export interface Svd {
@@ -29,10 +29,10 @@ const ORTHOGONAL = 1e-15;
  */
 export function thinSvd(a: ArrayLike<number>, rows: number, cols: number): Svd {
   if (rows < cols) {
-    const { u, s, v, k } = tallSvd(flipped(a, rows, cols), cols, rows);
-    return signed({ u: v, s, v: u, k });
+    const { u, s, v, k } = tallSvd(flippedMatrix(Float64Array.from(a), rows, cols), cols, rows);
+    return signedSvd({ u: v, s, v: u, k });
   }
-  return signed(tallSvd(a, rows, cols));
+  return signedSvd(tallSvd(a, rows, cols));
 }
 
 function tallSvd(a: ArrayLike<number>, rows: number, n: number): Svd {
@@ -41,11 +41,12 @@ function tallSvd(a: ArrayLike<number>, rows: number, n: number): Svd {
   const turned = Array.from({ length: n }, (_, i) => r.slice(i * n, (i + 1) * n));
   const turns = Array.from({ length: n }, (_, i) => Float64Array.from({ length: n }, (_, j) => (i === j ? 1 : 0)));
   for (let sweep = 0; sweep < SWEEPS && rotateAll(turned, turns); sweep++);
-  const norms = turned.map((row) => Math.sqrt(dot(row, row)));
+  const norms = turned.map((row) => Math.sqrt(dotProduct(row, row)));
   const order = norms.map((_, i) => i).sort((i, j) => norms[j] - norms[i]);
   const s = Float64Array.from(order, (i) => norms[i]);
-  const u = new Float64Array(rows * n);
-  for (let i = 0; i < rows; i++) for (const [c, from] of order.entries()) u[i * n + c] = rowDot(q, i * n, turns[from]);
+  const columns = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) for (const [c, from] of order.entries()) columns[i * n + c] = turns[from][i];
+  const u = matrixProduct(q, columns, rows, n, n);
   const vectors = completed(
     order.map((i) => turned[i].map((x) => x / norms[i])),
     s,
@@ -61,7 +62,7 @@ function rotateAll(rows: Float64Array[], turns: Float64Array[]): boolean {
   for (let i = 0; i < rows.length; i++) {
     for (let j = i + 1; j < rows.length; j++) {
       const [x, y] = [rows[i], rows[j]];
-      const [xx, yy, xy] = [dot(x, x), dot(y, y), dot(x, y)];
+      const [xx, yy, xy] = [dotProduct(x, x), dotProduct(y, y), dotProduct(x, y)];
       if (Math.abs(xy) <= ORTHOGONAL * Math.sqrt(xx * yy)) continue;
       changed = true;
       const zeta = (yy - xx) / (2 * xy);
@@ -91,18 +92,18 @@ function completed(vectors: Float64Array[], s: Float64Array): Float64Array[] {
     const row = Float64Array.from({ length: n }, (_, i) => (i === axis ? 1 : 0));
     for (let pass = 0; pass < 2; pass++)
       for (const unit of kept) {
-        const along = dot(row, unit);
+        const along = dotProduct(row, unit);
         for (let i = 0; i < n; i++) row[i] -= along * unit[i];
       }
-    const length = Math.sqrt(dot(row, row));
+    const length = Math.sqrt(dotProduct(row, row));
     // Among n axes there is always one that far from the span of fewer than n vectors.
     if (length > 0.5 / Math.sqrt(n)) kept.push(row.map((x) => x / length));
   }
   return kept;
 }
 
-/** Turns each pair of vectors so that the largest entry of the left one is positive. */
-function signed(svd: Svd): Svd {
+/** Turns each pair of vectors, in place, so that the largest entry of the left one is positive. */
+export function signedSvd(svd: Svd): Svd {
   const { u, v, k } = svd;
   for (let c = 0; c < k; c++) {
     let top = 0;
@@ -112,20 +113,4 @@ function signed(svd: Svd): Svd {
     for (let i = c; i < v.length; i += k) v[i] = -v[i];
   }
   return svd;
-}
-
-function flipped(a: ArrayLike<number>, rows: number, cols: number): Float64Array {
-  const out = new Float64Array(rows * cols);
-  for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) out[j * rows + i] = a[i * cols + j];
-  return out;
-}
-
-function dot(x: Float64Array, y: Float64Array): number {
-  return rowDot(x, 0, y);
-}
-
-function rowDot(x: Float64Array, at: number, y: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < y.length; i++) sum += x[at + i] * y[i];
-  return sum;
 }
