@@ -83,4 +83,4 @@ export { orthonormalBasis, projectionKernel } from "./subspace.ts";
 export { type TunedLensOptions, trainTunedLens } from "./train-tuned-lens.ts";
 export { type LensQuality, TunedLens, translate } from "./tuned-lens.ts";
 export * from "./weights/index.ts";
-export { Work, type WorkOptions } from "./work.ts";
+export { requireGoing, Work, type WorkOptions } from "./work.ts";

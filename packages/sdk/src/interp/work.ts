@@ -46,7 +46,11 @@ export class Work {
   }
 
   #check(): void {
-    const { signal } = this.#options;
-    if (signal?.aborted) throw new TritlensError("E_ABORTED", `${this.#what} was aborted`, { cause: signal.reason });
+    requireGoing(this.#options.signal, this.#what);
   }
+}
+
+/** Ends what was aborted. @throws E_ABORTED with the signal's reason as its cause. */
+export function requireGoing(signal: AbortSignal | undefined, what: string): void {
+  if (signal?.aborted) throw new TritlensError("E_ABORTED", `${what} was aborted`, { cause: signal.reason });
 }
