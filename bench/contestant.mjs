@@ -73,7 +73,7 @@ function hooks({ rounds }) {
 
 /** The core's own pause and resume, without the SDK around it. */
 function rawPause(model, tokens) {
-  const run = core.openRun(model.program, 1, 3, false);
+  const run = core.openRun(model.program, 1, 3, 0);
   const [none, all] = [new Uint8Array(model.siteNames.length), new Uint8Array(model.siteNames.length).fill(1)];
   const row = Int32Array.from(tokens[0]);
   const through = (mask) => () => {

@@ -1,7 +1,7 @@
 /**
  * Section `interp`: what a user of TransformerLens does all day, on a model of GPT-2 small's shape with random weights and prompts of 15 tokens: whole patching sweeps, a cache of
  * everything, hook functions; and edge attribution patching against forward-backward passes. With peers, TransformerLens does the same on the same weights and threads; all
- * answers are compared before anything is timed.
+ * answers are compared.
  *
  * Alone: `node bench/interp.mjs [--python PATH] [--rounds N] [--threads 1,2]`.
  */
@@ -26,6 +26,8 @@ const CACHE = "runWithCache of everything";
 const RUNS = [...SWEEPS, CACHE, "forward"];
 /** The promises: at least so many times faster than TransformerLens; at most so many times a pass. */
 const PROMISES = { ...Object.fromEntries(SWEEPS.map((name) => [name, 8])), [CACHE]: 1 };
+/** Turns of what takes a tenth of a second, for each turn of a sweep. */
+const FEW = 4;
 /** Largest difference of two sides' answers, relative to the largest entry. */
 const TOLERANCE = 1e-4;
 
@@ -45,18 +47,18 @@ async function theirs(python, threads, path) {
   return side;
 }
 
-/** Fails unless both sides give the same: a fast wrong answer is not an answer. */
-async function compare(own, peer) {
-  for (const what of RUNS) {
-    const [a, b] = [(await own.ask({ ask: "values", what })).values, (await peer.ask({ ask: "values", what })).values];
-    const keys = Object.keys(b);
-    const lacking = keys.find((key) => a[key] === undefined);
-    if (lacking !== undefined) throw new Error(`${what}: ${own.name} lacks ${lacking}`);
-    // Sums of squares of different activations have scales of their own; the entries of one tensor share theirs.
-    const largest = keys.reduce((most, key) => Math.max(most, Math.abs(b[key])), 0);
-    const wrong = keys.find((key) => !(Math.abs(a[key] - b[key]) <= TOLERANCE * (what === CACHE ? Math.max(1, b[key]) : largest)));
-    if (wrong !== undefined) throw new Error(`${what}: ${own.name} has ${a[wrong]} where ${peer.name} has ${b[wrong]} (${wrong})`);
-  }
+/** Milliseconds of one run on both sides, one after the other. Fails unless both give the same: a fast wrong answer is not an answer. */
+async function compare(what, own, peer) {
+  const [first, second] = [await own.ask({ ask: "values", what }), await peer.ask({ ask: "values", what })];
+  const [a, b] = [first.values, second.values];
+  const keys = Object.keys(b);
+  const lacking = keys.find((key) => a[key] === undefined);
+  if (lacking !== undefined) throw new Error(`${what}: ${own.name} lacks ${lacking}`);
+  // Sums of squares of different activations have scales of their own; the entries of one tensor share theirs.
+  const largest = keys.reduce((most, key) => Math.max(most, Math.abs(b[key])), 0);
+  const wrong = keys.find((key) => !(Math.abs(a[key] - b[key]) <= TOLERANCE * (what === CACHE ? Math.max(1, b[key]) : largest)));
+  if (wrong !== undefined) throw new Error(`${what}: ${own.name} has ${a[wrong]} where ${peer.name} has ${b[wrong]} (${wrong})`);
+  return [first, second].map(({ seconds }) => seconds * 1e3);
 }
 
 const measure = (side, what, count = 1) => ({
@@ -67,22 +69,23 @@ const measure = (side, what, count = 1) => ({
 /** Rows of one run: ours and, where there is one, the peer's. */
 async function contest(what, [own, peer], threads, rounds) {
   const sides = peer ? [own, peer] : [own];
-  // Where answers were compared, both sides have run it once.
-  if (!peer) await own.ask({ ask: "time", what, count: 1 });
+  const first = peer ? await compare(what, own, peer) : [(await own.ask({ ask: "time", what, count: 1 })).seconds * 1e3];
+  // A sweep is hundreds of runs and warms up by itself: the turn in which answers were compared counts.
+  const sweep = SWEEPS.includes(what);
   const found = await measureInTurns(
     sides.map((side) => measure(side, what)),
-    rounds,
+    sweep ? Math.min(rounds, 3) - 1 : FEW * rounds,
   );
-  const rows = sides.map(({ name }) => ({
+  const rows = sides.map(({ name }, i) => ({
     ...{ name: what, shape: "GPT-2 small, 15 tokens", isa: name.replace(/ \dT$/, ""), threads, unit: "ms" },
-    ...roundedSummary(found.get(name)),
+    ...roundedSummary([...(sweep ? [first[i]] : []), ...found.get(name)]),
   }));
-  const [first, second] = rows;
-  if (!second) return rows;
-  const times = rounded(timesBetter(first, second));
+  const [ours, theirs] = rows;
+  if (!theirs) return rows;
+  const times = rounded(timesBetter(ours, theirs));
   return [
-    { ...first, toPeer: { TransformerLens: times }, ...(PROMISES[what] ? { promise: PROMISES[what] } : {}) },
-    { ...second, oursIs: times },
+    { ...ours, toPeer: { TransformerLens: times }, ...(PROMISES[what] ? { promise: PROMISES[what] } : {}) },
+    { ...theirs, oursIs: times },
   ];
 }
 
@@ -100,19 +103,18 @@ async function oneCount(threads, python, path, { rounds, notice }, report) {
   await own.ask({ ask: "info" });
   await own.ask({ ask: "weights", path });
   const peer = python && (await optional("TransformerLens", () => theirs(python, threads, path)));
-  if (peer) await compare(own, peer);
   const rows = [];
   const add = (more) => {
     rows.push(...more);
     report(more);
   };
-  for (const what of RUNS) add(await contest(what, [own, peer], threads, SWEEPS.includes(what) ? Math.min(rounds, 3) : rounds));
+  for (const what of RUNS) add(await contest(what, [own, peer], threads, rounds));
   for (const side of [own, peer].filter(Boolean)) {
-    const more = await against(side, "24 hook functions", "forward", 3 * rounds);
+    const more = await against(side, "24 hook functions", "forward", 3 * FEW * rounds);
     const isa = side.name.replace(/ \dT$/, "");
     add([{ name: "24 hook functions", shape: "promised: under 1", isa, threads, unit: "% more", median: rounded(100 * (more - 1)) }]);
   }
-  const passes = await optional("EAP", () => against(own, "EAP", "forward and backward", rounds));
+  const passes = await optional("EAP", () => against(own, "EAP", "forward and backward", FEW * rounds));
   if (passes !== undefined)
     add([{ name: "EAP, in forward-backward passes", shape: "promised: at most 1.5", isa: "native", threads, unit: "x", median: rounded(passes) }]);
   for (const { name, promise, toPeer } of rows)

@@ -41,7 +41,7 @@ for (const [i, model] of models.entries()) {
     HEAD_NAMES.filter((name) => !all.includes(name)),
   );
   holds &&= without < 0.1 && others > 0.9;
-  const heads = `${detector.join(", ")} look at the word before, ${induction.names.detector.join(", ")} at the word after the earlier occurrence`;
+  const heads = `previous-token heads ${detector.join(", ")}, induction heads ${induction.names.detector.join(", ")}`;
   told.push(`${modes[i]}: ${heads}; without them ${percent(without)} of the answer is left, without all other heads ${percent(others)}`);
 
   const pattern = (/** @type {string} */ name) =>

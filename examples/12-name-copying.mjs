@@ -28,7 +28,8 @@ for (const mode of /** @type {const} */ (["none", "ternary"])) {
   // Where the answer stands, layer by layer, and which heads write it.
   const [cleanRun, turnedRun] = [model.runWithCache(clean), model.runWithCache(turned)];
   const posLabels = clean[0].map((word, i) => (i === AGAIN ? "again" : WORDS[word]));
-  picture(`names-residual-${name}`, await getActPatchResidPre(model, turned, cleanRun.cache, logitDiff(answers, foils), { posLabels }));
+  const where = (await getActPatchResidPre(model, turned, cleanRun.cache, logitDiff(answers, foils), { posLabels })).chart();
+  picture(`names-residual-${name}`, { ...where, title: `Where the answer stands, layer by layer (${name})` });
   picture(`names-heads-${name}`, directLogitAttribution(model, clean, { answers, foils, by: "head" }));
 
   // Exchange one thing at a time: does the model then say the other name?

@@ -18,7 +18,8 @@ for (const mode of /** @type {const} */ (["none", "ternary"])) {
 
   // Where is the mistake known? Patch the broken lines into the fine ones: the residual stream by position, then every head at the last bracket.
   const [brokenRun, fineRun] = [model.runWithCache(early), model.runWithCache(fine)];
-  picture(`brackets-${name}`, await getActPatchResidPre(model, fine, brokenRun.cache, verdictDiff, { posLabels }));
+  const where = (await getActPatchResidPre(model, fine, brokenRun.cache, verdictDiff, { posLabels })).chart();
+  picture(`brackets-${name}`, { ...where, title: `Where the early mistake is known, layer by layer (${name})` });
   const byHead = await getActPatchAttnHeadOutByPos(model, fine, brokenRun.cache, verdictDiff);
   const [layer, head] = topHead(byHead.values.slice("pos", LENGTH - 1));
   const looks = brokenRun.cache

@@ -3,7 +3,7 @@
 import { Model } from "tritlens";
 import { measureVariants } from "tritlens/interp";
 import { conclude, learn, percent, picture } from "./lib/study.mjs";
-import { CORRUPT, END, FIRST, LENGTH, PROMPTS, probabilities, probDiff, VOCABULARY, YEARS, yearData } from "./lib/years.mjs";
+import { CORRUPT, END, LENGTH, PROMPTS, probDiff, VOCABULARY, YEARS, yearData, yearMap } from "./lib/years.mjs";
 
 const data = yearData();
 const [Z, MLP] = ["blocks.0.attn.hook_z", "blocks.0.hook_mlp_out"];
@@ -30,17 +30,11 @@ for (const quantizer of /** @type {const} */ (["none", "ternary"]))
     results.push({ name, dHead, clean, heads, direct, mlp });
 
     if (results.length > 1) continue;
+    const maps = [];
     for await (const { index, logits } of model.sweep(CORRUPT, variants.slice(0, 2), { positions: "last" }))
-      picture(`years-${["corrupt", "heads", "past-mlp"][index + 1]}`, {
-        kind: "heatmap",
-        title: ["Prompts about the year 01", "With the heads' output for each year", "The same, the MLP held"][index + 1],
-        caption: "Probability of each year (columns) where the prompt says a year (rows). Right answers lie right of the diagonal.",
-        values: probabilities(logits).flat(),
-        x: { name: "year said", labels: Array.from({ length: YEARS }, (_, year) => `${year}`) },
-        y: { name: "year in the prompt", labels: PROMPTS.map((row) => `${row[FIRST]}`) },
-        scale: "sequential",
-        unit: "probability",
-      });
+      maps.push(yearMap(["Prompts about the year 01", "With the heads' output for the year", "The same, the MLP held"][index + 1], logits));
+    const caption = "Probability of the years in the columns where the prompt says the year of the row. Right answers lie right of the diagonal.";
+    picture("years-maps", { kind: "panels", title: "Three runs of the dense model with narrow heads", caption, panels: maps, columns: 3 });
   }
 
 picture("years-paths", {

@@ -19,6 +19,7 @@ const damages = [];
 const results = cases.map(([title, quantizer, sparsity]) => {
   const model = trainFeatures(quantizer, sparsity, 1);
   const columns = LIST.map((i) => model.effectiveParam("W_in").slice(1, i).data);
+  const rows = LIST.map((i) => model.effectiveParam("W_out").slice(0, i).data);
   const [nothing] = reconstruct(model, [LIST.map(() => 0)]);
   /** What each feature alone adds to its own output. @param {ArrayLike<number>} [without] */
   const own = (without) => reconstruct(model, alone, without).map((out, i) => out[i] - nothing[i]);
@@ -35,7 +36,11 @@ const results = cases.map(([title, quantizer, sparsity]) => {
   directions.push({
     kind: "scatter",
     title,
-    points: columns.map(([x, y], i) => ({ x, y, label: `${i}`, group: held.includes(i) ? "held" : "dropped" })),
+    // In and out share the length of a feature as they like: the picture gives both the same.
+    points: [...held, ...LIST.filter((i) => !held.includes(i))].map((i) => {
+      const even = Math.sqrt(Math.hypot(...rows[i]) / (Math.hypot(...columns[i]) || 1));
+      return { x: even * columns[i][0], y: even * columns[i][1], label: `${i}`, group: held.includes(i) ? "held" : "dropped" };
+    }),
     xName: "hidden 0",
     yName: "hidden 1",
   });

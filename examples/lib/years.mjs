@@ -47,3 +47,21 @@ export const probDiff = {
     return each.reduce((sum, x) => sum + x, 0) / each.length;
   },
 };
+
+/** A picture of the probabilities: every eighth prompt, years in tens. @param {string} title @param {import("tritlens").Tensor} logits @returns {import("tritlens/plots").HeatmapChart} */
+export function yearMap(title, logits) {
+  const rows = probabilities(logits)
+    .map((row, b) => ({ year: PROMPTS[b][FIRST], row }))
+    .filter((_, b) => b % 8 === 0);
+  const tens = Array.from({ length: YEARS / 10 }, (_, i) => 10 * i);
+  return {
+    kind: "heatmap",
+    title,
+    values: rows.flatMap(({ row }) => tens.map((from) => row.slice(from, from + 10).reduce((sum, x) => sum + x, 0))),
+    x: { name: "years said", labels: tens.map((from) => `${from}-${from + 9}`) },
+    y: { name: "year in the prompt", labels: rows.map(({ year }) => `${year}`) },
+    scale: "sequential",
+    range: [0, 0.3],
+    unit: "probability",
+  };
+}

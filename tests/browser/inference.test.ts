@@ -126,7 +126,7 @@ describe("the build for inference", () => {
 
   it("says what it has not", async () => {
     using model = Model.fromConfig(CONFIG, { core: small, seed: 4 });
-    expect(() => small.openRun(model.program, 2, 3, true)).toThrow(/E_BACKEND.*no openRun/);
+    expect(() => small.openRun(model.program, 2, 3, 2)).toThrow(/E_BACKEND.*no openRun/);
     await expect(train(model, modularAddition({ p: 13 }), { steps: 1 }).next()).rejects.toMatchObject({ code: "E_BACKEND" });
   });
 });

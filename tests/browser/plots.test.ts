@@ -1,7 +1,11 @@
 /** Pictures as a reader sees them: `.plot()` is an element of the page, no text touches another or leaves the picture, and colours follow the reader's setting. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { type Chart, drawSvg } from "tritlens/plots";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { drawGuide } from "../../scripts/guide-pictures.mjs";
 import { PANELS, SAMPLES } from "../support/charts.ts";
 import { type Browser, startBrowser } from "./chromium.ts";
 import "./tritlens-page.ts";
@@ -88,6 +92,19 @@ describe.each(Object.entries({ ...SAMPLES, panels: PANELS }))("%s", (_, chart) =
   it.each([undefined, 420, 1400])("has texts that can be read, %s pixels wide", async (width) => {
     expect(await page.evaluate(troubleIn, drawSvg(chart, width === undefined ? {} : { width }))).toEqual([]);
   });
+});
+
+it("draws the pictures of the guide, which can be read", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tritlens-plots-"));
+  try {
+    await drawGuide(folder);
+    const drawn = readdirSync(folder);
+    const kept = readdirSync(join(import.meta.dirname, "../../docs/pictures")).filter((name) => name.startsWith("plot-"));
+    expect(drawn.sort()).toEqual(kept.sort());
+    for (const name of drawn) expect(await page.evaluate(troubleIn, readFileSync(join(folder, name), "utf8")), name).toEqual([]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 it("notices texts that touch", async () => {

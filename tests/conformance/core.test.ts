@@ -110,7 +110,7 @@ describe("handles", () => {
     const program = model.program;
     model.dispose();
     expect(codeOf(() => core.describe(program))).toBe("E_CLOSED");
-    expect(codeOf(() => core.openRun(program, 1, 3, false))).toBe("E_CLOSED");
+    expect(codeOf(() => core.openRun(program, 1, 3, 0))).toBe("E_CLOSED");
     expect(codeOf(() => core.openTrainer(program, "{}"))).toBe("E_CLOSED");
   });
   it("keep working after a failed call", () => {

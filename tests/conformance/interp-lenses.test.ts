@@ -2,6 +2,7 @@
 import { type Core, convertModel, Model, type Tensor, type TransformerOptions, transformerConfig, transformerSpec } from "tritlens";
 import { directLogitAttribution, type LensReading, logitLens, Readout, TunedLens, trainTunedLens } from "tritlens/interp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { codeOfAsync, relative } from "../support/planted.ts";
 import { packedAndTwin, storedAndTwin } from "../support/twins.ts";
 import { codeOf, coreUnderTest } from "./support.ts";
 
@@ -38,11 +39,6 @@ function restless(change: Partial<TransformerOptions> = {}, seed = 0): Model {
     model.writeParam(name, name.endsWith("W_U") || name.endsWith("W_E") ? noise.map((x) => x * 0.5) : old.map((x, j) => x + 0.2 * noise[j]));
   }
   return model;
-}
-
-function relative(found: ArrayLike<number>, expected: ArrayLike<number>): number {
-  const scale = Math.max(...Array.from(expected, Math.abs));
-  return Math.max(...Array.from(expected, (y, i) => Math.abs(y - found[i]))) / scale;
 }
 
 /** log-softmax of each row. */
@@ -129,21 +125,13 @@ describe("the logit lens", () => {
 
   it("refuses what cannot be, and leaves the model usable", async () => {
     using model = restless({ attnOnly: true });
-    const code = async (call: Promise<unknown>): Promise<string> =>
-      call.then(
-        () => "nothing",
-        (e) =>
-          codeOf(() => {
-            throw e;
-          }),
-      );
-    expect(await code(logitLens(model, tokens, { topK: 0 }))).toBe("E_RANGE");
-    expect(await code(logitLens(model, tokens, { chunkBytes: Number.NaN }))).toBe("E_RANGE");
-    expect(await code(logitLens(model, tokens, { track: 13 }))).toBe("E_RANGE");
-    expect(await code(logitLens(model, tokens, { track: [] }))).toBe("E_SHAPE");
-    expect(await code(logitLens(model, tokens, { inclMid: true }))).toBe("E_MODE");
-    expect(await code(logitLens(model, [[99]]))).toBe("E_RANGE");
-    expect(await code(logitLens(model, tokens, { signal: AbortSignal.abort() }))).toBe("E_ABORTED");
+    expect(await codeOfAsync(logitLens(model, tokens, { topK: 0 }))).toBe("E_RANGE");
+    expect(await codeOfAsync(logitLens(model, tokens, { chunkBytes: Number.NaN }))).toBe("E_RANGE");
+    expect(await codeOfAsync(logitLens(model, tokens, { track: 13 }))).toBe("E_RANGE");
+    expect(await codeOfAsync(logitLens(model, tokens, { track: [] }))).toBe("E_SHAPE");
+    expect(await codeOfAsync(logitLens(model, tokens, { inclMid: true }))).toBe("E_MODE");
+    expect(await codeOfAsync(logitLens(model, [[99]]))).toBe("E_RANGE");
+    expect(await codeOfAsync(logitLens(model, tokens, { signal: AbortSignal.abort() }))).toBe("E_ABORTED");
     await expect(
       logitLens(model, tokens, {
         onProgress: () => {
@@ -157,16 +145,16 @@ describe("the logit lens", () => {
       done++;
       controller.abort();
     };
-    expect(await code(logitLens(model, tokens, { chunkBytes: 1, signal: controller.signal, onProgress }))).toBe("E_ABORTED");
+    expect(await codeOfAsync(logitLens(model, tokens, { chunkBytes: 1, signal: controller.signal, onProgress }))).toBe("E_ABORTED");
     expect(done).toBe(1);
     using bare = Model.fromSpec(model.spec, { core });
-    expect(await code(logitLens(bare, tokens))).toBe("E_MODE");
+    expect(await codeOfAsync(logitLens(bare, tokens))).toBe("E_MODE");
     const before = model.readParam("ln_final.b").data;
     model.writeParam(
       "ln_final.b",
       before.map(() => Number.NaN),
     );
-    expect(await code(logitLens(model, tokens))).toBe("E_NONFINITE");
+    expect(await codeOfAsync(logitLens(model, tokens))).toBe("E_NONFINITE");
     model.writeParam("ln_final.b", before);
     expect((await logitLens(model, tokens)).labels).toHaveLength(3);
   });

@@ -80,8 +80,8 @@ pub fn param_codes(program: u32, param: u32, out: Int8Array) -> Result<f64> {
 
 /// Opens a run over `batch` x `seq` tokens.
 #[napi]
-pub fn open_run(program: u32, batch: u32, seq: u32, grad: bool) -> Result<u32> {
-    guard(|| surface::open_run(program, batch, seq, grad))
+pub fn open_run(program: u32, batch: u32, seq: u32, grads: u32) -> Result<u32> {
+    guard(|| surface::open_run(program, batch, seq, grads))
 }
 
 /// Places of a run's activations, as JSON.

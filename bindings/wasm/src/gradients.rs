@@ -31,8 +31,8 @@ pub fn read_param_grad(run: u32, param: u32, out: &mut [f32]) -> Result<()> {
 
 /// Opens a run over `batch` x `seq` tokens.
 #[wasm_bindgen(js_name = openRun)]
-pub fn open_run(program: u32, batch: u32, seq: u32, grad: bool) -> Result<u32> {
-    arenas::open(|| surface::open_run(program, batch, seq, grad)).map_err(to_js)
+pub fn open_run(program: u32, batch: u32, seq: u32, grads: u32) -> Result<u32> {
+    arenas::open(|| surface::open_run(program, batch, seq, grads)).map_err(to_js)
 }
 
 /// Places of a run's activations, as JSON.

@@ -2,10 +2,10 @@
 mod support;
 
 use support::{Config, addition, li, nanda, program};
-use tritlens_core::program::{Program, Run};
+use tritlens_core::program::{Grads, Program, Run};
 
 fn open(p: &Program, grad: bool) -> (Run, Vec<f32>) {
-    let run = Run::open(p, 2, 3, grad).unwrap();
+    let run = Run::open(p, 2, 3, if grad { Grads::All } else { Grads::None }).unwrap();
     let arena = vec![0.0; run.info().arena_length];
     (run, arena)
 }
@@ -109,9 +109,9 @@ fn edits_carry_gradients() {
 #[test]
 fn refuses_misuse_and_stays_usable() {
     let p = program(&li("none"), 1);
-    assert_eq!(Run::open(&p, 0, 3, false).unwrap_err().code, "E_RANGE");
-    assert_eq!(Run::open(&p, 1, 4, false).unwrap_err().code, "E_RANGE");
-    assert_eq!(Run::open(&p, 1 << 29, 3, false).unwrap_err().code, "E_MEMORY");
+    assert_eq!(Run::open(&p, 0, 3, Grads::None).unwrap_err().code, "E_RANGE");
+    assert_eq!(Run::open(&p, 1, 4, Grads::None).unwrap_err().code, "E_RANGE");
+    assert_eq!(Run::open(&p, 1 << 29, 3, Grads::None).unwrap_err().code, "E_MEMORY");
     let (mut run, mut arena) = open(&p, false);
     assert_eq!(run.step(&p, &mut arena).unwrap_err().code, "E_BUSY");
     assert_eq!(run.set_tokens(&p, &TOKENS[1..]).unwrap_err().code, "E_SHAPE");
@@ -125,7 +125,8 @@ fn refuses_misuse_and_stays_usable() {
     assert_eq!(run.loss(&p, &mut arena, &[0, 13]).unwrap_err().code, "E_RANGE");
     assert!(run.loss(&p, &mut arena, &[0, -1]).unwrap().is_finite());
     assert_eq!(run.seed_grad(&mut arena, &[0.0; 26]).unwrap_err().code, "E_SHAPE");
-    assert_eq!(run.param_grad().unwrap_err().code, "E_BUSY");
+    assert_eq!(run.param_grad().unwrap_err().code, "E_MODE");
+    assert_eq!(open(&p, true).0.param_grad().unwrap_err().code, "E_BUSY");
 }
 
 #[test]

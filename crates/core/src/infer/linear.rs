@@ -97,7 +97,7 @@ impl Products {
             }
             None => {
                 let (x, _) = self.values(input, int8)?;
-                latent(x, input.cols, params.effective(w), y);
+                linear::forward_rows(x, input.cols, params.effective(w), y);
                 Ok(())
             }
         }
@@ -155,41 +155,6 @@ impl Products {
             integer_sums(codes, weights, input.cols, y);
         }
         Ok(())
-    }
-}
-
-/// Rows from which on a library's product, which arranges the matrix anew, is the faster one.
-const MANY: usize = 192;
-/// Rows of a part of a product with many rows, columns of a part of one with few. Parts do not depend on the number of threads, so neither do bits.
-const ROWS: usize = 96;
-const COLUMNS: usize = 256;
-/// Multiplications below which one thread does it all.
-const WORTH_SPLITTING: usize = 1 << 18;
-
-/// Product with a latent matrix, in parallel: many rows a few at a time, few rows with a few columns at a time, so that no thread reads the whole matrix.
-fn latent(x: &[f32], cols: usize, w: &[f32], y: &mut [f32]) {
-    let output = w.len() / cols;
-    let rows = y.len() / output;
-    if rows >= MANY {
-        return par::for_each_piece(y, ROWS * output, |at, y| {
-            let d = linear::Dims { rows: y.len() / output, input: cols, output };
-            let x = &x[at / output * cols..][..d.rows * cols];
-            linear::forward(x, linear::Weight { rows: w, transposed: None }, None, y, d);
-        });
-    }
-    if output < 2 * COLUMNS || rows * w.len() < WORTH_SPLITTING {
-        return kernels::row_products(x, w, cols, y);
-    }
-    let Ok(mut parts) = zeros::<f32>(y.len()) else {
-        return kernels::row_products(x, w, cols, y);
-    };
-    let jobs = w.chunks(COLUMNS * cols).zip(parts.chunks_mut(COLUMNS * rows)).collect();
-    par::spread(jobs, |(w, y): (&[f32], &mut [f32])| kernels::row_products(x, w, cols, y));
-    for (part, first) in parts.chunks(COLUMNS * rows).zip((0..).step_by(COLUMNS)) {
-        let width = part.len() / rows;
-        for (y, part) in y.chunks_exact_mut(output).zip(part.chunks_exact(width)) {
-            y[first..first + width].copy_from_slice(part);
-        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Linear layer: y = x W^T + b.
 
 use super::row_mut;
-use tritlens_kernels::{View, gemm};
+use crate::error::zeros;
+use crate::par;
+use tritlens_kernels::{self as kernels, View, gemm};
 
 /// Sizes of a linear layer.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +39,67 @@ pub fn forward(x: &[f32], w: Weight<'_>, b: Option<&[f32]>, y: &mut [f32], d: Di
     let (n, i, o) = (d.rows, d.input, d.output);
     let w = w.transposed.map_or_else(|| View::rows(w.rows, i).t(), |w| View::rows(w, o));
     gemm((n, o, i), 1.0, View::rows(x, i), w, beta, y, (o, 1));
+}
+
+/// Rows from which on a library's product, which arranges the matrix anew, is the faster one.
+const MANY: usize = 192;
+/// Rows of a part of a product with many rows, columns of a part of one with few. Parts do not depend on the number of threads, so neither do bits.
+const ROWS: usize = 96;
+const COLUMNS: usize = 256;
+/// Multiplications below which one thread does it all.
+const WORTH_SPLITTING: usize = 1 << 18;
+
+/// y `[N, O]` = x `[N, cols]` w`[O, cols]`^T, in parallel: many rows a few at a time, few rows with a few columns at a time, so that no thread reads the whole matrix.
+pub fn forward_rows(x: &[f32], cols: usize, w: &[f32], y: &mut [f32]) {
+    let output = w.len() / cols;
+    let rows = y.len() / output;
+    if rows >= MANY {
+        return par::for_each_piece(y, ROWS * output, |at, y| {
+            let d = Dims { rows: y.len() / output, input: cols, output };
+            let x = &x[at / output * cols..][..d.rows * cols];
+            forward(x, Weight { rows: w, transposed: None }, None, y, d);
+        });
+    }
+    if output < 2 * COLUMNS || rows * w.len() < WORTH_SPLITTING {
+        return kernels::row_products(x, w, cols, y);
+    }
+    let Ok(mut parts) = zeros::<f32>(y.len()) else {
+        return kernels::row_products(x, w, cols, y);
+    };
+    let jobs = w.chunks(COLUMNS * cols).zip(parts.chunks_mut(COLUMNS * rows)).collect();
+    par::spread(jobs, |(w, y): (&[f32], &mut [f32])| kernels::row_products(x, w, cols, y));
+    for (part, first) in parts.chunks(COLUMNS * rows).zip((0..).step_by(COLUMNS)) {
+        let width = part.len() / rows;
+        for (y, part) in y.chunks_exact_mut(output).zip(part.chunks_exact(width)) {
+            y[first..first + width].copy_from_slice(part);
+        }
+    }
+}
+
+/// Columns of a part of a gradient.
+const GRADIENT_COLUMNS: usize = 128;
+
+/// dx `[N, I]` += dy `[N, O]` w `[O, I]`, in parallel: a few columns at a time.
+pub fn backward_input_rows(dy: &[f32], w: &[f32], dx: &mut [f32], d: Dims) {
+    let (n, i, o) = (d.rows, d.input, d.output);
+    let parts = if i < 2 * GRADIENT_COLUMNS || n * w.len() < WORTH_SPLITTING {
+        Err(())
+    } else {
+        zeros::<f32>(n * i).map_err(drop)
+    };
+    let Ok(mut parts) = parts else { return backward_input(dy, w, 1.0, dx, d) };
+    let jobs = parts.chunks_mut(GRADIENT_COLUMNS * n).enumerate().collect();
+    par::spread(jobs, |(k, part): (usize, &mut [f32])| {
+        let w = View { data: &w[k * GRADIENT_COLUMNS..], row_stride: i, col_stride: 1 };
+        let width = part.len() / n;
+        gemm((n, width, o), 1.0, View::rows(dy, o), w, 0.0, part, (width, 1));
+    });
+    for (k, part) in parts.chunks(GRADIENT_COLUMNS * n).enumerate() {
+        let (first, width) = (k * GRADIENT_COLUMNS, part.len() / n);
+        for (dx, part) in dx.chunks_exact_mut(i).zip(part.chunks_exact(width)) {
+            tritlens_kernels::add(part, &mut dx[first..first + width]);
+        }
+    }
 }
 
 /// dx `[N, I]` = keep dx + dy `[N, O]` w `[O, I]`; with `keep` 0 the old dx is not read.

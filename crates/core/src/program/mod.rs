@@ -23,5 +23,5 @@ pub(crate) mod weights;
 pub use compile::Program;
 pub use params::Params;
 pub use plan::{Mode, Plan};
-pub use run::Run;
+pub use run::{Grads, Run};
 pub use spec::{NodeSpec, Spec};

@@ -60,6 +60,8 @@ pub struct Plan {
     pub nodes: Vec<PlanNode>,
     /// What folding decided for each node; see [`crate::program::fold`].
     pub roles: Vec<Role>,
+    /// Whether every node is computed for every position, on as many threads as there are; else the caller has threads of its own.
+    pub naive: bool,
     /// Sequence length.
     pub seq: usize,
     /// Largest number of examples.
@@ -99,6 +101,7 @@ impl Plan {
         let mut plan = Self {
             nodes: Vec::with_capacity(spaces.len()),
             roles: choose_roles(program, &spaces, mode, seq, distinct),
+            naive: mode == Mode::Naive,
             seq,
             examples,
             distinct,

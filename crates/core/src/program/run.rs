@@ -52,6 +52,17 @@ enum Phase {
     Done,
 }
 
+/// What a run can say about its backward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grads {
+    /// Nothing: there is none.
+    None,
+    /// Gradients of activations. Those of parameters, which take as much memory as the model and half of the time, are not computed.
+    Activations,
+    /// Gradients of activations and of parameters.
+    All,
+}
+
 /// One run of a program over a batch.
 #[derive(Debug)]
 pub struct Run {
@@ -59,6 +70,7 @@ pub struct Run {
     info: RunInfo,
     tokens: Vec<u32>,
     scratch: Scratch,
+    grads: Grads,
     param_grad: Vec<f32>,
     pause: [Vec<bool>; 2],
     edits: Vec<Edit>,
@@ -75,7 +87,7 @@ impl Run {
     /// # Errors
     /// `E_RANGE` when `seq` is 0 or longer than the program's context or `batch` is 0, `E_MEMORY` when it does not fit,
     /// `E_SPEC` when a site's shape does not have its node's size.
-    pub fn open(program: &Program, batch: usize, seq: usize, grad: bool) -> Result<Self> {
+    pub fn open(program: &Program, batch: usize, seq: usize, grads: Grads) -> Result<Self> {
         if batch == 0 || seq == 0 || seq > program.spec.ctx {
             return Err(CoreError::new(codes::RANGE, "batch or sequence out of range").expected(
                 format!("batch >= 1 and 1 <= seq <= {}", program.spec.ctx),
@@ -84,11 +96,12 @@ impl Run {
         }
         program.params.check_loaded()?;
         let plan = Plan::new(program, Mode::Naive, batch, seq, 0)?;
-        let info = describe(program, &plan, grad)?;
+        let info = describe(program, &plan, grads != Grads::None)?;
         let params = program.params.latent().len();
         Ok(Self {
             scratch: Scratch::new(program, &plan)?,
-            param_grad: zeros(if grad { params } else { 0 })?,
+            grads,
+            param_grad: zeros(if grads == Grads::All { params } else { 0 })?,
             tokens: Vec::new(),
             pause: [vec![false; info.sites.len()], vec![false; info.sites.len()]],
             edits: Vec::new(),
@@ -291,7 +304,9 @@ impl Run {
                 return Err(error);
             }
         }
-        program.params.differentiate_quantisers(&mut self.param_grad);
+        if self.grads == Grads::All {
+            program.params.differentiate_quantisers(&mut self.param_grad);
+        }
         self.phase = Phase::Done;
         Ok(DONE)
     }
@@ -334,7 +349,9 @@ impl Run {
         let range = exec.range(i);
         let (before, dy) = grads.split_at_mut(range.start);
         let dy = &dy[..range.len()];
-        exec.backward_params(i, &acts, dy, &mut param_grad, &mut scratch);
+        if self.grads == Grads::All {
+            exec.backward_params(i, &acts, dy, &mut param_grad, &mut scratch);
+        }
         for (k, &input) in program.spec.nodes[i].inputs().iter().enumerate() {
             exec.backward_input(i, k, &acts, dy, &mut before[exec.range(input)], &mut scratch);
         }
@@ -345,8 +362,12 @@ impl Run {
     /// Gradient of the latent parameters, flat, after the backward pass.
     ///
     /// # Errors
-    /// `E_BUSY` before the backward pass is done.
+    /// `E_MODE` for a run that was opened without them, `E_BUSY` before the backward pass is done.
     pub fn param_grad(&self) -> Result<&[f32]> {
+        if self.grads != Grads::All {
+            return Err(CoreError::new(codes::MODE, "the run computes no gradients of parameters")
+                .expected("a run opened with all gradients", "one without"));
+        }
         if self.phase == Phase::Done {
             Ok(&self.param_grad)
         } else {

@@ -54,6 +54,13 @@ impl Exec<'_> {
     ) {
         let Some(stored) = self.params.stored(w) else {
             let value = quantised(x, d.input, act_quant, scratch);
+            if self.plan.naive {
+                linear::forward_rows(value, d.input, self.weight(w), y);
+                if let Some(b) = self.vector(b) {
+                    y.chunks_exact_mut(b.len()).for_each(|y| kernels::add(b, y));
+                }
+                return;
+            }
             let w = linear::Weight { rows: self.weight(w), transposed: self.params.transposed(w) };
             return linear::forward(value, w, self.vector(b), y, d);
         };
@@ -83,6 +90,7 @@ impl Exec<'_> {
         dx: &mut [f32],
     ) {
         match self.params.stored(w) {
+            None if self.plan.naive => linear::backward_input_rows(dy, self.weight(w), dx, d),
             None => linear::backward_input(dy, self.weight(w), 1.0, dx, d),
             Some(stored) => {
                 let result = stored.backward(dy, d.rows, dx, &mut scratch.stored);

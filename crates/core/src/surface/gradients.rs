@@ -7,12 +7,21 @@ use super::{
 };
 use crate::error::{CoreError, Result, codes};
 use crate::infer::{self, SweepRequest};
-use crate::program::Run;
+use crate::program::{Grads, Run};
 
-/// Opens a run that keeps every activation.
-pub fn open_run(program: u32, batch: u32, seq: u32, grad: bool) -> Result<u32> {
+/// Opens a run that keeps every activation; `grads`: 0 for none, 1 for those of activations, 2 for those of parameters as well.
+pub fn open_run(program: u32, batch: u32, seq: u32, grads: u32) -> Result<u32> {
+    let grads = match grads {
+        0 => Grads::None,
+        1 => Grads::Activations,
+        2 => Grads::All,
+        other => {
+            return Err(CoreError::new(codes::NAME, "no gradients have this number")
+                .expected("0, 1 or 2", other));
+        }
+    };
     let shared = find(&PROGRAMS, program, "program")?;
-    let run = Run::open(&*lock(&shared, "program")?, batch as usize, seq as usize, grad)?;
+    let run = Run::open(&*lock(&shared, "program")?, batch as usize, seq as usize, grads)?;
     let run = AnyRun::Full(Box::new(run));
     Ok(insert(&RUNS, Mutex::new(OpenRun { program: shared, run })))
 }

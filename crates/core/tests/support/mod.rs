@@ -9,7 +9,7 @@
 )]
 
 use serde_json::{Value, json};
-use tritlens_core::program::{Program, Run};
+use tritlens_core::program::{Grads, Program, Run};
 
 /// What kind of transformer to build.
 #[derive(Clone, Copy)]
@@ -226,7 +226,7 @@ pub fn text(c: &Config, rows: usize) -> (Vec<i32>, Vec<i32>) {
 pub fn run_gradient(program: &mut Program, tokens: &[i32], targets: &[i32]) -> (f64, Vec<f32>) {
     program.params.refresh();
     let seq = program.spec.ctx;
-    let mut run = Run::open(program, tokens.len() / seq, seq, true).unwrap();
+    let mut run = Run::open(program, tokens.len() / seq, seq, Grads::All).unwrap();
     let mut arena = vec![0.0; run.info().arena_length];
     run.set_tokens(program, tokens).unwrap();
     assert_eq!(run.step(program, &mut arena).unwrap(), -1);

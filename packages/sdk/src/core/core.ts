@@ -224,8 +224,8 @@ export interface Core {
   /** Writes a stored matrix in another layout (`storedBytes` long); returns its scale. E_FORMAT when something would be lost. */
   exportStored(program: ProgramHandle, param: number, layout: string, out: Uint8Array): number;
 
-  /** Opens a run over `batch` x `seq` tokens. With `grad`, room for gradients is kept and `stepBack` works. */
-  openRun(program: ProgramHandle, batch: number, seq: number, grad: boolean): RunHandle;
+  /** Opens a run over `batch` x `seq` tokens. With `grads` 1 there is room for gradients of activations and `stepBack` works; with 2 those of parameters are computed as well. */
+  openRun(program: ProgramHandle, batch: number, seq: number, grads: 0 | 1 | 2): RunHandle;
   /**
    * Opens a session with room for the keys and values of `capacity` positions of `batch` sequences. E_SPEC when attention is not causal, E_RANGE for sizes outside of
    * the context, E_MEMORY.

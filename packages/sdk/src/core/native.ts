@@ -13,7 +13,7 @@ export interface NativeBinding extends Functions {
   describeStored(program: number, param: number): string;
   planInference(program: number, batch: number, seq: number, capacity: number, listen: Uint8Array, lastOnly: boolean): string;
   openInference(program: number, session: number, batch: number, seq: number, listen: Uint8Array, lastOnly: boolean): number;
-  openRun(program: number, batch: number, seq: number, grad: boolean): number;
+  openRun(program: number, batch: number, seq: number, grads: number): number;
   arenaLen(run: number): number;
   step(run: number, arena: Float32Array): number;
   loss(run: number, arena: Float32Array, targets: Int32Array): number;

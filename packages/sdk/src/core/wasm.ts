@@ -16,7 +16,7 @@ export interface WasmBinding extends Functions {
   describeStored(program: number, param: number): string;
   planInference(program: number, batch: number, seq: number, capacity: number, listen: Uint8Array, lastOnly: boolean): string;
   openInference(program: number, session: number, batch: number, seq: number, listen: Uint8Array, lastOnly: boolean): number;
-  openRun(program: number, batch: number, seq: number, grad: boolean): number;
+  openRun(program: number, batch: number, seq: number, grads: number): number;
   arenaLen(run: number): number;
   arenaPtr(run: number): number;
   step(run: number): number;
@@ -58,7 +58,7 @@ export function wasmCore(binding: WasmBinding, memory: WebAssembly.Memory): Core
     describeTrainer: (trainer) => guard(() => JSON.parse(binding.describeTrainer(trainer)) as TrainerInfo),
     planInference: (...args) => guard(() => JSON.parse(binding.planInference(...args)) as InferencePlan),
     openInference: (...args) => guard(() => binding.openInference(...args)) as RunHandle,
-    openRun: (program, batch, seq, grad) => guard(() => (binding.openRun ?? missing("openRun"))(program, batch, seq, grad)) as RunHandle,
+    openRun: (program, batch, seq, grads) => guard(() => (binding.openRun ?? missing("openRun"))(program, batch, seq, grads)) as RunHandle,
     arena,
     step: (run) => guard(() => binding.step(run)),
     loss: (run, targets) => guard(() => (binding.loss ?? missing("loss"))(run, targets)),

@@ -47,7 +47,10 @@ export class ActivationCache {
   readonly #source: CacheSource | undefined;
   readonly #view: CacheView;
 
-  /** @param source - Internal: the model that the activations came from. */
+  /** A cache of any tensors, which does not know a model. */
+  constructor(tensors: Map<string, Tensor>);
+  /** @internal */
+  constructor(tensors: Map<string, Tensor>, source: CacheSource | undefined);
   constructor(tensors: Map<string, Tensor>, source?: CacheSource) {
     this.#tensors = tensors;
     this.#source = source;

@@ -153,12 +153,13 @@ export class Model extends WeightViews {
    */
   runWithCache(tokens: Tokens, options: CacheOptions = {}): CachedRun {
     const rows = toTokenRows(tokens);
-    const names = options.names ?? this.siteNames;
+    // A predicate, because looking up every name in the list of all names takes longer than a small run.
+    const names = options.names ?? (this.siteNames.length > 0 ? () => true : []);
     const plain = !options.hooks?.length && !options.gradHooks?.length && options.loss === undefined && options.stopAtLayer === undefined;
     requireLoss(options);
     if (options.budgetBytes !== undefined) this.#requireBudget(rows, names, options.budgetBytes);
     if (plain) {
-      const places = this.siteNames.length > 0 || options.names !== undefined ? this.#runner.space.select(names) : [];
+      const places = this.#runner.space.select(names);
       const { logits, cache } = this.#runner.runInParts(rows, coreSitesOf(places));
       return { logits, cache: this.#cacheOf(collect(places, cache, this.siteNames, rows), options) };
     }

@@ -64,7 +64,7 @@ export interface CacheOptions extends RunOptions {
   readonly names?: NameFilter;
   /** Refuse with E_MEMORY, before anything is computed, when activations and copies would take more (see {@link Model.plan}). */
   readonly budgetBytes?: number;
-  /** Keep this position (the axis disappears) or these positions `[lo, hi)` only; of scores and patterns, those of the queries. */
+  /** Keep this position (the axis disappears) or these positions `[lo, hi)` only; of scores and patterns, those of the queries. Cut when the run is over, so the run needs the memory of all. */
   readonly posSlice?: AxisIndex;
   /** Keep this example (the axis disappears) or these examples `[lo, hi)` only. */
   readonly batchSlice?: AxisIndex;

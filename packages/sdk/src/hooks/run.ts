@@ -51,15 +51,16 @@ export class Run {
     this.retains = info !== undefined;
   }
 
-  /** A run that keeps every activation and has gradients. @param axes - Names of the axes of every site (see `axesOf`). @param layouts - Of this program's runs. */
+  /** A run that keeps every activation and has gradients. @param axes - Names of the axes of every site (see `axesOf`). @param layouts - Of this program's runs. @param ofParams - Gradients of parameters too: as much memory as the model, and half of the time. */
   static withGradients(
     core: Core,
     program: ProgramHandle,
     axes: readonly (readonly string[])[],
     rows: { batch: number; pos: number },
     layouts: RunLayouts = new RunLayouts(),
+    ofParams = true,
   ): Run {
-    const handle = core.openRun(program, rows.batch, rows.pos, true);
+    const handle = core.openRun(program, rows.batch, rows.pos, ofParams ? 2 : 1);
     return new Run(core, handle, axes, layouts.of(core, handle, rows.batch, rows.pos));
   }
 

@@ -108,7 +108,7 @@ export class Runner {
     const backwards = plan.backward.size > 0 || plan.keepGrad.size > 0 || ofVirtual || Boolean(wanted);
     const lossOf = options.loss;
     const taps = this.#taps;
-    const open = backwards ? () => this.#withGradients(rows) : () => this.inference(rows, heard(plan));
+    const open = backwards ? () => this.#withGradients(rows, Boolean(wanted)) : () => this.inference(rows, heard(plan));
     return yield* this.using(open, function* (run): Steps<Outcome> {
       const virtual = plan.virtual.length > 0 ? new VirtualRun(run, plan.virtual) : undefined;
       run.setTokens(virtual ? yield* virtual.tokens(rows, cache) : rows);
@@ -181,8 +181,8 @@ export class Runner {
   }
 
   /** A run that keeps every activation: gradients need them. */
-  #withGradients(rows: TokenRows): Run {
-    return Run.withGradients(this.core, this.#program(), this.#axes, rows, this.#layouts);
+  #withGradients(rows: TokenRows, ofParams: boolean): Run {
+    return Run.withGradients(this.core, this.#program(), this.#axes, rows, this.#layouts, ofParams);
   }
 
   /** Elements of the activations of one example while it runs. */

@@ -15,7 +15,7 @@ export type NameFilter = string | RegExp | ((name: string) => boolean) | readonl
  * @param quiet - Names (by index) that a glob, an expression or a predicate means only when it matches no other one.
  * @throws E_NAME with the nearest names when a filter matches nothing: a hook that silently does nothing is the worst kind.
  */
-export function selectSites(filter: NameFilter, names: readonly string[], kind = "hook", quiet: Quiet = () => false): number[] {
+export function selectSites(filter: NameFilter, names: readonly string[], kind = "hook", quiet: (index: number) => boolean = () => false): number[] {
   if (!Array.isArray(filter)) return selectOne(filter as OneFilter, names, kind, quiet);
   const chosen = new Set((filter as readonly NameFilter[]).flatMap((part) => selectSites(part, names, kind, quiet)));
   return [...chosen].sort((a, b) => a - b);

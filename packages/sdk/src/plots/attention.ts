@@ -1,8 +1,11 @@
 /** Draws attention patterns. */
+
 import type { AttentionChart } from "./chart.ts";
 import { axisName, columnLabels, drawCells, legend, rowLabels } from "./grid.ts";
+import { coarse } from "./heatmap.ts";
 import { visible } from "./label.ts";
 import type { Paint } from "./paint.ts";
+import { largest } from "./scale.ts";
 import { moved, type Part, textAt } from "./shapes.ts";
 
 const TOKEN = { size: 11, mono: true };
@@ -13,16 +16,17 @@ const LONGEST = 82;
 const GAP = 16;
 
 /** Heads in a grid that share their tokens' labels: rows are queries, columns keys, full colour is all of a query's attention. */
-export function drawAttention({ tokens, heads }: AttentionChart, room: number, paint: Paint): Part {
+export function drawAttention(given: AttentionChart, room: number, paint: Paint): Part {
+  const [{ tokens, heads }, note] = fewer(given);
   const keys = tokens.length;
   const labels = tokens.map((t) => visible(t, true));
-  const queries = Math.max(0, ...heads.map((h) => (keys === 0 ? 0 : h.weights.length / keys)));
+  const queries = largest(heads.map((h) => (keys === 0 ? 0 : h.weights.length / keys)));
   const side = rowLabels(labels.slice(keys - queries), 1000, paint, TOKEN, LONGEST);
   const perRow = columnsFor(heads.length, keys, room - side.width - 14);
   const cell = cellFor(keys, (room - side.width - 14) / perRow - GAP);
   const above = columnLabels(labels, cell, paint, { type: TOKEN, above: true, longest: LONGEST });
   const [width, height] = [Math.max(1, keys * cell), Math.max(1, queries * cell)];
-  const key = legend(COLOURING, "attention from row to column", Math.max(perRow * (width + GAP), 320), paint);
+  const key = legend(COLOURING, `attention from row to column${note}`, Math.max(perRow * (width + GAP), 320), paint);
   const rows = Math.ceil(heads.length / perRow);
   const names = heads.length > 1 ? 20 : 0;
   const top = key.height + 4 + names + above.height;
@@ -41,6 +45,19 @@ export function drawAttention({ tokens, heads }: AttentionChart, room: number, p
     height: top + rows * step.y - GAP - names,
     body: parts.join(""),
   };
+}
+
+/** Of very long texts, means of blocks. */
+function fewer(chart: AttentionChart): [chart: AttentionChart, note: string] {
+  const keys = chart.tokens.length;
+  const maps = chart.heads.map(({ name, weights }) => {
+    const y = { name: "", labels: chart.tokens.slice(keys - weights.length / Math.max(1, keys)) };
+    const [map, note] = coarse({ kind: "heatmap", title: name, values: weights, x: { name: "", labels: chart.tokens }, y });
+    return { name, map, note };
+  });
+  const [first] = maps;
+  if (first === undefined || first.note === "") return [chart, ""];
+  return [{ ...chart, tokens: first.map.x.labels, heads: maps.map(({ name, map }) => ({ name, weights: map.values })) }, `; ${first.note}`];
 }
 
 /** Heads beside each other: as many as leave room for every key's label, in even rows. */

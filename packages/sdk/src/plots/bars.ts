@@ -4,21 +4,41 @@ import { type Box, entries, footOf, horizontalAxis, nameWidth, nothing, tickWidt
 import { axisName, columnLabels, leftReach, rowLabels } from "./grid.ts";
 import { visible, widthOf } from "./label.ts";
 import type { Paint } from "./paint.ts";
-import { cellFormat, extent, linearAxis, shortText } from "./scale.ts";
+import { cellFormat, extent, largest, linearAxis, shortText } from "./scale.ts";
 import { moved, type Part, rectAt, textAt } from "./shapes.ts";
 
+/** Most bars of a series. */
+const MOST = 600;
 const VALUE = { size: 10 };
 
 /** Bars that stand, or, where their names are long, bars that lie. */
-export function drawBars(chart: BarChart, room: number, paint: Paint): Part {
+export function drawBars(given: BarChart, room: number, paint: Paint): Part {
+  const chart = fewer(given);
   const count = chart.x.labels.length;
   if (count === 0 || chart.series.length === 0) return { width: 200, height: 40, body: nothing(200, 40, paint) };
-  const longest = Math.max(...chart.x.labels.map((l) => widthOf(visible(l), { size: 11 })));
+  const longest = largest(chart.x.labels.map((l) => widthOf(visible(l), { size: 11 })));
   const body = count <= 30 && longest + 6 > (room - 60) / count ? lying(chart, room, paint) : standing(chart, room, paint);
   if (chart.series.length < 2) return body;
   const marks = chart.series.map(({ name }, s) => ({ name, mark: rectAt(3, 1, 12, 10, paint.series(s)) }));
   const key = entries(marks, Math.max(body.width, 240), paint);
   return { width: Math.max(key.width, body.width), height: key.height + body.height, body: key.body + moved(0, key.height, body.body) };
+}
+
+/** Of more bars than could be seen, the largest of every few that follow each other. */
+function fewer(chart: BarChart): BarChart {
+  const every = Math.ceil(chart.x.labels.length / MOST);
+  if (every <= 1) return chart;
+  const stronger = (a: number, b: number): number => (Math.abs(b) > Math.abs(a) || Number.isNaN(a) ? b : a);
+  const pick = (values: ArrayLike<number>): number[] => {
+    const all = Array.from(values);
+    return Array.from({ length: Math.ceil(all.length / every) }, (_, i) => all.slice(i * every, (i + 1) * every).reduce(stronger));
+  };
+  const series = chart.series.map(({ name, values }) => ({ name, values: pick(values) }));
+  return {
+    ...chart,
+    series,
+    x: { name: `${chart.x.name} (the largest of every ${every})`, labels: chart.x.labels.filter((_, i) => i % every === 0) },
+  };
 }
 
 function range(chart: BarChart): [number, number] {
@@ -36,7 +56,7 @@ function standing(chart: BarChart, room: number, paint: Paint): Part {
   const [count, groups] = [chart.x.labels.length, chart.series.length];
   const axis = linearAxis(range(chart), 6);
   const left = Math.max(tickWidth(axis), 8);
-  const longest = Math.max(...chart.x.labels.map((l) => widthOf(visible(l), { size: 11 })));
+  const longest = largest(chart.x.labels.map((l) => widthOf(visible(l), { size: 11 })));
   const slot = Math.min(Math.max(24 + 22 * groups, Math.min(84, longest + 10)), (room - left - 8) / count);
   const box: Box = {
     x: Math.max(left, leftReach(chart.x.labels, slot)),
@@ -84,7 +104,7 @@ function lying(chart: BarChart, room: number, paint: Paint): Part {
   const [lo, hi] = range(chart);
   const number = cellFormat(Math.max(-lo, hi));
   const texts = chart.series.map(({ values }) => Array.from(values, (v) => number(v)));
-  const longest = groups === 1 ? Math.max(...(texts[0] as string[]).map((t) => widthOf(t, VALUE))) + 6 : 6;
+  const longest = groups === 1 ? largest((texts[0] as string[]).map((t) => widthOf(t, VALUE))) + 6 : 6;
   const axis = linearAxis([lo, hi], 6);
   const before = lo < 0 ? longest : 0;
   const box: Box = {

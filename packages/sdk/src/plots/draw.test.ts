@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { PANELS, SAMPLES } from "../../../../tests/support/charts.ts";
 import type { Chart, HeatmapChart } from "./chart.ts";
 import { drawSvg, toDrawing } from "./draw.ts";
+import { printChart } from "./print.ts";
 import { Result } from "./result.ts";
 
 const heat = SAMPLES.heatmap as HeatmapChart;
@@ -35,6 +36,22 @@ it("draws hundred times hundred cells in a moment, and millions as means", () =>
   expect(svg).toContain("means of 4 x 7 cells");
   expect(svg.length).toBeLessThan(100_000);
   expect(performance.now() - started).toBeLessThan(5000);
+});
+
+it("takes more than a call takes arguments", () => {
+  const labels = Array.from({ length: 200_000 }, (_, i) => String(i));
+  const values = new Float32Array(labels.length).map((_, i) => (i === 77_777 ? -9 : Math.sin(i)));
+  const bars = drawSvg({ kind: "bars", title: "b", x: { name: "x", labels }, series: [{ name: "s", values }] });
+  expect(bars).toContain("x (the largest of every 334)");
+  expect(bars).toContain(": −9</title>");
+  const lines = drawSvg({ kind: "lines", title: "l", x: { name: "x", values: labels.map(Number) }, series: [{ name: "s", values }] });
+  const long = { kind: "attention", title: "a", tokens: labels, heads: [{ name: "h", weights: values.map(Math.abs) }] } as const;
+  for (const svg of [bars, lines, drawSvg(long)]) expect(svg.length).toBeLessThan(200_000);
+  expect(drawSvg({ ...heat, values, x: { name: "x", labels }, y: { name: "y", labels: ["0"] }, text: labels }).length).toBeLessThan(200_000);
+  const tokens = labels.slice(0, 1000);
+  const square = { ...long, tokens, heads: [{ name: "h", weights: new Float32Array(1_000_000).fill(1e-3) }] };
+  expect(drawSvg(square)).toContain("means of 4 x 4 cells");
+  for (const chart of [long, square]) expect(printChart(chart).length).toBeLessThan(200_000);
 });
 
 it("gives panels of one unit the same colours, and does not say a caption twice", () => {

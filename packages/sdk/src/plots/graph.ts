@@ -5,7 +5,7 @@ import { legend, levelOf } from "./grid.ts";
 import { shorten, visible, widthOf } from "./label.ts";
 import { layout, NODE_HEIGHT, type Route } from "./layout.ts";
 import { LEVELS, type Paint } from "./paint.ts";
-import { cellFormat, shortText } from "./scale.ts";
+import { cellFormat, largest, shortText } from "./scale.ts";
 import { moved, type Part, px, rectAt, textAt, tipOf } from "./shapes.ts";
 
 const LABEL = { size: 11 };
@@ -28,9 +28,9 @@ export function drawGraph(chart: GraphChart, room: number, paint: Paint): Part {
     return { ...n, text, width: Math.max(30, widthOf(text, LABEL) + 16) };
   });
   const { places, routes, width, height } = layout(nodes, edges);
-  const peak = Math.max(...edges.map((e) => size(e.score)), 0) || 1;
+  const peak = largest(edges.map((e) => size(e.score))) || 1;
   const groups = groupsOf(chart);
-  const top = Math.max(0, ...chart.nodes.map((n) => size(n.score ?? 0)));
+  const top = largest(chart.nodes.map((n) => size(n.score ?? 0)));
   const key = keyOf(chart, edges, top, Math.max(width, 360), paint);
   const drawn = routes.map((route, e) => drawEdge(route, edges[e] as ChartEdge, peak, paint)).reverse();
   const scores = edges.length <= MOST_SCORES ? edgeTexts(routes, edges, places, peak, paint) : [];
@@ -134,12 +134,12 @@ function keyOf(chart: GraphChart, edges: readonly ChartEdge[], top: number, room
   const signs = [
     {
       score: 1,
-      name: `edge score above 0, up to ${shortText(Math.max(0, ...edges.map((e) => (e.score > 0 ? e.score : 0))))}`,
+      name: `edge score above 0, up to ${shortText(largest(edges.map((e) => e.score)))}`,
       there: edges.some((e) => e.score > 0),
     },
     {
       score: -1,
-      name: `below 0, down to ${shortText(Math.min(0, ...edges.map((e) => (e.score < 0 ? e.score : 0))))}`,
+      name: `below 0, down to ${shortText(-largest(edges.map((e) => -e.score)))}`,
       there: edges.some((e) => e.score < 0),
     },
   ];

@@ -1,7 +1,7 @@
 /** Cells of heat maps and attention patterns: boxes in rows and columns, their labels and the legend of their colours. */
 import { shorten, type Type, visible, widthOf } from "./label.ts";
 import { LEVELS, type Paint } from "./paint.ts";
-import { shortText } from "./scale.ts";
+import { largest, shortText } from "./scale.ts";
 import { type Part, px, rectAt, textAt, tipOf } from "./shapes.ts";
 import type { RampName } from "./theme.ts";
 
@@ -129,7 +129,7 @@ export function columnLabels(
     return textAt(x, above ? -5 : slanted ? type.size + 1 : 6, l, { ...style, anchor, rotate: angle });
   });
   const reach = above ? shown.map((l, c) => (c + 0.5) * width + widthOf(l, type) * cos - labels.length * width) : [0];
-  const over = Math.max(0, ...reach);
+  const over = largest(reach);
   return { width: 0, height: widestLabel * sin + (slanted ? type.size + 4 : 10), body: body.join(""), over };
 }
 
@@ -137,7 +137,7 @@ export function columnLabels(
 export function leftReach(labels: readonly string[], width: number, type: Type = LABEL): number {
   const shown = labels.map((l) => shorten(visible(l), LONGEST_COLUMN, type));
   if (widest(shown, type) + 6 <= width || width < 1.5 * type.size) return 0;
-  return Math.max(0, ...shown.map((l, c) => widthOf(l, type) * Math.SQRT1_2 - (c + 0.5) * width));
+  return largest(shown.map((l, c) => widthOf(l, type) * Math.SQRT1_2 - (c + 0.5) * width));
 }
 
 function widest(labels: readonly string[], type: Type): number {

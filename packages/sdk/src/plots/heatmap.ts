@@ -85,7 +85,7 @@ function cellSize(
 }
 
 /** Very large maps are drawn from the means of blocks. */
-function coarse(chart: HeatmapChart): [HeatmapChart, note: string] {
+export function coarse(chart: HeatmapChart): [HeatmapChart, note: string] {
   const [rows, columns] = [chart.y.labels.length, chart.x.labels.length];
   const [dr, dc] = [Math.ceil(rows / MOST), Math.ceil(columns / MOST)];
   if (dr * dc === 1) return [chart, ""];

@@ -1,4 +1,5 @@
 /** Places for the nodes of a graph in layers, and ways for its edges (Sugiyama, Tagawa and Toda 1981: long edges get a place in every layer, layers are ordered by barycentres). */
+import { largest } from "./scale.ts";
 
 /** Pixels of a node. */
 export const NODE_HEIGHT = 22;
@@ -126,8 +127,16 @@ function straighten(rows: readonly Slot[][]): number {
     for (const row of pass % 2 === 0 ? rows : [...rows].reverse()) pull(row);
   }
   const all = rows.flat();
-  const left = Math.min(...all.map((s) => s.x - s.width / 2)) - 2;
-  const right = Math.max(...all.map((s) => s.x + s.width / 2)) + 2;
+  const left =
+    -largest(
+      all.map((s) => s.width / 2 - s.x),
+      Number.NEGATIVE_INFINITY,
+    ) - 2;
+  const right =
+    largest(
+      all.map((s) => s.x + s.width / 2),
+      Number.NEGATIVE_INFINITY,
+    ) + 2;
   for (const slot of all) slot.x -= left;
   return right - left;
 }

@@ -5,7 +5,7 @@ import { colouring } from "./heatmap.ts";
 import { cellCount, fitCells, padCells, visible } from "./label.ts";
 import { LEVELS } from "./paint.ts";
 import { shade } from "./print-shades.ts";
-import { cellFormat, plainNumber } from "./scale.ts";
+import { cellFormat, largest, plainNumber } from "./scale.ts";
 import { inkOver, RAMPS, type Rgb, rampColour } from "./theme.ts";
 
 const MOST_ROWS = 48;
@@ -43,7 +43,7 @@ function cellsFor(chart: HeatmapChart, room: number, colours: Colouring): [(r: n
   const at = (r: number, c: number): number => chart.values[r * columns + c] as number;
   if (chart.text) {
     const texts = chart.text.map((t) => visible(t));
-    const widest = Math.max(3, ...texts.map(cellCount));
+    const widest = largest(texts.map(cellCount), 3);
     const cell = Math.max(6, Math.min(widest + 1, 12, Math.floor(room / Math.max(1, columns))));
     return [(r, c) => padCells(fitCells(texts[r * columns + c] as string, cell - 1), cell), cell];
   }
@@ -51,7 +51,7 @@ function cellsFor(chart: HeatmapChart, room: number, colours: Colouring): [(r: n
   const number = (x: number): string => format(x).replaceAll("−", "-");
   if (columns * 4 <= room && chart.values.length <= 2000) {
     const needed = 1 + Math.max(2, ...Array.from(chart.values, (v) => number(v).length));
-    const named = 1 + Math.min(5, Math.max(0, ...chart.x.labels.map((l) => cellCount(visible(l)))));
+    const named = 1 + Math.min(5, largest(chart.x.labels.map((l) => cellCount(visible(l)))));
     const cell = columns * named <= room ? Math.max(needed, named) : needed;
     if (columns * cell <= room) return [(r, c) => padCells(number(at(r, c)), cell), cell];
   }
@@ -70,7 +70,7 @@ function shaded(value: number, { ramp, lo, hi }: Colouring): string {
 /** Column labels over their cells, as many as there is room for; upright ones would be hard to read. */
 function heads({ x, y }: HeatmapChart, columns: number, cell: number, side: number): string[] {
   const labels = x.labels.slice(0, columns).map((l) => visible(l));
-  const widest = Math.max(0, ...labels.map(cellCount));
+  const widest = largest(labels.map(cellCount));
   const every = cell >= 5 ? 1 : Math.max(1, Math.ceil((Math.min(widest, 8) + 1) / cell));
   const room = every * cell - 1;
   const line = labels

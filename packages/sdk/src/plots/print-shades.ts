@@ -1,6 +1,7 @@
 /** Attention as shades of text. */
 
 import { cellCount, padCells } from "./label.ts";
+import { largest } from "./scale.ts";
 
 const SHADES = " ░▒▓█";
 
@@ -14,13 +15,13 @@ export function shade(weight: number): string {
  *
  * @param weights - [query, key].
  * @param labels - One a key; queries are the last of them.
- * @param shown - Keys drawn, the first of all.
+ * @param shown - Keys drawn, the first of all, and at most so many queries.
  */
 export function shadeMap(weights: ArrayLike<number>, labels: readonly string[], shown: number = labels.length): string {
   const keys = labels.length;
   const queries = keys === 0 ? 0 : weights.length / keys;
-  const width = Math.max(0, ...labels.map(cellCount));
-  const rows = Array.from({ length: queries }, (_, q) => {
+  const width = largest(labels.map(cellCount));
+  const rows = Array.from({ length: Math.min(queries, shown) }, (_, q) => {
     const cells = Array.from({ length: shown }, (_, k) => shade(weights[q * keys + k] as number).repeat(2)).join("");
     return `${padCells(labels[keys - queries + q] as string, width)} ${cells}`.trimEnd();
   });

@@ -8,6 +8,13 @@ export interface Axis {
   place(value: number): number;
 }
 
+/** The largest of many numbers (more than a call takes arguments), at least `least`. */
+export function largest(values: Iterable<number>, least = 0): number {
+  let most = least;
+  for (const v of values) if (v > most) most = v;
+  return most;
+}
+
 /** Least and largest finite value, those above 0 for a logarithmic axis; null when there is none. */
 export function extent(values: Iterable<number>, log = false): [lo: number, hi: number] | null {
   let [lo, hi] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];

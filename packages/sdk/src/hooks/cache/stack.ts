@@ -19,7 +19,7 @@ const MOST = 40;
  * ```
  */
 export class ResidualStack {
-  /** [component, ...]: batch and pos as far as they were not cut away, then d_model (or class). */
+  /** Components first, then batch and pos as far as they were not cut away, then d_model (or class). */
   readonly tensor: Tensor;
   /** One name a component. */
   readonly labels: readonly string[];

@@ -40,13 +40,18 @@ class OpenProjection {
     this.#int8 = weight !== undefined && parts.int8(weight);
   }
 
-  /** What `width` rows of the matrix, from `head * width` on, make of x [rows, d]. */
-  apply(x: Float32Array, head: number, width: number): Float32Array {
+  /** What the matrix multiplies with. */
+  normed(x: Float32Array): Float32Array {
     const d = this.#parts.config.dModel;
-    let y = this.#steps.reduce((rows, step) => normForward(rows, d, step), x);
-    if (this.#int8) y = fakeInt8(this.#parts.core, y, d);
+    const y = this.#steps.reduce((rows, step) => normForward(rows, d, step), x);
+    return this.#int8 ? fakeInt8(this.#parts.core, y, d) : y;
+  }
+
+  /** What `width` rows of the matrix, from `head * width` on, make of y [rows, d]; y itself where there is no matrix. */
+  multiplied(y: Float32Array, head: number, width: number): Float32Array {
+    const d = this.#parts.config.dModel;
     if (this.#matrix === undefined) return y;
-    return this.#parts.matmul(y, transposed(this.#matrix, head * width * d, width, d, d), x.length / d, d, width);
+    return this.#parts.matmul(y, transposed(this.#matrix, head * width * d, width, d, d), y.length / d, d, width);
   }
 
   /** The gradient at x. Quantisers pass it straight through. */
@@ -112,11 +117,14 @@ export class Reader implements VirtualSite {
   write(target: number, value: Tensor, { from, to }: Change): void {
     const { heads, width } = headsOf(value);
     const projection = this.#open(target);
+    // Every head starts from the same stream, and behind the norm everything is linear.
+    const stream = headRows(from, 0);
+    const before = projection.normed(stream);
     for (let h = 0; h < heads; h++) {
-      const [before, after] = [headRows(from, h), headRows(to, h)];
-      if (same(before, after)) continue;
-      addHeadRows(value, h, projection.apply(after, h, width));
-      addHeadRows(value, h, projection.apply(before, h, width), -1);
+      const after = headRows(to, h);
+      if (same(stream, after)) continue;
+      const y = projection.normed(after);
+      addHeadRows(value, h, projection.multiplied(difference(y, before), h, width));
     }
   }
 
@@ -144,4 +152,10 @@ export class Reader implements VirtualSite {
     if (this.#heads === 0) return zeros(shape, ["batch", "pos", "d_model"]);
     return Tensor.from(new Float32Array(batch * pos * this.#heads * d), [batch, pos, this.#heads, d], ["batch", "pos", "head", "d_model"]);
   }
+}
+
+function difference(a: Float32Array, b: Float32Array): Float32Array {
+  const out = new Float32Array(a.length);
+  for (let i = 0; i < out.length; i++) out[i] = (a[i] as number) - (b[i] as number);
+  return out;
 }

@@ -7,15 +7,16 @@ import {
   type CircuitWatch,
   type EdgeSet,
   type GraphEdge,
+  isAbort,
   type MetricLike,
   type ModelGraph,
   metricValue,
   outDegrees,
   type Receiver,
   readLogits,
-  requireGoing,
   requireSameGraph,
   toMetric,
+  Work,
 } from "tritlens/interp";
 import { type Chart, Result } from "tritlens/plots";
 
@@ -83,44 +84,47 @@ export class AcdcResult extends Result {
  * ```
  */
 export async function acdc(model: Model, tokens: Tokens, options: AcdcOptions): Promise<AcdcResult> {
-  const { threshold, signal, onProgress, stopOnAbort = false } = options;
-  if (!(threshold >= 0) || !Number.isFinite(threshold))
-    throw new TritlensError("E_RANGE", "wrong threshold", { expected: "a finite number of at least 0", found: String(threshold) });
+  requireThreshold(options.threshold);
   const runner = new CircuitRunner(model, tokens, options);
-  const distances = distanceTo(runner, options.metric);
   const { graph } = runner;
   const first = options.start ?? Circuit.full(graph);
   requireSameGraph(graph, first.graph);
+  const distances = distanceTo(runner, options.metric);
   const order = orderOf(first);
   const steps: AcdcStep[] = [];
   const scores = new Float32Array(graph.edges.length).fill(Number.NaN);
   let mask = first.mask;
   let distance = distances([mask])[0] as number;
-  const result = (complete: boolean): AcdcResult => new AcdcResult(new Circuit(graph, mask, scores), steps, distance, complete);
-  const began = performance.now();
-  let guesses = 1;
-  for (let at = 0; at < order.length; ) {
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    if (signal?.aborted && stopOnAbort) return result(false);
-    requireGoing(signal, "ACDC");
-    const { tries, end, next } = guess(graph, mask, order, at, guesses);
-    const found = distances(tries.map((t) => t.mask));
-    const changes = Array.from(found, (d, i) => d - (found[i - 1] ?? distance));
-    const stays = changes.findIndex((change) => change >= threshold);
-    const decided = stays < 0 ? tries.length : stays + 1;
-    for (const [i, { edge }] of tries.slice(0, decided).entries())
-      steps.push({ edge: (graph.edges[edge] as GraphEdge).id, change: changes[i] as number, kept: i === stays });
-    if (stays < 0) {
-      [mask, distance, at] = [end, found.at(-1) ?? distance, next];
-    } else {
-      const kept = tries[stays] as Try;
-      scores[kept.edge] = changes[stays] as number;
-      [mask, distance, at] = [kept.mask.with(kept.edge, 1), found[stays - 1] ?? distance, kept.next];
+  let [at, guesses] = [0, 1];
+  try {
+    const work = new Work("ACDC", order.length, options);
+    while (at < order.length) {
+      const { tries, end, next } = guess(graph, mask, order, at, guesses);
+      const found = distances(tries.map((t) => t.mask));
+      const changes = found.map((d, i) => d - (found[i - 1] ?? distance));
+      const stays = changes.findIndex((change) => change >= options.threshold);
+      const began = at;
+      for (const [i, { edge }] of tries.slice(0, stays < 0 ? tries.length : stays + 1).entries())
+        steps.push({ edge: (graph.edges[edge] as GraphEdge).id, change: changes[i] as number, kept: i === stays });
+      if (stays < 0) {
+        [mask, distance, at] = [end, found.at(-1) ?? distance, next];
+      } else {
+        const kept = tries[stays] as Try;
+        scores[kept.edge] = changes[stays] as number;
+        [mask, distance, at] = [kept.mask.with(kept.edge, 1), found[stays - 1] ?? distance, kept.next];
+      }
+      guesses = Math.min(runner.together, stays < 0 ? 2 * guesses : Math.max(1, stays));
+      await work.done(at - began);
     }
-    guesses = Math.min(runner.together, stays < 0 ? 2 * guesses : Math.max(1, stays));
-    onProgress?.({ done: at, total: order.length, secondsLeft: (((performance.now() - began) / 1000) * (order.length - at)) / at });
+  } catch (error) {
+    if (!options.stopOnAbort || !isAbort(error)) throw error;
   }
-  return result(true);
+  return new AcdcResult(new Circuit(graph, mask, scores), steps, distance, at === order.length);
+}
+
+function requireThreshold(threshold: number): void {
+  if (threshold >= 0 && Number.isFinite(threshold)) return;
+  throw new TritlensError("E_RANGE", "wrong threshold", { expected: "a finite number of at least 0", found: String(threshold) });
 }
 
 /** A circuit without one more edge. */

@@ -23,7 +23,7 @@ export {
   minimality,
   type NeededPart,
 } from "./faithfulness.ts";
-export { CircuitRunner, type CircuitRunOptions, type CircuitWatch, type EdgeSet } from "./runner.ts";
+export { CircuitRunner, type CircuitRunOptions, type CircuitWatch, type EdgeSet, isAbort } from "./runner.ts";
 export { greedyEdges, type ScoredEdges, type SelectOptions, topEdges, topNodes } from "./select.ts";
 export {
   type ViewerGraph,

@@ -12,10 +12,10 @@ import {
   outDegrees,
   type Receiver,
   readLogits,
-  requireGoing,
   requireSameGraph,
   type Sender,
   toMetric,
+  Work,
   type WorkOptions,
 } from "tritlens/interp";
 
@@ -95,18 +95,18 @@ export class CircuitRunner {
    *
    * @throws E_ABORTED, E_NONFINITE for a metric that is not finite; what the metric throws passes through.
    */
-  async values(circuits: readonly EdgeSet[], metric: MetricLike, { signal, onProgress, stopOnAbort }: CircuitWatch = {}): Promise<Float64Array> {
+  async values(circuits: readonly EdgeSet[], metric: MetricLike, { stopOnAbort = false, ...watch }: CircuitWatch = {}): Promise<Float64Array> {
     const whole = toMetric(metric);
     const out = new Float64Array(circuits.length).fill(Number.NaN);
-    const began = performance.now();
-    for (let at = 0; at < circuits.length; at += this.together) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      if (signal?.aborted && stopOnAbort) break;
-      requireGoing(signal, "running circuits");
-      const some = this.#run(circuits.slice(at, at + this.together));
-      for (const [i, logits] of some.entries()) out[at + i] = metricValue(whole, readLogits(whole, logits));
-      const done = at + some.length;
-      onProgress?.({ done, total: circuits.length, secondsLeft: (((performance.now() - began) / 1000) * (circuits.length - done)) / done });
+    try {
+      const work = new Work("running circuits", circuits.length, watch);
+      for (let at = 0; at < circuits.length; at += this.together) {
+        const some = this.#run(circuits.slice(at, at + this.together));
+        for (const [i, logits] of some.entries()) out[at + i] = metricValue(whole, readLogits(whole, logits));
+        await work.done(some.length);
+      }
+    } catch (error) {
+      if (!stopOnAbort || !isAbort(error)) throw error;
     }
     return out;
   }
@@ -244,6 +244,11 @@ interface Input {
   readonly receiver: Receiver;
   /** 1 for every sender that it still reads. */
   readonly edges: Uint8Array;
+}
+
+/** Whether an error says that work was aborted. */
+export function isAbort(error: unknown): boolean {
+  return error instanceof TritlensError && error.code === "E_ABORTED";
 }
 
 /** @throws E_MODE for a model that lacks an input of its graph. */
