@@ -9,7 +9,8 @@ use crate::infer::plan::{Plan, Sizes};
 use crate::infer::session::{Session, angle_bytes};
 use crate::program::check::{check_targets, check_tokens};
 use crate::program::compile::Program;
-use crate::program::run::{DONE, SitePlace};
+use crate::program::places::SitePlace;
+use crate::program::run::DONE;
 use crate::program::scratch::angles;
 use crate::program::spec::Dim;
 

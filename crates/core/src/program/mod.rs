@@ -11,6 +11,7 @@ pub mod fold;
 mod json;
 mod nodes;
 pub mod params;
+pub mod places;
 pub mod plan;
 mod read;
 mod refresh;

@@ -11,7 +11,7 @@ use super::{
 use crate::error::{CoreError, codes};
 use crate::error::{Result, check_len};
 use crate::infer::{InferenceRun, Plan, Session, Sizes};
-use crate::program::run::SitePlace;
+use crate::program::places::SitePlace;
 
 static SESSIONS: Table<Mutex<Session>> = Table::new(Vec::new());
 
