@@ -1,6 +1,6 @@
 /** What a patched query or key does to a head's pattern, without linearising the softmax: the QK fix of AtP* (Kramár et al. 2024, section 3.1). */
 import { type ActivationCache, type Model, Tensor, type TransformerConfig } from "tritlens";
-import { transposed } from "tritlens/interp";
+import { flippedMatrix } from "tritlens/interp";
 
 /** Activations whose values (and, of the pattern, gradients) {@link attentionFix} needs. */
 export function attentionSites(c: TransformerConfig, layer: number): string[] {
@@ -82,7 +82,7 @@ function rowsOf(x: Tensor, b: number, head: number): Float32Array {
 function compared(model: Model, c: TransformerConfig, q: Float32Array, k: Float32Array): Float32Array {
   const pos = q.length / c.dHead;
   const out = new Float32Array(pos * pos);
-  model.core.matmul(q, transposed(k, pos, c.dHead), pos, c.dHead, pos, out);
+  model.core.matmul(q, flippedMatrix(k, pos, c.dHead), pos, c.dHead, pos, out);
   return out.map((x) => x / c.attnScale);
 }
 

@@ -20,6 +20,14 @@ export interface DirectLogitOptions {
   readonly norm?: "live" | "folded";
 }
 
+/** A part of the model with its share of a logit. */
+export interface LogitShare {
+  /** TransformerLens's name of the part: `0_attn_out`, `L0H1`, `bias`, ... */
+  readonly label: string;
+  /** Its share, in units of the logit; the mean over examples and positions. */
+  readonly value: number;
+}
+
 /** Shares of a logit, or of a difference of logits. */
 export class DirectLogits extends Result {
   /** TransformerLens's names of the parts: `embed`, `0_attn_out`, `L0H1`, `L0N7`, `bias`, ... */
@@ -43,7 +51,7 @@ export class DirectLogits extends Result {
   }
 
   /** The parts with the largest shares (mean over examples and positions), largest first. */
-  top(count = 10): { label: string; value: number }[] {
+  top(count = 10): LogitShare[] {
     return this.#means()
       .sort((a, b) => Math.abs(b.value) - Math.abs(a.value))
       .slice(0, count);
@@ -64,7 +72,7 @@ export class DirectLogits extends Result {
     };
   }
 
-  #means(): { label: string; value: number }[] {
+  #means(): LogitShare[] {
     const each = this.values.size / this.labels.length;
     const { data } = this.values;
     return this.labels.map((label, c) => ({ label, value: data.subarray(c * each, (c + 1) * each).reduce((sum, x) => sum + x, 0) / each }));

@@ -4,6 +4,7 @@ import {
   type Activations,
   EdgeScores,
   examplesOf,
+  flippedMatrix,
   type MetricLike,
   type ModelGraph,
   metricRun,
@@ -15,7 +16,6 @@ import {
   senderOutputs,
   senderSites,
   toMetric,
-  transposed,
 } from "tritlens/interp";
 
 /** Options of {@link eap}. */
@@ -105,7 +105,7 @@ function addProducts(
   for (const { first, count, data } of receiverGradients(model, graph, gradients)) {
     const last = Math.min(to, graph.receivers[first]?.reads ?? 0);
     if (last <= from) continue;
-    const turned = count === 1 ? data.subarray(0, size) : transposed(data, count, size, room);
+    const turned = count === 1 ? data.subarray(0, size) : flippedMatrix(data, count, size, room);
     const products = product(model.core, delta.subarray(from * size, last * size), turned, last - from, size, count);
     for (let s = from; s < last; s++)
       for (let r = 0; r < count; r++) {

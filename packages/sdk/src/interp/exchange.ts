@@ -12,8 +12,16 @@ export interface VectorPlace {
   readonly pos: number | readonly number[];
 }
 
+/** Where a vector lies in an activation's data: numbers [from, to). */
+export interface DataRange {
+  /** First number. */
+  readonly from: number;
+  /** One past the last number. */
+  readonly to: number;
+}
+
 /** Where the rows of a place lie in an activation's data, one an example. @throws E_SHAPE, E_RANGE for positions. */
-export function rowsAtPlace(x: Tensor, { head, pos }: VectorPlace): { from: number; to: number }[] {
+export function rowsAtPlace(x: Tensor, { head, pos }: VectorPlace): DataRange[] {
   const [batch, count] = x.shape as unknown as [number, number];
   const each = x.size / (batch * count);
   const width = head === undefined ? each : each / (x.shape[2] as number);

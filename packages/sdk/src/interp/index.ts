@@ -10,13 +10,13 @@ export { type AttentionFix, attentionFix, attentionSites } from "./attention-fix
 export { type AttributionOptions, attributionPatch, NodeAttribution } from "./attribution-patching.ts";
 export * from "./circuits/index.ts";
 export { Das, type DasAccuracy, type DasData, type DasOptions, fitDas } from "./das.ts";
-export { type DirectLogitOptions, DirectLogits, directLogitAttribution } from "./direct-logit-attribution.ts";
+export { type DirectLogitOptions, DirectLogits, directLogitAttribution, type LogitShare } from "./direct-logit-attribution.ts";
 export { addEdgeScores, type EapOptions, type EdgeRuns, type EdgeScoresPart, eap, otherCache, requireFinite } from "./eap.ts";
 export { type EapIgOptions, eapIg } from "./eap-ig.ts";
 export { EdgeScores, type EdgeScoresInfo, ScoreComparison, type ScoredEdge } from "./edge-scores.ts";
 export { type ExactEdgeOptions, edgeEdits, exactEdgeScores } from "./exact-edges.ts";
 export { type ExamplePart, type ExamplePartOptions, exampleParts } from "./example-parts.ts";
-export { exchangeSubspace, rowsAtPlace, type VectorPlace } from "./exchange.ts";
+export { type DataRange, exchangeSubspace, rowsAtPlace, type VectorPlace } from "./exchange.ts";
 export {
   type Activations,
   examplesOf,
@@ -53,7 +53,7 @@ export {
   readLogits,
   toMetric,
 } from "./metrics.ts";
-export { type MinimizeOptions, minimize, type ValueAndGrad } from "./minimize.ts";
+export { type MinimizeOptions, minimize, type ValueAndGrad, type ValueWithGrad } from "./minimize.ts";
 export * from "./modadd/index.ts";
 export * from "./packed/index.ts";
 export * from "./patching/index.ts";
@@ -75,8 +75,8 @@ export { Readout, type ReadoutDirection } from "./readout.ts";
 export { type ReceiverGradients, receiverGradients, receiverSites } from "./receiver-gradients.ts";
 export { type AffineMap, applyAffine, type RidgeOptions, ridge } from "./ridge.ts";
 export { fitRidgeProbe, RidgeProbe, type RidgeProbeOptions } from "./ridge-probe.ts";
-export { senderOutputs, senderSites, transposed } from "./sender-outputs.ts";
-export { placeOfSite, positionsOf, type SitePart, siteActivations } from "./site-activations.ts";
+export { senderOutputs, senderSites } from "./sender-outputs.ts";
+export { placeOfSite, positionsOf, type SitePart, siteActivations, type VectorSite } from "./site-activations.ts";
 export { fitSparseProbes, type SparseProbe, type SparseProbeOptions, SparseProbes } from "./sparse-probe.ts";
 export { type SteeringOptions, SteeringVector, steer, steeringVector } from "./steering.ts";
 export { orthonormalBasis, projectionKernel } from "./subspace.ts";

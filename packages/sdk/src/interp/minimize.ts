@@ -1,7 +1,15 @@
 /** A minimiser for smooth convex functions of a few thousand numbers. */
 
-/** A function's value and gradient at x. */
-export type ValueAndGrad = (x: Float64Array) => { readonly value: number; readonly grad: Float64Array };
+/** What a function is at one point. */
+export interface ValueWithGrad {
+  /** Its value. */
+  readonly value: number;
+  /** Its gradient there, as long as x. */
+  readonly grad: Float64Array;
+}
+
+/** A function's value and gradient at x. It returns a new gradient each time: earlier ones are kept. */
+export type ValueAndGrad = (x: Float64Array) => ValueWithGrad;
 
 /** Options of {@link minimize}. */
 export interface MinimizeOptions {

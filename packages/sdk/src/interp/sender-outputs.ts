@@ -1,6 +1,6 @@
 /** What every sender of a model's graph writes to the residual stream. */
 import { type Model, Tensor, type TransformerConfig, TritlensError } from "tritlens";
-import { type Activations, type ModelGraph, matrixInput, matrixInputSite } from "tritlens/interp";
+import { type Activations, flippedMatrix, type ModelGraph, matrixInput, matrixInputSite } from "tritlens/interp";
 
 /** Which activations {@link senderOutputs} needs. */
 export function senderSites(model: Model, graph: ModelGraph): string[] {
@@ -77,24 +77,13 @@ function writeHeads(
   const x = minus ? difference(first, matrixInput(model, minus, layer, "attn")) : first;
   const rows = x.length / width;
   model.core.effectiveParam(model.program, model.paramNames.indexOf(`blocks.${layer}.attn.W_O`), room.stored);
-  const w = transposed(room.stored, dModel, width, room.turned);
+  const w = flippedMatrix(room.stored, dModel, width, room.turned);
   const part = new Float32Array(rows * dHead);
   for (let head = 0; head < nHeads; head++) {
     for (let r = 0; r < rows; r++) part.set(x.subarray(r * width + head * dHead, r * width + (head + 1) * dHead), r * dHead);
     const to = out.subarray(head * rows * dModel, (head + 1) * rows * dModel);
     model.core.matmul(part, w.subarray(head * dHead * dModel, (head + 1) * dHead * dModel), rows, dHead, dModel, to);
   }
-}
-
-/** Rows become columns, in tiles that stay in the cache. */
-export function transposed(x: Float32Array, rows: number, cols: number, out: Float32Array = new Float32Array(x.length)): Float32Array {
-  const tile = 32;
-  for (let r0 = 0; r0 < rows; r0 += tile)
-    for (let c0 = 0; c0 < cols; c0 += tile) {
-      const [r1, c1] = [Math.min(rows, r0 + tile), Math.min(cols, c0 + tile)];
-      for (let c = c0; c < c1; c++) for (let r = r0; r < r1; r++) out[c * rows + r] = x[r * cols + c] as number;
-    }
-  return out;
 }
 
 function difference(a: Float32Array, b: Float32Array): Float32Array {

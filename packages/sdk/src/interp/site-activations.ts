@@ -10,8 +10,16 @@ export interface SitePart {
   readonly head?: number;
 }
 
+/** A site that has a vector at each position. */
+export interface VectorSite {
+  /** Its full name. */
+  readonly name: string;
+  /** How many heads it has, [batch, pos, head, d_head]; undefined where it is [batch, pos, feature]. */
+  readonly heads: number | undefined;
+}
+
 /** Name and axes of a site that has positions. @throws E_NAME, E_MODE for a site without positions (patterns), E_RANGE for a head. */
-export function placeOfSite(model: Model, site: string, head?: number): { name: string; heads: number | undefined } {
+export function placeOfSite(model: Model, site: string, head?: number): VectorSite {
   const found = selectSites(site, model.siteNames);
   const name = model.siteNames[found[0] as number] as string;
   if (found.length > 1)

@@ -25,7 +25,7 @@ export class SteeringVector extends Result {
   readonly site: string;
   /** The head, when it is a head's. */
   readonly head: number | undefined;
-  /** [feature]: d_model for the residual stream, all heads side by side at a site of heads. */
+  /** The vector, [feature]: one entry for each of d_model in the residual stream, all heads side by side at a site of heads. */
   readonly vector: Tensor;
   /** Its length. */
   readonly norm: number;

@@ -13,6 +13,16 @@ export interface QuantizationAttributionOptions extends WorkOptions {
   readonly stopOnAbort?: boolean;
 }
 
+/** What exchanging one activation does to the metric. */
+export interface ExchangeEffect {
+  /** Which activation: `L1 H4`, `L0 mlp`; or layer and position. */
+  readonly label: string;
+  /** Change of the full model's metric with the quantised activation in it. */
+  readonly putIn: number;
+  /** Change of the quantised model's metric with the full activation in it. */
+  readonly takenOut: number;
+}
+
 /** What exchanging each activation does to the metric. */
 export class QuantizationAttribution extends Result {
   /** Metric of the model in full precision. */
@@ -49,7 +59,7 @@ export class QuantizationAttribution extends Result {
   }
 
   /** The exchanges that change the metric most, by the larger of both directions. */
-  top(count = 10): readonly { readonly label: string; readonly putIn: number; readonly takenOut: number }[] {
+  top(count = 10): readonly ExchangeEffect[] {
     const [a, b] = [this.putIn.data, this.takenOut.data];
     const size = (i: number): number => Math.max(Math.abs(a[i]), Math.abs(b[i]));
     return Array.from(a.keys())

@@ -1,6 +1,6 @@
 /** Analyses of packed weights: what codes say without any float, and what quantisation changes. */
 
-export { QuantizationAttribution, type QuantizationAttributionOptions, quantizationAttribution } from "./attribution.ts";
+export { type ExchangeEffect, QuantizationAttribution, type QuantizationAttributionOptions, quantizationAttribution } from "./attribution.ts";
 export { type CodeRows, type CodeRowsOptions, type CodeUnit, codedMatrices, codeRows, flippedCodes, requireCoded } from "./coded.ts";
 export {
   AlgorithmComparison,
@@ -9,9 +9,9 @@ export {
   type LayerComparison,
   type Similarity,
 } from "./compare-algorithms.ts";
-export { IntegerCircuit, type IntegerCircuitKind, integerCircuit } from "./integer-circuit.ts";
+export { type CircuitEntry, IntegerCircuit, type IntegerCircuitKind, integerCircuit } from "./integer-circuit.ts";
 export { type Matching, matchUnits, unitCorrelations } from "./matching.ts";
-export { MatrixAttribution, type MatrixAttributionOptions, matrixAttribution } from "./matrix-attribution.ts";
+export { MatrixAttribution, type MatrixAttributionOptions, type MatrixEffect, matrixAttribution } from "./matrix-attribution.ts";
 export {
   linearCka,
   type Procrustes,
@@ -30,5 +30,5 @@ export {
   thresholdDistances,
   thresholdMap,
 } from "./thresholds.ts";
-export { type TritMeasure, TritOverlap, type TritOverlapOptions, tritOverlap } from "./trit-overlap.ts";
+export { type TritMeasure, TritOverlap, type TritOverlapOptions, type TritPair, tritOverlap } from "./trit-overlap.ts";
 export { type TritCounts, TritPlanes } from "./trit-planes.ts";

@@ -6,6 +6,16 @@ import { type Chart, Result } from "tritlens/plots";
 /** Which product. */
 export type IntegerCircuitKind = "QK" | "OV";
 
+/** One entry of an integer circuit. */
+export interface CircuitEntry {
+  /** Direction of the residual stream that queries (or inputs of OV) read, an index of d_model. */
+  readonly row: number;
+  /** Direction that keys read (or outputs are written to). */
+  readonly column: number;
+  /** Sum of products of codes. */
+  readonly count: number;
+}
+
 /** The QK or OV matrix of a head as integers: what the codes do, without scales. */
 export class IntegerCircuit extends Result {
   /** Sums of products of codes, [d_model, d_model]: rows are queries (inputs of OV), columns keys (outputs). Between -d_head and d_head. */
@@ -41,7 +51,7 @@ export class IntegerCircuit extends Result {
   }
 
   /** The entries of largest absolute value. */
-  top(count = 10): readonly { readonly row: number; readonly column: number; readonly count: number }[] {
+  top(count = 10): readonly CircuitEntry[] {
     const { data, shape } = this.counts;
     let least = 0;
     const histogram = this.histogram();
@@ -49,7 +59,7 @@ export class IntegerCircuit extends Result {
       seen += histogram[this.bound + size] + histogram[this.bound - size];
       least = size;
     }
-    const found: { row: number; column: number; count: number }[] = [];
+    const found: CircuitEntry[] = [];
     for (let i = 0; i < data.length; i++)
       if (data[i] !== 0 && Math.abs(data[i]) >= least) found.push({ row: Math.floor(i / shape[1]), column: i % shape[1], count: data[i] });
     return found.sort((a, b) => Math.abs(b.count) - Math.abs(a.count)).slice(0, count);

@@ -9,6 +9,16 @@ export interface MatrixAttributionOptions extends WorkOptions {
   readonly names?: readonly string[];
 }
 
+/** What quantising one matrix alone does to the metric. */
+export interface MatrixEffect {
+  /** Name of the parameter. */
+  readonly name: string;
+  /** Change of the full model's metric with this matrix quantised. */
+  readonly putIn: number;
+  /** Change of the quantised model's metric with this matrix in full precision. */
+  readonly takenOut: number;
+}
+
 /** What exchanging each matrix does to the metric. */
 export class MatrixAttribution extends Result {
   /** Metric with all matrices in full precision. */
@@ -33,7 +43,7 @@ export class MatrixAttribution extends Result {
   }
 
   /** The matrices that change the metric most, by the larger of both directions. */
-  top(count = 10): readonly { readonly name: string; readonly putIn: number; readonly takenOut: number }[] {
+  top(count = 10): readonly MatrixEffect[] {
     return this.names
       .map((name, i) => ({ name, putIn: this.putIn[i], takenOut: this.takenOut[i] }))
       .sort((a, b) => Math.max(Math.abs(b.putIn), Math.abs(b.takenOut)) - Math.max(Math.abs(a.putIn), Math.abs(a.takenOut)))

@@ -12,6 +12,20 @@ export interface TritOverlapOptions extends CodeRowsOptions {
 /** A number for each pair: see the fields of {@link TritOverlap}. */
 export type TritMeasure = "agreement" | "support" | "hamming" | "cosine" | "z";
 
+/** How much two things of a comparison are alike. */
+export interface TritPair {
+  /** Name of the one. */
+  readonly a: string;
+  /** Name of the other. */
+  readonly b: string;
+  /** As in {@link TritOverlap.agreement}. */
+  readonly agreement: number;
+  /** As in {@link TritOverlap.support}. */
+  readonly support: number;
+  /** As in {@link TritOverlap.z}. */
+  readonly z: number;
+}
+
 /** Overlap of codes for every pair of units, each measure [unit, other]. */
 export class TritOverlap extends Result {
   /** Names of the units. */
@@ -57,7 +71,7 @@ export class TritOverlap extends Result {
   }
 
   /** The pairs of different units that are least like chance. */
-  top(count = 10): readonly { readonly a: string; readonly b: string; readonly agreement: number; readonly support: number; readonly z: number }[] {
+  top(count = 10): readonly TritPair[] {
     const m = this.others.length;
     const same = this.labels === this.others;
     return Array.from(this.z.data.keys())

@@ -6,6 +6,16 @@ import { type Chart, Result } from "tritlens/plots";
 /** What the later head does with what it reads: queries, keys, or values. */
 export type CompositionKind = "Q" | "K" | "V";
 
+/** How much one head reads of what another one writes. */
+export interface ComposedHeads {
+  /** The earlier head, `L0H1`. */
+  readonly from: string;
+  /** The later head. */
+  readonly to: string;
+  /** The composition score. */
+  readonly score: number;
+}
+
 /** The composition scores of all pairs of heads. */
 export class CompositionScores extends Result {
   /** [layer, head, later_layer, later_head]; 0 unless the later head stands in a later layer. */
@@ -23,7 +33,7 @@ export class CompositionScores extends Result {
   }
 
   /** The strongest pairs. */
-  top(count = 10): readonly { readonly from: string; readonly to: string; readonly score: number }[] {
+  top(count = 10): readonly ComposedHeads[] {
     const { labels, scores } = this;
     const order = Array.from(scores.data.keys()).sort((i, j) => scores.data[j] - scores.data[i]);
     return order

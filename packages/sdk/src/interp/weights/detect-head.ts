@@ -20,6 +20,18 @@ export interface DetectHeadOptions {
   readonly errorMeasure?: "mul" | "abs";
 }
 
+/** A head and how much it does what was looked for. */
+export interface ScoredHead {
+  /** Its block. */
+  readonly layer: number;
+  /** Its index in the block. */
+  readonly head: number;
+  /** `L1H4`. */
+  readonly label: string;
+  /** As in {@link HeadScores.scores}. */
+  readonly score: number;
+}
+
 /** How near the heads of a model are to a pattern. */
 export class HeadScores extends Result {
   /** [layer, head], mean over the batch. */
@@ -40,7 +52,7 @@ export class HeadScores extends Result {
   }
 
   /** The heads with the highest scores. */
-  top(count = 5): readonly { readonly layer: number; readonly head: number; readonly label: string; readonly score: number }[] {
+  top(count = 5): readonly ScoredHead[] {
     const { scores, labels } = this;
     const heads = scores.shape[1];
     return Array.from(scores.data, (score, i) => ({ layer: Math.floor(i / heads), head: i % heads, label: labels[i], score }))

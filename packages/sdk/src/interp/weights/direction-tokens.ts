@@ -13,6 +13,26 @@ export interface DirectionTokensOptions {
   readonly labels?: readonly string[];
 }
 
+/** Tokens of several directions, best first. */
+export interface RankedTokens {
+  /** Tokens a direction. */
+  readonly count: number;
+  /** Ids, [direction, rank]. */
+  readonly ids: Int32Array;
+  /** What they are ranked by, falling, [direction, rank]. */
+  readonly values: Float64Array;
+}
+
+/** Logits of a part of the vocabulary. */
+export interface VocabularyPart {
+  /** First token of the part. */
+  readonly first: number;
+  /** How many tokens it has. */
+  readonly tokens: number;
+  /** What directions add to their logits, [token, direction]. */
+  readonly logits: Float32Array;
+}
+
 /** Directions and the tokens they raise and lower most. */
 export class DirectionTokens extends Result {
   /** Ids of the tokens with the largest logits, [direction, rank]. */
@@ -27,7 +47,8 @@ export class DirectionTokens extends Result {
   readonly labels: readonly string[];
   readonly #text: (token: number) => string;
 
-  constructor(top: TopLists, bottom: TopLists, labels: readonly string[], text: (token: number) => string) {
+  /** @param bottom - Ranked by minus the logit. @param text - What stands for a token in pictures. */
+  constructor(top: RankedTokens, bottom: RankedTokens, labels: readonly string[], text: (token: number) => string) {
     super();
     const shape = [labels.length, top.count];
     const axes = ["direction", "rank"];
@@ -97,16 +118,12 @@ export function directionTokens(
 }
 
 /**
- * Logits that directions add, for a part of the vocabulary at a time: [token, direction] from token `first` on. The array is used again for the next part.
+ * Logits that directions add, for a part of the vocabulary at a time: [token, direction] from token `first` on.
  *
  * @param directions - [direction, d_model].
  * @throws E_SHAPE, E_MODE.
  */
-export function* directionLogits(
-  model: Model,
-  directions: Tensor,
-  norms: "raw" | "folded" = "raw",
-): Generator<{ readonly first: number; readonly tokens: number; readonly logits: Float32Array }> {
+export function* directionLogits(model: Model, directions: Tensor, norms: "raw" | "folded" = "raw"): Generator<VocabularyPart> {
   const { dModel: d, dVocabOut } = configOf(model);
   const n = directions.shape[0];
   requireShape("the directions", [n, d], directions.shape);
@@ -135,7 +152,7 @@ function throughNorm(model: Model, directions: Tensor): Tensor {
 }
 
 /** The largest `count` values of each of `rows` lists, sorted as they come. */
-class TopLists {
+class TopLists implements RankedTokens {
   readonly count: number;
   readonly ids: Int32Array;
   readonly values: Float64Array;

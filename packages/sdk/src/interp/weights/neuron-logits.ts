@@ -39,6 +39,14 @@ export function neuronLogits(model: Model, layer: number, { neurons, ...options 
   return directionTokens(model, directions, { ...options, labels: chosen.map((neuron) => `L${layer}N${neuron}`) });
 }
 
+/** A neuron and what it adds. */
+export interface ScoredNeuron {
+  /** `L0N17`. */
+  readonly label: string;
+  /** Logits for each unit of its activation. */
+  readonly score: number;
+}
+
 /** What every neuron of a model adds to one direction of the logits. */
 export class NeuronScores extends Result {
   /** [layer, neuron]. */
@@ -53,7 +61,7 @@ export class NeuronScores extends Result {
   }
 
   /** The neurons with the largest scores, or with the largest absolute ones. */
-  top(count = 10, { signed = true }: { readonly signed?: boolean } = {}): readonly { readonly label: string; readonly score: number }[] {
+  top(count = 10, { signed = true }: { readonly signed?: boolean } = {}): readonly ScoredNeuron[] {
     const { data, shape } = this.scores;
     const size = (x: number): number => (signed ? x : Math.abs(x));
     return Array.from(data, (score, i) => ({ label: `L${Math.floor(i / shape[1])}N${i % shape[1]}`, score }))
