@@ -57,11 +57,9 @@ async function time({ what, count }) {
   return { seconds: (performance.now() - began) / 1000 / count };
 }
 
-/** What a run gives, and its seconds. */
-async function values({ what }) {
-  const began = performance.now();
-  const values = await RUNS[what]();
-  return { values, seconds: (performance.now() - began) / 1000 };
-}
-
-await answerLines({ weights, time, values, info: () => ({ ...core.info(), threads: inForce }) });
+await answerLines({
+  weights,
+  time,
+  values: async ({ what }) => ({ values: await RUNS[what]() }),
+  info: () => ({ ...core.info(), threads: inForce }),
+});

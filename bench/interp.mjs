@@ -1,7 +1,7 @@
 /**
  * Section `interp`: what a user of TransformerLens does all day, on a model of GPT-2 small's shape with random weights and prompts of 15 tokens: whole patching sweeps, a cache of
  * everything, hook functions; and edge attribution patching against forward-backward passes. With peers, TransformerLens does the same on the same weights and threads; all
- * answers are compared.
+ * answers are compared before anything is timed.
  *
  * Alone: `node bench/interp.mjs [--python PATH] [--rounds N] [--threads 1,2]`.
  */
@@ -47,10 +47,9 @@ async function theirs(python, threads, path) {
   return side;
 }
 
-/** Milliseconds of one run on both sides, one after the other. Fails unless both give the same: a fast wrong answer is not an answer. */
+/** Runs it on both sides. Fails unless both give the same: a fast wrong answer is not an answer. */
 async function compare(what, own, peer) {
-  const [first, second] = [await own.ask({ ask: "values", what }), await peer.ask({ ask: "values", what })];
-  const [a, b] = [first.values, second.values];
+  const [a, b] = [(await own.ask({ ask: "values", what })).values, (await peer.ask({ ask: "values", what })).values];
   const keys = Object.keys(b);
   const lacking = keys.find((key) => a[key] === undefined);
   if (lacking !== undefined) throw new Error(`${what}: ${own.name} lacks ${lacking}`);
@@ -58,7 +57,6 @@ async function compare(what, own, peer) {
   const largest = keys.reduce((most, key) => Math.max(most, Math.abs(b[key])), 0);
   const wrong = keys.find((key) => !(Math.abs(a[key] - b[key]) <= TOLERANCE * (what === CACHE ? Math.max(1, b[key]) : largest)));
   if (wrong !== undefined) throw new Error(`${what}: ${own.name} has ${a[wrong]} where ${peer.name} has ${b[wrong]} (${wrong})`);
-  return [first, second].map(({ seconds }) => seconds * 1e3);
 }
 
 const measure = (side, what, count = 1) => ({
@@ -69,16 +67,16 @@ const measure = (side, what, count = 1) => ({
 /** Rows of one run: ours and, where there is one, the peer's. */
 async function contest(what, [own, peer], threads, rounds) {
   const sides = peer ? [own, peer] : [own];
-  const first = peer ? await compare(what, own, peer) : [(await own.ask({ ask: "time", what, count: 1 })).seconds * 1e3];
-  // A sweep is hundreds of runs and warms up by itself: the turn in which answers were compared counts.
-  const sweep = SWEEPS.includes(what);
+  // Comparing is also what warms both sides up.
+  if (peer) await compare(what, own, peer);
+  else await own.ask({ ask: "time", what, count: 1 });
   const found = await measureInTurns(
     sides.map((side) => measure(side, what)),
-    sweep ? Math.min(rounds, 3) - 1 : FEW * rounds,
+    SWEEPS.includes(what) ? Math.min(rounds, 3) : FEW * rounds,
   );
-  const rows = sides.map(({ name }, i) => ({
+  const rows = sides.map(({ name }) => ({
     ...{ name: what, shape: "GPT-2 small, 15 tokens", isa: name.replace(/ \dT$/, ""), threads, unit: "ms" },
-    ...roundedSummary([...(sweep ? [first[i]] : []), ...found.get(name)]),
+    ...roundedSummary(found.get(name)),
   }));
   const [ours, theirs] = rows;
   if (!theirs) return rows;
