@@ -145,7 +145,9 @@ function attentionSimilarity(attention: Float32Array, wanted: Float32Array, n: n
     apart += Math.abs(attention[i] - wanted[i]);
   }
   if (measure === "mul") return all === 0 ? 0 : hit / all;
-  return 1 - Math.round((apart / n) * 1000) / 1000;
+  // In f32, as TransformerLens does it: a score on a border then rounds the same way.
+  const mean = Math.fround(apart / (n * n));
+  return 1 - Math.round(Math.fround(mean * n) * 1000) / 1000;
 }
 
 function requirePattern(pattern: Tensor, pos: number, causal: boolean): Tensor {
