@@ -51,8 +51,13 @@ export class Faithfulness extends Result {
 }
 
 /**
- * Runs a circuit and its complement beside the model.
+ * Runs a circuit and its complement beside the model: how much of the behaviour the circuit keeps on its own (Hanna et al. 2024, arXiv 2403.17806; Marks et al. 2024, arXiv
+ * 2403.19647).
  *
+ * A faithful circuit may still be too large, or lack parts that stand by for others: see {@link minimality} and {@link completeness}. With `zero` ablation inputs leave the
+ * model's usual range; prefer `resample` or `mean`.
+ *
+ * @param tokens - Prompts [batch, pos].
  * @throws As {@link CircuitRunner} and its `values`.
  * @example
  * ```ts
