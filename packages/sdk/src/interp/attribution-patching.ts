@@ -53,6 +53,7 @@ export function attributionPatch(
   metric: MetricLike,
   options: AttributionOptions & { readonly granularity: "edge" },
 ): EdgeScores;
+/** Scores of activations, in the shapes of the activations; with `granularity: "edge"` those of edges, as {@link eap} gives them. Arguments and errors are the same. */
 export function attributionPatch(
   model: Model,
   clean: Tokens,

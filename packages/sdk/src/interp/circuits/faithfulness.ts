@@ -121,10 +121,13 @@ export class Completeness extends Result {
 }
 
 /**
- * Knocks random sets K of the circuit's nodes out of the circuit and out of the model (Wang et al. 2022, section 4.1): if the circuit is complete, F(circuit \ K) is near F(model \ K) for
- * every K. The first set is empty.
+ * Knocks random sets K of the circuit's nodes out of the circuit and out of the model (Wang et al. 2022, section 4.1): if the circuit is complete, F(circuit \ K) is near
+ * F(model \ K) for every K. The first set is empty.
+ *
+ * The worst set K may not be among the random ones: a small gap is no proof of completeness. One run a set, of model and circuit each.
  *
  * @param options - `samples`: number of sets (20); `seed`: which sets.
+ * @param tokens - Prompts [batch, pos].
  * @throws E_RANGE for a count below 1, and as {@link CircuitRunner}.
  */
 export async function completeness(
@@ -193,7 +196,10 @@ export class Minimality extends Result {
 /**
  * Removes each node (or edge) from the circuit alone: in a minimal circuit every removal changes the metric (Wang et al. 2022, section 4.2, with no other nodes knocked out).
  *
+ * Parts that stand in for each other all look unneeded, because they are removed one at a time: do not remove several on its word.
+ *
  * @param options - `parts`: `nodes` (the default) or `edges`.
+ * @param tokens - Prompts [batch, pos].
  * @throws As {@link CircuitRunner} and its `values`.
  */
 export async function minimality(
