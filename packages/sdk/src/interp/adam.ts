@@ -8,7 +8,11 @@ export interface AdamOptions {
   readonly betas?: readonly [number, number];
 }
 
-/** Adam (Kingma and Ba 2015) over one flat array. */
+/**
+ * Adam (Kingma and Ba 2015, arXiv 1412.6980) over one flat array, without weight decay.
+ *
+ * For some thousands of numbers that are fitted beside a model, in JavaScript. Not for a model's own parameters: `train` does those in the core.
+ */
 export class Adam {
   readonly #lr: number;
   readonly #betas: readonly [number, number];
@@ -24,7 +28,13 @@ export class Adam {
     this.#v = new Float64Array(size);
   }
 
-  /** Takes one step down the gradient, in place. @param scale - Factor of the step size, for schedules. */
+  /**
+   * Takes one step down the gradient, in place.
+   *
+   * @param x - The numbers, as many as `size`.
+   * @param grad - Their gradient, in the same order.
+   * @param scale - Factor of the step size, for schedules.
+   */
   update(x: Float32Array | Float64Array, grad: Float32Array | Float64Array, scale = 1): void {
     const [b1, b2] = this.#betas;
     this.#step++;

@@ -44,11 +44,16 @@ export interface AtpStarOptions extends WorkOptions {
 export type AtpStarKind = "q" | "k" | "v" | "z" | "mlp";
 
 /**
- * Scores queries, keys, values and outputs of heads, and outputs of MLPs, each at each position. With `gradDrop` scores have no sign and take one backward pass a block; without, one in all.
+ * Scores queries, keys, values and outputs of heads, and outputs of MLPs, each at each position. With `gradDrop` scores have no sign and take one backward pass a block;
+ * without, one in all.
+ *
+ * AtP* (Kramár et al. 2024, arXiv 2403.00745). Scores stay estimates, and say nothing about edges: take {@link eap} for those, and patch the nodes at the top exactly before
+ * building on them.
  *
  * @param clean - Prompts [batch, pos].
  * @param corrupted - Prompts of the same size.
  * @param metric - A metric with a gradient.
+ * @returns Scores of `q`, `k`, `v` and `z`, [layer, head, pos], and of `mlp`, [layer, pos].
  * @throws E_SHAPE for prompts of different sizes, E_MODE for a metric without a gradient or `gradDrop` with a single block, E_NONFINITE, E_SPEC for a bare Spec, E_ABORTED.
  */
 export async function atpStar(

@@ -26,10 +26,12 @@ export interface AttentionFix {
 }
 
 /**
- * The first-order effect on the metric of patching one query (or one key) at one position, through the pattern that it really leads to. Sums over examples; of keys also over the query heads that share
- * them.
+ * The first-order effect on the metric of patching one query (or one key) at one position, through the pattern that it really leads to. Sums over examples; of keys also over
+ * the query heads that share them. The QK fix of AtP* (Kramár et al. 2024, arXiv 2403.00745, section 3.1). Values and outputs of heads do not need it.
  *
- * @param cache - The run that is patched, with gradients. @param patch - The run that queries and keys come from.
+ * @param cache - The run that is patched, with gradients: {@link attentionSites} of this layer.
+ * @param patch - The run that queries and keys come from, of the same size.
+ * @throws E_NAME for a cache without these activations.
  */
 export function attentionFix(model: Model, c: TransformerConfig, layer: number, cache: ActivationCache, patch: ActivationCache): AttentionFix {
   const { nHeads, nKeyValueHeads } = c;

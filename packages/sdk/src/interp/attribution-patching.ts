@@ -29,10 +29,11 @@ export interface AttributionOptions {
 }
 
 /**
- * Scores every element of an activation by (clean - corrupted) x gradient of the metric in the corrupted run: to first order, what the metric gains when that element is patched. Sum over what is
- * patched together: a head at all positions is the sum over `pos` and `d_head` of its `hook_z`.
+ * Scores every element of an activation by (clean - corrupted) x gradient of the metric in the corrupted run: to first order, what the metric gains when that element is
+ * patched. Sum over what is patched together: a head at all positions is the sum over `pos` and `d_head` of its `hook_z`.
  *
- * The estimate is poor where functions saturate (attention patterns near 0 or 1, the residual stream of the first blocks): see {@link atpStar}, {@link eapIg}, and check with exact patching.
+ * The estimate is poor where functions saturate (attention patterns near 0 or 1, the residual stream of the first blocks): see {@link atpStar}, {@link eapIg}, and check with
+ * exact patching. Attribution patching (Nanda 2023).
  *
  * @param clean - Prompts [batch, pos].
  * @param corrupted - Prompts of the same size.
@@ -52,6 +53,7 @@ export function attributionPatch(
   metric: MetricLike,
   options: AttributionOptions & { readonly granularity: "edge" },
 ): EdgeScores;
+/** Scores of activations, in the shapes of the activations; with `granularity: "edge"` those of edges, as {@link eap} gives them. Arguments and errors are the same. */
 export function attributionPatch(
   model: Model,
   clean: Tokens,
@@ -83,7 +85,7 @@ function attribution(other: Tensor, base: Tensor, grad: Tensor): Tensor {
   return zipTensors(delta, grad, (d, g) => (d === 0 ? 0 : d * g));
 }
 
-/** Scores of activations, element by element. */
+/** Scores of activations, element by element. Estimates of what patching each would add to the metric. */
 export class NodeAttribution extends Result {
   /** Scores in the shapes of the activations, by canonical name, in firing order. */
   readonly scores: ReadonlyMap<string, Tensor>;

@@ -118,10 +118,11 @@ interface Pairs {
 }
 
 /**
- * Learns a subspace of a site such that exchanging it between two runs makes the base run answer what a causal model says of the exchanged variable. Gradients go through
- * the model's own backward pass to the site; the basis is kept orthonormal.
+ * Learns a subspace of a site such that exchanging it between two runs makes the base run answer what a causal model says of the exchanged variable. Gradients go through the
+ * model's own backward pass to the site; the basis is kept orthonormal.
  *
- * A subspace that works says that the variable can be moved there, not that the model keeps it nowhere else; compare with `accuracy.random` and `accuracy.whole`.
+ * A subspace that works says that the variable can be moved there, not that the model keeps it nowhere else; compare with `accuracy.random` and `accuracy.whole`. Distributed
+ * alignment search (Geiger et al. 2023, arXiv 2303.02536).
  *
  * @throws E_SHAPE for data that do not match, E_RANGE for options and targets, E_NAME and E_MODE for the site, E_NONFINITE, E_ABORTED; and what `runWithCache` throws.
  * @example

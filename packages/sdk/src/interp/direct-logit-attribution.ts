@@ -81,7 +81,7 @@ export class DirectLogits extends Result {
 
 /**
  * Shares of a logit (or of a difference) by the part that wrote them: what each part adds to the residual stream, through the final norm with the scale it has in this run,
- * times the answer's direction. Effects that go through later parts are not in it; patching measures those.
+ * times the answer's direction. Effects that go through later parts are not in it; patching measures those. Direct logit attribution (Elhage et al. 2021).
  *
  * @throws E_SHAPE when there is neither one answer nor one an example; E_RANGE for classes and positions; E_MODE for a model without a configuration, for neurons of a model
  * without MLPs, and for `norm: "folded"` on a ternary or binary unembedding; and what `runWithCache` throws.

@@ -27,14 +27,16 @@ export interface EapOptions {
 }
 
 /**
- * Scores every edge by (other run's sender - this run's sender) . gradient at the receiver's input: the change of the metric, to first order, when the edge carries the other run's value. Sums over
- * positions and examples.
+ * Scores every edge by (other run's sender - this run's sender) . gradient at the receiver's input: the change of the metric, to first order, when the edge carries the other
+ * run's value. Sums over positions and examples.
  *
- * Where softmax or a norm saturates the gradient says little; {@link eapIg} averages it along the way from one prompt to the other, {@link exactEdgeScores} does not use it at all.
+ * Where softmax or a norm saturates the gradient says little; {@link eapIg} averages it along the way from one prompt to the other, {@link exactEdgeScores} does not use it at
+ * all. Edge attribution patching (Syed, Rager and Conmy 2023, arXiv 2310.10348): two forward passes and one backward pass.
  *
  * @param clean - Prompts [batch, pos].
  * @param corrupted - Prompts of the same size.
  * @param metric - A metric with a gradient, such as `logitDiff`.
+ * @returns One score an edge of the graph, [edge].
  * @throws E_SHAPE for prompts of different sizes, E_MODE for a metric without a gradient, E_NONFINITE for a metric that is NaN, E_SPEC for a bare Spec.
  * @example
  * ```ts
@@ -52,7 +54,11 @@ export function eap(model: Model, clean: Tokens, corrupted: Tokens, metric: Metr
   return new EdgeScores(graph, scores, { method: "EAP", metric: toMetric(metric).name });
 }
 
-/** Outputs of senders in the other run, which needs no logits. */
+/**
+ * The run that patches come from: what {@link senderOutputs} needs of it, [batch, pos, ...]. It stops behind the last block, because it needs no logits.
+ *
+ * @throws What `runWithCache` throws.
+ */
 export function otherCache(model: Model, graph: ModelGraph, tokens: Tokens): ActivationCache {
   return model.runWithCache(tokens, { names: senderSites(model, graph), stopAtLayer: graph.config.nLayers }).cache;
 }
@@ -80,7 +86,14 @@ export interface EdgeScoresPart {
 /** Outputs of senders that are in memory at a time, in numbers (64 MB): large batches go through in parts. */
 const PART = 1 << 24;
 
-/** Adds (other - base) . gradient of every edge to `scores`, one number an edge of the graph. */
+/**
+ * Adds (other - base) . gradient of every edge to `scores`: the inner loop of {@link eap} and {@link eapIg}, for methods that choose their own gradients.
+ *
+ * @param runs - Three runs of one size, [batch, pos, ...] each.
+ * @param scores - One number an edge of the graph, [edge]; added to in place.
+ * @param part - Which senders, and how much they count.
+ * @throws E_NAME for a cache that lacks an activation, E_MEMORY.
+ */
 export function addEdgeScores(model: Model, graph: ModelGraph, runs: EdgeRuns, scores: Float32Array, part: EdgeScoresPart = {}): void {
   const [batch, pos, width] = runs.base.get("hook_embed").shape as unknown as [number, number, number];
   const examples = part.examples ?? Math.max(1, Math.floor(PART / (graph.senders.length * pos * width)));
@@ -121,7 +134,7 @@ function product(core: Core, a: Float32Array, b: Float32Array, m: number, k: num
   return out;
 }
 
-/** @throws E_NONFINITE when a score is NaN or infinite. */
+/** Checks scores, [edge]. @throws E_NONFINITE when a score is NaN or infinite. */
 export function requireFinite(scores: Float32Array): void {
   const wrong = scores.findIndex((x) => !Number.isFinite(x));
   if (wrong >= 0)

@@ -44,9 +44,17 @@ export interface ExactEdgeOptions {
 }
 
 /**
- * Patches one edge at a time: its receiver reads the other run's value of its sender, every other reader the patched run's. The score is the metric then, minus the metric of the run itself.
+ * Patches one edge at a time: its receiver reads the other run's value of its sender, every other reader the patched run's. The score is the metric then, minus the metric of
+ * the run itself.
  *
- * @throws E_NAME for an unknown edge, E_SHAPE for prompts of different sizes, E_NONFINITE for a metric that is NaN, E_MEMORY beyond `budgetBytes`, E_ABORTED.
+ * Exact, and what {@link eap} and its kin are judged by, but one run an edge: 32,491 in GPT-2 small. There, rank edges with {@link eap} and name the best ones in `edges`.
+ *
+ * @param clean - Prompts [batch, pos].
+ * @param corrupted - Prompts of the same size.
+ * @param metric - Any metric; it needs no gradient.
+ * @returns One score an edge of the graph, [edge]; NaN for edges that were not asked for.
+ * @throws E_NAME for an unknown edge, E_SHAPE for prompts of different sizes, E_NONFINITE for a metric that is NaN, E_MEMORY beyond `budgetBytes`, E_SPEC for a bare Spec,
+ * E_ABORTED; what the metric throws passes through.
  */
 export async function exactEdgeScores(
   model: Model,

@@ -31,6 +31,8 @@ export interface PromptPair {
 /**
  * Checks that two prompts can be compared position by position.
  *
+ * @param clean - Prompts [batch, pos].
+ * @param corrupted - Prompts of the same size.
  * @throws E_SHAPE for another number of examples or positions, E_RANGE for an unknown `into`.
  */
 export function promptPair(clean: Tokens, corrupted: Tokens, into: PatchInto): PromptPair {
@@ -49,7 +51,7 @@ export function promptPair(clean: Tokens, corrupted: Tokens, into: PatchInto): P
 /** Activations by name: a cache, or some of its examples. */
 export type Activations = Pick<ActivationCache, "get">;
 
-/** Examples [from, to) of a cache, without copying them. */
+/** Examples [from, to) of a cache, [batch, ...] each, without copying them: what is written into them is written into the cache. */
 export function examplesOf(cache: Activations, from: number, to: number): Activations {
   return {
     get: (name) => {
@@ -79,6 +81,8 @@ export interface MetricRun extends CachedRun {
 /**
  * Runs forward, takes the metric, and runs its gradient backward.
  *
+ * @param tokens - Prompts [batch, pos].
+ * @returns Logits [batch, pos, class], the cache, and the metric's value.
  * @throws E_MODE for a metric without a gradient, E_NONFINITE when it is NaN, E_NAME for unknown activations; what the metric throws passes through.
  */
 export function metricRun(model: Model, tokens: Tokens, metric: MetricLike, options: MetricRunOptions): MetricRun {

@@ -114,6 +114,7 @@ export class LensReading extends Result {
  *
  * @param stream - Of {@link residualStream}, or changed: the tuned lens translates it first.
  * @param name - Which lens it is.
+ * @returns Numbers with the axes layer, batch and pos.
  * @throws E_RANGE for `topK`, `chunkBytes` or a class out of range, E_NONFINITE when logits are no numbers, E_MODE for a model without a configuration, E_ABORTED.
  */
 export async function readLens(model: Model, stream: ResidualStream, options: LensOptions = {}, name = "lens"): Promise<LensReading> {

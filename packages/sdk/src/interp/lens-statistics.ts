@@ -32,7 +32,11 @@ export interface LensQuestion extends WorkOptions {
   readonly chunkBytes: number;
 }
 
-/** Reads rows of the residual stream out, in pieces of the vocabulary. @throws E_ABORTED, E_RANGE for a class that does not exist. */
+/**
+ * Reads rows of the residual stream out, in pieces of the vocabulary. Logits of at most one piece are held, [class, row].
+ *
+ * @throws E_ABORTED, E_RANGE for a class that does not exist.
+ */
 export async function lensStatistics(readout: Readout, question: LensQuestion): Promise<LensStatistics> {
   const { rows, references, topK, chunkBytes } = question;
   const { width, classes } = readout;

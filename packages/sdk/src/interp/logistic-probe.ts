@@ -72,7 +72,8 @@ export class LogisticProbe extends Result {
 
 /**
  * Fits a logistic probe, and again to shuffled labels (10 shuffles when `controls` is left out). A probe that finds a label shows that it can be read off linearly, not that
- * the model uses it: steer or patch along its direction to see that.
+ * the model uses it: steer or patch along its direction to see that. Shuffled labels tell what the procedure finds in noise; they are not the control tasks of Hewitt and
+ * Liang (2019), which keep the structure of the inputs.
  *
  * @param features - [example, feature], of {@link siteActivations} for instance.
  * @param labels - Class of each example, integers from 0.
@@ -105,7 +106,12 @@ export async function fitLogisticProbe(features: Tensor, labels: ArrayLike<numbe
   );
 }
 
-/** Number of classes in labels. @throws E_RANGE for labels that are no integers from 0, or fewer than two classes. */
+/**
+ * Number of classes in labels.
+ *
+ * @param labels - Class of each example, [example].
+ * @throws E_RANGE for labels that are no integers from 0, or fewer than two classes.
+ */
 export function countClasses(labels: ArrayLike<number>): number {
   const list = Array.from(labels);
   const wrong = list.find((c) => !Number.isInteger(c) || c < 0 || c >= 65_536);
@@ -115,12 +121,17 @@ export function countClasses(labels: ArrayLike<number>): number {
   return Math.max(...new Set(list)) + 1;
 }
 
-/** Share of rows whose largest entry is at the label. */
+/**
+ * Share of rows whose largest entry is at the label.
+ *
+ * @param logits - [example, class].
+ * @param labels - Class of each example, [example].
+ */
 export function probeAccuracy(logits: Tensor, labels: ArrayLike<number>): number {
   return argmax(logits).filter((c, i) => c === labels[i]).length / labels.length;
 }
 
-/** Share of the most frequent class. */
+/** Share of the most frequent class: what a probe that learnt nothing scores. @param labels - Class of each example, [example]. */
 export function majorityShare(labels: ArrayLike<number>, classes: number): number {
   const counts = new Int32Array(classes);
   for (const c of Array.from(labels)) counts[c] = (counts[c] as number) + 1;

@@ -11,8 +11,10 @@ export interface LogisticOptions {
 }
 
 /**
- * Weights [feature, class] and biases [class] of the softmax regression that minimises mean cross-entropy and the penalty. Features are standardised inside; the map
- * returned is for features as they are.
+ * Weights [feature, class] and biases [class] of the softmax regression that minimises mean cross-entropy and the penalty. Features are standardised inside; the map returned
+ * is for features as they are.
+ *
+ * For a penalty of 0, or for more than some thousand features, take another method: without a penalty separable classes have no solution.
  *
  * @param features - [example, feature].
  * @param labels - Class of each example, 0 to `classes` - 1.

@@ -10,7 +10,11 @@ export interface ResidualStreamOptions {
   readonly hooks?: readonly Hook[];
 }
 
-/** The residual stream before every block and after the last one, [layer, batch, pos, d_model]. @throws E_MODE, and what `runWithCache` throws. */
+/**
+ * The residual stream before every block and after the last one, [layer, batch, pos, d_model].
+ *
+ * @throws E_MODE for a model without blocks, or with `inclMid` without a stream between attention and MLP; and what `runWithCache` throws.
+ */
 export function residualStream(model: Model, tokens: Tokens, { inclMid = false, hooks }: ResidualStreamOptions = {}): ResidualStream {
   const wanted = Array.from({ length: model.layers }, (_, i) => [
     [`${i}_pre`, `blocks.${i}.hook_resid_pre`],
@@ -34,8 +38,8 @@ export function residualStream(model: Model, tokens: Tokens, { inclMid = false, 
 }
 
 /**
- * What the model would say after every layer: the residual stream through the final norm and the unembedding. The last layer's line is the model's own answer.
- * Early layers often do not speak the last layer's language; a tuned lens translates them (see {@link trainTunedLens}).
+ * What the model would say after every layer: the residual stream through the final norm and the unembedding. The last layer's line is the model's own answer. Early layers
+ * often do not speak the last layer's language; a tuned lens translates them (see {@link trainTunedLens}). The logit lens (nostalgebraist 2020).
  *
  * @throws E_MODE for a model without blocks, configuration or (with `inclMid`) resid_mid; E_RANGE, E_NONFINITE, E_ABORTED as {@link readLens}; and what `runWithCache` throws.
  * @example

@@ -21,14 +21,16 @@ export interface Metric {
   readonly reads: MetricReads;
   /** The scalar. */
   value(logits: Tensor): number;
-  /** Its gradient with respect to the same logits; without one, gradient methods refuse the metric. */
+  /** Its gradient with respect to the same logits, row-major [batch, pos, class]; without one, gradient methods refuse the metric. */
   grad?(logits: Tensor): Float32Array;
 }
 
 /** A metric, or a function of all logits [batch, pos, class]. */
 export type MetricLike = Metric | ((logits: Tensor) => number);
 
-/** A metric in its full form. */
+/**
+ * A metric in its full form. A function of logits reads all of them and has no gradient: gradient methods refuse it, and sweeps cannot save what it does not look at.
+ */
 export function toMetric(metric: MetricLike): Metric {
   return typeof metric === "function" ? { name: metric.name || "metric", reads: { positions: "all" }, value: metric } : metric;
 }
@@ -51,7 +53,13 @@ function describe(value: unknown): string {
   return value === null ? "null" : typeof value === "object" ? ((value as object).constructor?.name ?? "an object") : typeof value;
 }
 
-/** Cuts what a metric reads out of the logits [batch, pos, class] of a whole run. */
+/**
+ * Cuts what a metric reads out of the logits of a whole run.
+ *
+ * @param logits - [batch, pos, class].
+ * @returns [batch, pos, class] with `pos` and `class` as `reads` says.
+ * @throws E_RANGE for a class that does not exist.
+ */
 export function readLogits(metric: Metric, logits: Tensor): Tensor {
   const { positions, classes } = metric.reads;
   const [batch, pos, count] = logits.shape as unknown as [number, number, number];
@@ -66,7 +74,13 @@ export function readLogits(metric: Metric, logits: Tensor): Tensor {
   return Tensor.from(out, [batch, pos - from, kept.length], ["batch", "pos", "class"]);
 }
 
-/** The gradient of a metric with respect to all logits [batch, pos, class] of a run. @throws E_MODE for a metric without a gradient. */
+/**
+ * The gradient of a metric with respect to all logits of a run, 0 where the metric does not look.
+ *
+ * @param logits - [batch, pos, class].
+ * @returns Row-major [batch, pos, class].
+ * @throws E_MODE for a metric without a gradient, E_SHAPE when its gradient has another size than what it reads, E_RANGE for a class that does not exist.
+ */
 export function metricGrad(metric: Metric, logits: Tensor): Float32Array {
   if (!metric.grad)
     throw new TritlensError("E_MODE", `the metric "${metric.name}" has no gradient`, {
@@ -103,10 +117,12 @@ function requireClasses(classes: readonly number[], count: number): void {
 }
 
 /**
- * Mean over the batch of logit[answer] - logit[foil] at the last position: the usual metric of patching (Wang et al. 2022).
+ * Mean over the batch of logit[answer] - logit[foil] at the last position: the usual metric of patching (Wang et al. 2022). In units of the logits; it ignores what happens to
+ * all other classes.
  *
  * @param answers - One token, or one an example.
  * @param foils - The same for the wrong answer.
+ * @throws E_SHAPE for no answer; E_RANGE for an answer that is no token. When it is measured: E_SHAPE unless there is one answer for all or one an example.
  */
 export function logitDiff(answers: number | readonly number[], foils: number | readonly number[]): Metric {
   const [right, wrong] = [listOf(answers), listOf(foils)];
@@ -137,7 +153,12 @@ export function logitDiff(answers: number | readonly number[], foils: number | r
   };
 }
 
-/** Mean over the batch of log p(answer) at the last position. @param answers - One token, or one an example. */
+/**
+ * Mean over the batch of log p(answer) at the last position, in nats. It needs the logits of all classes, which makes sweeps dearer than with {@link logitDiff}.
+ *
+ * @param answers - One token, or one an example.
+ * @throws E_SHAPE for no answer; E_RANGE for an answer that is no token. When it is measured: E_SHAPE unless there is one answer for all or one an example.
+ */
 export function logProb(answers: number | readonly number[]): Metric {
   const right = listOf(answers);
   return {

@@ -36,6 +36,9 @@ const PATIENCE = 5;
 /**
  * Minimises by L-BFGS (Liu and Nocedal 1989) with steps that are halved until the value falls, as far as rounding lets it be seen; near the minimum the gradient decides.
  *
+ * For smooth convex functions; of others it finds some local minimum. Where the gradient is noisy (batches), use {@link Adam}.
+ *
+ * @param start - Where it begins; not changed.
  * @returns The lowest point; among those that rounding makes equal, the one with the smallest gradient.
  */
 export function minimize(f: ValueAndGrad, start: Float64Array, { steps = 200, tolerance = 1e-7 }: MinimizeOptions = {}): Float64Array {

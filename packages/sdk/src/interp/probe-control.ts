@@ -33,7 +33,7 @@ export interface ProbeSplit {
   readonly test: Int32Array;
 }
 
-/** A random split. @throws E_RANGE when one side would be empty. */
+/** A random split of n examples, the same for the same seed. @throws E_RANGE when one side would be empty. */
 export function splitExamples(core: Core, n: number, { holdout = 0.25, seed = 0 }: ProbeOptions): ProbeSplit {
   const kept = Math.round(n * holdout);
   if (!(holdout > 0 && holdout < 1) || kept < 1 || kept >= n)
@@ -45,18 +45,18 @@ export function splitExamples(core: Core, n: number, { holdout = 0.25, seed = 0 
   return { fit: order.slice(kept), test: order.slice(0, kept) };
 }
 
-/** Number of shuffles. @throws E_RANGE. */
+/** Checks a number of shuffles, and gives it back. @throws E_RANGE unless it is an integer of at least 0. */
 export function requireControls(controls: number): number {
   if (Number.isInteger(controls) && controls >= 0) return controls;
   throw new TritlensError("E_RANGE", "wrong controls", { expected: "an integer of at least 0", found: String(controls) });
 }
 
-/** The order of labels in a shuffle, counted from 0. */
+/** The order of labels in one shuffle: entry i is the example whose label i gets, [example]. @param shuffle - Which shuffle, counted from 0. */
 export function labelShuffle(core: Core, n: number, seed: number, shuffle: number): Int32Array {
   return permutation(core, n, { seed, stream: 1 + shuffle });
 }
 
-/** Compares a score with those of shuffled labels. */
+/** Compares a score with those of shuffled labels: a permutation test, one-sided (higher is better). @param scores - One a shuffle. */
 export function compareWithControls(score: number, scores: readonly number[]): ProbeControl {
   const better = scores.filter((s) => s >= score).length;
   return {
@@ -66,7 +66,7 @@ export function compareWithControls(score: number, scores: readonly number[]): P
   };
 }
 
-/** Rows of a matrix [example, feature]. */
+/** Some rows of a matrix [example, feature], copied, in the order asked for. @param examples - Indices of rows. */
 export function exampleRows(x: Tensor, examples: Int32Array): Tensor {
   const width = x.shape[1] as number;
   const { data } = x;
@@ -75,7 +75,13 @@ export function exampleRows(x: Tensor, examples: Int32Array): Tensor {
   return Tensor.from(out, [examples.length, width], x.axes);
 }
 
-/** Features as a matrix of finite numbers. @throws E_SHAPE, E_NONFINITE. */
+/**
+ * Checks that features are a matrix [example, feature] of finite numbers with a row for each label.
+ *
+ * @param labels - Number of labels.
+ * @param what - What errors call the features.
+ * @throws E_SHAPE, E_NONFINITE.
+ */
 export function requireFeatures(features: Tensor, labels: number, what = "features"): void {
   if (features.shape.length !== 2 || features.size === 0)
     throw new TritlensError("E_SHAPE", `${what} have to be a matrix`, { expected: "[example, feature]", found: `[${features.shape.join(", ")}]` });

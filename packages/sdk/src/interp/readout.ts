@@ -3,7 +3,7 @@ import { type Model, requireLength, type TransformerConfig, TritlensError } from
 
 /** What the final norm leaves of a direction in its output: see {@link Readout.direction}. */
 export interface ReadoutDirection {
-  /** [d_model], to be multiplied with the residual stream divided by `hook_scale` of `ln_final`. */
+  /** The direction, [d_model], to be multiplied with the residual stream divided by `hook_scale` of `ln_final`. */
   readonly vector: Float32Array;
   /** What is added whatever the residual stream is: the norm's bias and that of the logits. */
   readonly constant: number;

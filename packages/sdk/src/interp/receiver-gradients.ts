@@ -26,10 +26,11 @@ export function receiverSites(graph: ModelGraph): string[] {
 }
 
 /**
- * Gradients at the inputs of all receivers, block after block. Those of heads' inputs come from the gradients of queries, keys and values through their matrices and the norm before them, those of
- * MLPs are what the residual stream's gradient gains across the MLP; int8 activations pass gradients straight through, as in training.
+ * Gradients at the inputs of all receivers, block after block. Those of heads' inputs come from the gradients of queries, keys and values through their matrices and the norm
+ * before them, those of MLPs are what the residual stream's gradient gains across the MLP; int8 activations pass gradients straight through, as in training.
  *
  * @param cache - Of a run that kept {@link receiverSites} with gradients.
+ * @throws E_NAME for a cache without these activations or their gradients.
  */
 export function* receiverGradients(model: Model, graph: ModelGraph, cache: Activations): Generator<ReceiverGradients> {
   const c = graph.config;

@@ -54,7 +54,10 @@ export class RidgeProbe extends Result {
 }
 
 /**
- * Fits a ridge probe and, at no great cost, the same probe to shuffled targets (20 shuffles when `controls` is left out).
+ * Fits a ridge probe and, at no great cost, the same probe to shuffled targets (20 shuffles when `controls` is left out). Linear probes (Alain and Bengio 2016, arXiv
+ * 1610.01644).
+ *
+ * For numbers; for classes take {@link fitLogisticProbe}. Explained variance shows that the number can be read off linearly, not that the model uses it.
  *
  * @param features - [example, feature], of {@link siteActivations} for instance.
  * @param targets - One number an example, or [example, output].

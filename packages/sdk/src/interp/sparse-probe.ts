@@ -63,7 +63,10 @@ export class SparseProbes extends Result {
 
 /**
  * For each k, the k features whose variance between classes is largest for that within them (F statistic, on the examples fitted to), and a logistic probe on these. Controls
- * choose their features from shuffled labels, because choosing among many features finds something in noise as well.
+ * choose their features from shuffled labels, because choosing among many features finds something in noise as well. Sparse probing (Gurnee et al. 2023, arXiv 2305.01610),
+ * with the choice of features by F statistic.
+ *
+ * A small k that does well says that few features carry the label; a neuron that is left out may carry it as well, when it says the same as one that was chosen.
  *
  * @param features - [example, feature]: hook_post of a layer for neurons.
  * @param labels - Class of each example, integers from 0.

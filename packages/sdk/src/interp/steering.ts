@@ -79,8 +79,12 @@ export class SteeringVector extends Result {
 /**
  * A steering vector between two kinds of texts.
  *
+ * A vector whose length shuffles do not reach tells the texts apart; that the model uses it shows only when it is added ({@link steer}) and the output changes. Texts that
+ * differ in length or topic as well give a vector of those.
+ *
  * @param positive - Texts with what the vector is to stand for, [example, pos].
  * @param negative - Texts without; for pairs, in the order of the positive ones.
+ * @returns The vector, [feature], with its controls.
  * @throws E_SHAPE when pairs do not match, E_NAME, E_MODE, E_RANGE as {@link siteActivations}; E_NONFINITE for activations that are no numbers.
  * @example
  * ```ts

@@ -31,11 +31,12 @@ interface Translator {
 }
 
 /**
- * Trains a tuned lens on texts: for every layer an affine translator that minimises KL(final || layer). It starts from the regression of the last layer's residual
- * stream, takes Adam's steps, and keeps the best of identity, regression and all states of training on examples kept aside; so a layer is worse than with the logit lens
- * only where those examples mislead. The model is not changed; packed and quantised ones are read as they are.
+ * Trains a tuned lens on texts: for every layer an affine translator that minimises KL(final || layer). It starts from the regression of the last layer's residual stream,
+ * takes Adam's steps, and keeps the best of identity, regression and all states of training on examples kept aside; so a layer is worse than with the logit lens only where
+ * those examples mislead. The model is not changed; packed and quantised ones are read as they are.
  *
- * A step costs three products of `batchSize` x d_model x vocabulary; for a large vocabulary, `steps: 0` is the quick lens.
+ * A step costs three products of `batchSize` x d_model x vocabulary; for a large vocabulary, `steps: 0` is the quick lens. The tuned lens (Belrose et al. 2023, arXiv
+ * 2303.08112).
  *
  * @param tokens - Texts the model is used on, [example, pos]; at least 8 examples, better thousands of positions.
  * @throws E_RANGE for wrong options or too few examples; E_NONFINITE when logits or training are not finite; E_MODE as `logitLens`; E_ABORTED.

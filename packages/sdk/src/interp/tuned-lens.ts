@@ -27,7 +27,7 @@ export interface LensQuality {
 export class TunedLens extends Result {
   /** Names of the translated layers: `0_pre`, ... */
   readonly labels: readonly string[];
-  /** [layer, d_in, d_out]. */
+  /** What is added to a row x is x . weight + bias: [layer, d_in, d_out]. */
   readonly weight: Tensor;
   /** [layer, d_model]. */
   readonly bias: Tensor;
@@ -113,7 +113,14 @@ export class TunedLens extends Result {
   }
 }
 
-/** x + x . weight + bias for rows x [row, d_model]. */
+/**
+ * A translator applied to rows: x + x . weight + bias.
+ *
+ * @param x - [row, d_model], row-major.
+ * @param weight - [d_in, d_out].
+ * @param bias - [d_model].
+ * @returns [row, d_model].
+ */
 export function translate(model: Model, x: Float32Array, weight: Float32Array, bias: Float32Array): Float32Array {
   const d = bias.length;
   const out = new Float32Array(x.length);

@@ -52,7 +52,7 @@ export interface BarChart extends ChartText {
 export interface Series {
   /** Name in the legend. */
   readonly name: string;
-  /** One a place of x. */
+  /** One a place of x, [place]; NaN draws nothing. */
   readonly values: ArrayLike<number>;
 }
 
@@ -60,7 +60,7 @@ export interface Series {
 export interface Places {
   /** What the numbers are. */
   readonly name: string;
-  /** Where the points lie. */
+  /** Where the points lie, [place]. */
   readonly values: ArrayLike<number>;
   /** Logarithmic: places that are not above 0 are left out. */
   readonly log?: boolean;

@@ -3,7 +3,11 @@ import type { Chart } from "./chart.ts";
 import { type Drawing, drawSvg, type PlotOptions, toDrawing } from "./draw.ts";
 import { type PrintOptions, printChart } from "./print.ts";
 
-/** A result of an analysis. Its fields are the numbers; `plot()` draws them and `toString()` prints a small table. */
+/**
+ * A result of an analysis. Its fields are the numbers; `plot()` draws them and `toString()` prints a small table.
+ *
+ * Analyses of your own extend it: say in `chart()` what to draw, and the rest follows.
+ */
 export abstract class Result {
   /** What to draw. */
   abstract chart(): Chart;

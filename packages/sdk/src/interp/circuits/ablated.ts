@@ -18,7 +18,7 @@ export type CircuitAblation = "zero" | "mean" | "resample";
 
 /** Values of one place of the model in the ablated run: [rows, pos, d_model], where one row stands for the whole batch. */
 export interface AblatedValue {
-  /** Row-major. */
+  /** Row-major [row, pos, d_model]. */
   readonly data: Float32Array;
   /** 1, or as many as there are prompts. */
   readonly rows: number;

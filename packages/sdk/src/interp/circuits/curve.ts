@@ -33,7 +33,7 @@ export class CircuitCurve extends Result {
   readonly proportions: readonly number[];
   /** The circuits, without dead ends unless asked otherwise. */
   readonly circuits: readonly Circuit[];
-  /** (circuit - ablated) / (model - ablated) of each. */
+  /** (circuit - ablated) / (model - ablated) of each, [circuit]. */
   readonly faithfulness: Float64Array;
   /** The same of what lies outside of each circuit: 0 where the circuit is complete. */
   readonly outside: Float64Array;
@@ -72,8 +72,12 @@ export class CircuitCurve extends Result {
 }
 
 /**
- * Takes the best edges by score, more and more of them, and measures how much of the behaviour each circuit keeps.
+ * Takes the best edges by score, more and more of them, and measures how much of the behaviour each circuit keeps. The curves of the MIB benchmark (Mueller et al. 2025, arXiv
+ * 2504.13151).
  *
+ * Compares methods on one model and task; for a statement about one circuit also look at {@link completeness} and {@link minimality}.
+ *
+ * @returns Faithfulness by share of edges, with the areas CPR and CMD.
  * @throws E_RANGE for proportions that are not ascending in [0, 1], E_NONFINITE when ablating everything changes nothing, and as {@link CircuitRunner}, {@link topEdges}.
  * @example
  * ```ts

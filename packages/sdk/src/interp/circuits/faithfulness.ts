@@ -51,8 +51,13 @@ export class Faithfulness extends Result {
 }
 
 /**
- * Runs a circuit and its complement beside the model.
+ * Runs a circuit and its complement beside the model: how much of the behaviour the circuit keeps on its own (Hanna et al. 2024, arXiv 2403.17806; Marks et al. 2024, arXiv
+ * 2403.19647).
  *
+ * A faithful circuit may still be too large, or lack parts that stand by for others: see {@link minimality} and {@link completeness}. With `zero` ablation inputs leave the
+ * model's usual range; prefer `resample` or `mean`.
+ *
+ * @param tokens - Prompts [batch, pos].
  * @throws As {@link CircuitRunner} and its `values`.
  * @example
  * ```ts
@@ -116,10 +121,13 @@ export class Completeness extends Result {
 }
 
 /**
- * Knocks random sets K of the circuit's nodes out of the circuit and out of the model (Wang et al. 2022, section 4.1): if the circuit is complete, F(circuit \ K) is near F(model \ K) for
- * every K. The first set is empty.
+ * Knocks random sets K of the circuit's nodes out of the circuit and out of the model (Wang et al. 2022, section 4.1): if the circuit is complete, F(circuit \ K) is near
+ * F(model \ K) for every K. The first set is empty.
+ *
+ * The worst set K may not be among the random ones: a small gap is no proof of completeness. One run a set, of model and circuit each.
  *
  * @param options - `samples`: number of sets (20); `seed`: which sets.
+ * @param tokens - Prompts [batch, pos].
  * @throws E_RANGE for a count below 1, and as {@link CircuitRunner}.
  */
 export async function completeness(
@@ -188,7 +196,10 @@ export class Minimality extends Result {
 /**
  * Removes each node (or edge) from the circuit alone: in a minimal circuit every removal changes the metric (Wang et al. 2022, section 4.2, with no other nodes knocked out).
  *
+ * Parts that stand in for each other all look unneeded, because they are removed one at a time: do not remove several on its word.
+ *
  * @param options - `parts`: `nodes` (the default) or `edges`.
+ * @param tokens - Prompts [batch, pos].
  * @throws As {@link CircuitRunner} and its `values`.
  */
 export async function minimality(

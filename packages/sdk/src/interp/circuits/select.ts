@@ -23,6 +23,8 @@ export interface SelectOptions {
  *
  * Edges without a score (NaN) are never taken.
  *
+ * Single strong edges may lead nowhere: see {@link greedyEdges}.
+ *
  * @throws E_RANGE for a count outside of the graph, E_SHAPE for scores of another graph.
  */
 export function topEdges(scored: ScoredEdges, count: number, options: SelectOptions = {}): Circuit {
@@ -66,6 +68,8 @@ export function greedyEdges(scored: ScoredEdges, count: number, options: SelectO
 
 /**
  * The circuit of the `count` nodes with the largest scores, beside input and logits, with all edges between them.
+ *
+ * Takes in every edge between its nodes, used or not; scores of edges give smaller circuits ({@link topEdges}, {@link greedyEdges}).
  *
  * @param scores - By node name: `a0.h1`, `m0`.
  * @throws E_NAME for a node that the model does not have, E_RANGE for a count that is no count.

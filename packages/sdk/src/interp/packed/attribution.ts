@@ -29,7 +29,7 @@ export class QuantizationAttribution extends Result {
   readonly full: number;
   /** Metric of the quantised model. */
   readonly quantized: number;
-  /** The full model with one activation of the quantised one, less `full`: quantisation put in. [layer, head or mlp], or [layer, pos]. */
+  /** The full model with one activation of the quantised one, less `full`: quantisation put in. [layer, component] (heads, then the MLP), or [layer, pos]. */
   readonly putIn: Tensor;
   /** The quantised model with one activation of the full one, less `quantized`: quantisation taken out. Same shape. */
   readonly takenOut: Tensor;
@@ -101,13 +101,16 @@ export class QuantizationAttribution extends Result {
 }
 
 /**
- * Exchanges activations between a model and its quantised form on the same tokens, one at a time and in both directions. Where putting quantised activations in hurts and taking
- * them out heals, quantisation breaks the behaviour.
+ * Exchanges activations between a model and its quantised form on the same tokens, one at a time and in both directions. Where putting quantised activations in hurts and
+ * taking them out heals, quantisation breaks the behaviour.
  *
  * An activation carries the errors of everything before it as well: for the error of one matrix alone see `matrixAttribution`.
  *
  * @param metric - Such as `logitDiff(answers, foils)`.
- * @throws E_SHAPE when the models are of different sizes, E_SPEC for models of a bare Spec, E_ABORTED, E_NONFINITE; what the metric throws passes through.
+ * @param tokens - Prompts [batch, pos].
+ * @returns `putIn` and `takenOut`, [layer, component] or [layer, pos].
+ * @throws E_SHAPE when the models are of different sizes, E_NAME for an unknown granularity, E_SPEC for models of a bare Spec, E_ABORTED, E_NONFINITE; what the metric throws
+ * passes through.
  * @example
  * ```ts
  * const { model: ternary } = await convertModel(dense, { format: "ternary", tokens: null });

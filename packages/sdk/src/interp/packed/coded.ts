@@ -11,7 +11,7 @@ export function codedMatrices(model: Model): string[] {
   return params.filter((p, i) => (p.stored ? PACKED.has(model.core.describeStored(model.program, i).format) : p.quant !== "none")).map((p) => p.name);
 }
 
-/** All of them. @throws E_MODE for a model without any. */
+/** Names as of {@link codedMatrices}, of which there has to be one. @throws E_MODE for a model without any. */
 export function requireCoded(model: Model): string[] {
   const names = codedMatrices(model);
   if (names.length > 0) return names;
@@ -49,6 +49,7 @@ export interface CodeRowsOptions {
 /**
  * Codes of the matrices of one kind, cut into what is to be compared.
  *
+ * @returns Codes [row, code] with a name for each row.
  * @throws E_NAME for a matrix that does not exist or has no codes, E_RANGE for layers, E_MODE for heads of a matrix without heads, or a model without codes.
  */
 export function codeRows(model: Model, { weight, unit, layers }: CodeRowsOptions): CodeRows {
@@ -91,7 +92,7 @@ function joined(units: readonly { readonly label: string; readonly codes: Int8Ar
   return { codes, rows: units.length, cols, labels: units.map(({ label }) => label) };
 }
 
-/** Codes [out, in] as [in, out]. */
+/** The transpose of a matrix of codes: [out, in] as [in, out]. */
 export function flippedCodes(codes: Tensor<Int8Array>): Tensor<Int8Array> {
   const [rows, cols] = codes.shape;
   return Tensor.from(flippedMatrix(codes.data, rows, cols), [cols, rows], codes.axes.toReversed());

@@ -35,7 +35,7 @@ export class IntegerCircuit extends Result {
     this.bound = bound;
   }
 
-  /** The matrix that the forward pass works with: counts times scale. */
+  /** The matrix that the forward pass works with, counts times scale: [d_model, d_model] in f32. */
   values(): Tensor {
     const { counts, scale } = this;
     const width = counts.shape[1];
@@ -81,11 +81,12 @@ export class IntegerCircuit extends Result {
 }
 
 /**
- * `W_Q^T W_K` or `W_V^T W_O^T` of one head as a product of codes, computed in integers by the packed kernels: the same numbers on every machine, equal when two heads are equal.
- * The matrix of the forward pass is `scale * counts`.
+ * `W_Q^T W_K` or `W_V^T W_O^T` of one head as a product of codes, computed in integers by the packed kernels: the same numbers on every machine, equal when two heads are
+ * equal. The matrix of the forward pass is `scale * counts`.
  *
  * With rotary positions QK is the score at distance 0. Only for heads whose factors have one scale each inside of the sum (one a matrix; rows of W_O may have their own).
  *
+ * @returns `counts` [d_model_query, d_model_key] for QK, [d_model_in, d_model_out] for OV.
  * @throws E_MODE for models and matrices without such codes, E_RANGE for a layer or head that does not exist, E_NAME.
  * @example
  * ```ts

@@ -29,9 +29,9 @@ export class MatrixAttribution extends Result {
   readonly asRun: number;
   /** Names of the matrices. */
   readonly names: readonly string[];
-  /** The full model with one matrix quantised, less `full`. */
+  /** The full model with one matrix quantised, less `full`, [matrix]. */
   readonly putIn: Float64Array;
-  /** The quantised model with one matrix in full precision, less `quantized`. */
+  /** The quantised model with one matrix in full precision, less `quantized`, [matrix]. */
   readonly takenOut: Float64Array;
   /** Name of the metric. */
   readonly metric: string;

@@ -9,8 +9,8 @@ export interface RepresentationOptions {
 }
 
 /**
- * Linear centred kernel alignment (Kornblith et al. 2019) of X [sample, d] and Y [sample, other d]: 1 for representations that are equal up to rotation and one scale, near 0 for
- * unrelated ones. Biased upwards when there are few samples for the number of dimensions: compare with {@link shuffledRows}.
+ * Linear centred kernel alignment (Kornblith et al. 2019, arXiv 1905.00414) of X [sample, d] and Y [sample, other d]: 1 for representations that are equal up to rotation and
+ * one scale, near 0 for unrelated ones. Biased upwards when there are few samples for the number of dimensions: compare with {@link shuffledRows}.
  *
  * @throws E_SHAPE unless both are matrices with as many rows, at least two.
  */
@@ -93,7 +93,12 @@ function cholesky(m: Float64Array, n: number): Float64Array {
   return l;
 }
 
-/** Rows in another order, the same every time: what CKA and Procrustes say of representations that have nothing to do with each other, at this size. */
+/**
+ * Rows in another order, the same every time: what CKA and Procrustes say of representations that have nothing to do with each other, at this size.
+ *
+ * @param x - [sample, d].
+ * @returns [sample, d].
+ */
 export function shuffledRows(x: Tensor, { core = defaultCore() }: RepresentationOptions = {}): Tensor {
   const [rows, cols] = x.shape;
   const out = new Float32Array(x.size);

@@ -33,7 +33,14 @@ export class SparsityMap extends Result {
   }
 }
 
-/** Shares of zeros, and the balance of signs, of every matrix of codes. @throws E_MODE for a model without codes. */
+/**
+ * Shares of zeros, and the balance of signs, of every matrix of codes.
+ *
+ * Shares of codes, not of effect: a matrix with many zeros may have large scales.
+ *
+ * @returns `zeros` and `balance`, [layer, matrix].
+ * @throws E_MODE for a model without codes.
+ */
 export function sparsityMap(model: Model): SparsityMap {
   const names = requireCoded(model).map((name) => {
     const [, layer, short] = /^blocks\.(\d+)\.(.*)$/.exec(name) ?? [undefined, "0", name];

@@ -101,7 +101,12 @@ export function thresholdDistances(model: Model, options: ThresholdOptions = {})
   );
 }
 
-/** (w - shift) / scale less the nearest threshold, for every weight of a matrix, in the core's layout [out, in]: the sign says on which side. @throws as {@link thresholdDistances}. */
+/**
+ * (w - shift) / scale less the nearest threshold, for every weight of a matrix, in the core's layout [out, in]: the sign says on which side.
+ *
+ * @returns [out, in].
+ * @throws as {@link thresholdDistances}.
+ */
 export function thresholdMap(model: Model, name: string, { quantizer }: { readonly quantizer?: Exclude<Quantizer, "none"> } = {}): Tensor {
   const { latent, quantizer: used } = latentOf(model, name, quantizer);
   const { scale, shift, thresholds } = rule(model.core, latent.data, used);

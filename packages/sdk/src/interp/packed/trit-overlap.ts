@@ -44,7 +44,9 @@ export class TritOverlap extends Result {
   readonly dot: Tensor<Int32Array>;
   /** The inner product over the lengths of both, from -1 to 1. */
   readonly cosine: Tensor;
-  /** Standard deviations of the inner product from what independent signs on these supports would give. */
+  /**
+   * Standard deviations of the inner product from what independent signs on these supports would give (dot / sqrt of shared places). Not a test of one pair picked from many.
+   */
   readonly z: Tensor;
 
   constructor(counts: TritCounts, labels: readonly string[], others: readonly string[]) {

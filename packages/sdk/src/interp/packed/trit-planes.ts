@@ -9,13 +9,13 @@ export interface TritCounts {
   readonly others: number;
   /** Codes of a row. */
   readonly cols: number;
-  /** Places where both are not 0 and have the same sign. */
+  /** Places where both are not 0 and have the same sign, [row, other row]. */
   readonly agree: Int32Array;
-  /** Places where both are not 0 and have different signs. */
+  /** Places where both are not 0 and have different signs, [row, other row]. */
   readonly disagree: Int32Array;
-  /** Codes that are not 0, of each row of the first matrix. */
+  /** Codes that are not 0, of each row of the first matrix, [row]. */
   readonly nonzero: Int32Array;
-  /** The same of the second one. */
+  /** The same of the second one, [other row]. */
   readonly otherNonzero: Int32Array;
 }
 

@@ -3,9 +3,11 @@ import { type Tensor, TritlensError } from "tritlens";
 import { logProb, type Metric } from "tritlens/interp";
 
 /**
- * Mean over the batch of p(answer) at the last position, as causal tracing measures it.
+ * Mean over the batch of p(answer) at the last position, as causal tracing measures it. Flat where the answer is almost certain or almost impossible; there `logProb` or
+ * `logitDiff` still tell patches apart.
  *
  * @param answers - One token, or one an example.
+ * @throws When it is measured: E_SHAPE unless there is one answer for all or one an example, E_RANGE for a token that does not exist.
  */
 export function answerProbability(answers: number | readonly number[]): Metric {
   const rows = (logits: Tensor): { metric: Metric; row: Tensor; p: number }[] => {
@@ -32,10 +34,11 @@ export function answerProbability(answers: number | readonly number[]): Metric {
 
 /**
  * Share of the batch whose largest logit at the last position is the answer: interchange intervention accuracy, when the answers are those of the causal model after the same
- * interchange.
+ * interchange. It has no gradient.
  *
  * @param answers - One token, or one an example.
  * @param classes - Tokens that count as answers at all; all of them when left out.
+ * @throws When it is measured: E_SHAPE unless there is one answer for all or one an example, E_RANGE for a class that does not exist.
  */
 export function answerAccuracy(answers: number | readonly number[], classes?: readonly number[]): Metric {
   return {

@@ -26,13 +26,17 @@ export interface CausalTraceOptions extends SweepRunOptions {
 const SITES: Readonly<Record<TracedKind, string>> = { state: "hook_resid_post", mlp: "hook_mlp_out", attn: "hook_attn_out" };
 
 /**
- * The metric of the clean run, of the run with noise on the subject, and of noisy runs in which the clean state of one layer and position is restored.
+ * The metric of the clean run, of the run with noise on the subject, and of noisy runs in which the clean state of one layer and position is restored. Causal tracing (Meng et
+ * al. 2022, arXiv 2202.05262).
+ *
+ * Results depend on the size of the noise, which takes the model off its usual inputs; where a prompt with other tokens can be written, {@link genericActivationPatch} asks
+ * the cleaner question.
  *
  * @param tokens - The prompt, [batch, pos].
  * @param metric - Usually `answerProbability(answer)`.
  * @returns Maps [layer, pos] for each kind; a cell is the mean over all draws of noise, NaN when an abort left one out.
- * @throws E_MODE for a kind that the model lacks, E_RANGE for a subject outside of the prompt and for wrong numbers; E_ABORTED; what the metric throws, and E_NONFINITE, E_SHAPE for
- * what it returns.
+ * @throws E_MODE for a kind that the model lacks, E_RANGE for a subject outside of the prompt and for wrong numbers; E_ABORTED; what the metric throws, and E_NONFINITE,
+ * E_SHAPE for what it returns.
  * @example
  * ```ts
  * const trace = await causalTrace(model, tokens, answerProbability(answer), { subject: [1, 4] });

@@ -27,7 +27,8 @@ export interface DirectPathFromOptions extends DirectPathOptions {
 }
 
 /**
- * Puts a head's clean output into the query (key, value) of each later head, one head at a time, while every other reader sees the corrupted output.
+ * Puts a head's clean output into the query (key, value) of each later head, one head at a time, while every other reader sees the corrupted output. Direct paths of Wang et
+ * al. (2022, arXiv 2211.00593), as TransformerLens's `get_act_patch_direct_path`.
  *
  * @param corruptedTokens - [batch, pos].
  * @param cleanCache - Activations of the clean run, with `hook_z` of the source's layer and of all others.

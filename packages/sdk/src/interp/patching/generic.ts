@@ -56,12 +56,15 @@ const PARTS: ReadonlyMap<string, string> = new Map([
 /**
  * Runs the corrupted tokens once for every index with the clean activation put in there, and measures the logits (TransformerLens's `generic_activation_patch`).
  *
+ * An effect says that the activation carries the difference between both prompts, not that it does so alone: when another part does the same, patching either one shows
+ * little. Corrupt by swapping tokens rather than with noise (Zhang and Nanda 2023, arXiv 2309.16042).
+ *
  * @param corruptedTokens - [batch, pos], as many rows and positions as the clean run had.
  * @param cleanCache - Activations of the clean run; the patched ones must be in it.
  * @param metric - What is measured of each run: a `Metric` that says what it reads makes the sweep much cheaper than a function.
  * @returns One number an index, with the axes in the order asked for. Grouped keys and values have as many heads as the model has of them.
- * @throws E_MODE for an activation that this model lacks (`mlp_out` without MLPs), E_NAME for an unknown activation or axis, E_SHAPE when the clean and the corrupted run differ in
- * size, E_RANGE for an index outside of its axis, E_ABORTED; what the metric throws, and E_NONFINITE, E_SHAPE for what it returns.
+ * @throws E_MODE for an activation that this model lacks (`mlp_out` without MLPs), E_NAME for an unknown activation or axis, E_SHAPE when the clean and the corrupted run
+ * differ in size, E_RANGE for an index outside of its axis, E_ABORTED; what the metric throws, and E_NONFINITE, E_SHAPE for what it returns.
  * @example
  * ```ts
  * const patched = await genericActivationPatch(model, corrupt, cache, logitDiff(a, b), { activation: "mlp_out", axes: ["layer"] });

@@ -19,10 +19,13 @@ export interface Alignment {
 }
 
 /**
- * Runs the base input once for every alignment with its places taken from source runs, and measures the logits. With `answerAccuracy(labels)` as the metric, where `labels` is what
- * the causal model says after the same interchange, the value is the interchange intervention accuracy.
+ * Runs the base input once for every alignment with its places taken from source runs, and measures the logits. With `answerAccuracy(labels)` as the metric, where `labels` is
+ * what the causal model says after the same interchange, the value is the interchange intervention accuracy. Interchange interventions (Geiger et al. 2021, arXiv 2106.02997).
+ *
+ * Whole activations are exchanged; for a variable that lies in a subspace of one see {@link fitDas}.
  *
  * @param base - [batch, pos]; row b of a source run goes into row b of the base run.
+ * @returns `values` [alignment].
  * @throws E_SHAPE for an alignment without places and for places whose extents differ, E_NAME, E_RANGE for places that do not exist, E_ABORTED; what the metric throws, and
  * E_NONFINITE, E_SHAPE for what it returns.
  * @example

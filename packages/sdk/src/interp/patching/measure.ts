@@ -18,7 +18,7 @@ export interface SweepRunOptions {
 export interface MeasuredVariants {
   /** The metric of the run without edits; NaN when the sweep was aborted before it. */
   readonly plain: number;
-  /** The metric of every variant; NaN for those that an abort left out. */
+  /** The metric of every variant, [variant]; NaN for those that an abort left out. */
   readonly values: Float32Array;
   /** Variants done. */
   readonly done: number;

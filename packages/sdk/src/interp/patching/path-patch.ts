@@ -24,14 +24,16 @@ export interface PathPatchOptions extends SweepRunOptions {
 }
 
 /**
- * Patches paths. Each sender gets its clean value while what is frozen stays as in the corrupted run, and the receivers' values are recorded; then the corrupted run is repeated with
- * these values at the receivers, and measured.
+ * Patches paths. Each sender gets its clean value while what is frozen stays as in the corrupted run, and the receivers' values are recorded; then the corrupted run is
+ * repeated with these values at the receivers, and measured. Path patching (Wang et al. 2022, arXiv 2211.00593; Goldowsky-Dill et al. 2023, arXiv 2304.05969).
+ *
+ * Two runs a sender; where every pair of heads is wanted, {@link eap} ranks edges first.
  *
  * @param corruptedTokens - [batch, pos].
  * @param cleanCache - Activations of the clean run; the senders must be in it.
  * @returns One number a sender: [layer, head] when senders were left out, else [sender]. NaN where no path leads from the sender to a receiver.
- * @throws E_MODE for a sender that does not write into the residual stream and for a receiver that is frozen itself; E_NAME, E_SHAPE, E_RANGE for places and runs that do not fit;
- * E_ABORTED; what the metric throws, and E_NONFINITE, E_SHAPE for what it returns.
+ * @throws E_MODE for a sender that does not write into the residual stream and for a receiver that is frozen itself; E_NAME, E_SHAPE, E_RANGE for places and runs that do not
+ * fit; E_ABORTED; what the metric throws, and E_NONFINITE, E_SHAPE for what it returns.
  * @example
  * ```ts
  * const toLogits = await pathPatch(model, corrupt, cache, metric, { receivers: [{ name: `blocks.${model.layers - 1}.hook_resid_post` }] });

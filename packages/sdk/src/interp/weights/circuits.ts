@@ -16,8 +16,10 @@ export interface CircuitMatrixOptions {
 }
 
 /**
- * `W_V W_O` of every head, [layer, head, d_model_in, d_model_out] of rank d_head: what is added to the residual stream where the head looks at x is `x OV`, up to the scales of
- * norms. With grouped values, each query head has the values of its group.
+ * `W_V W_O` of every head, [layer, head, d_model_in, d_model_out] of rank d_head: what is added to the residual stream where the head looks at x is `x OV`, up to the scales
+ * of norms. With grouped values, each query head has the values of its group. OV circuits are those of Elhage et al. (2021).
+ *
+ * What a head writes in a run depends on where it looks and on all later norms: large entries are possibilities, not effects.
  *
  * @throws E_SPEC for a model of a bare Spec, E_RANGE for a layer that does not exist.
  */
@@ -35,8 +37,9 @@ export function ovCircuit(model: Model, { layers, norms = "raw" }: CircuitMatrix
 }
 
 /**
- * `W_Q W_K^T` of every head, [layer, head, d_model_query, d_model_key] of rank d_head: the score of query x and key y is `x QK y`, up to biases, the scale of attention and the
- * scales of norms. With rotary positions it is the score at distance 0, with grouped keys each query head has the keys of its group.
+ * `W_Q W_K^T` of every head, [layer, head, d_model_query, d_model_key] of rank d_head: the score of query x and key y is `x QK y`, up to biases, the scale of attention and
+ * the scales of norms. With rotary positions it is the score at distance 0, with grouped keys each query head has the keys of its group. QK circuits are those of Elhage et
+ * al. (2021).
  *
  * @throws E_SPEC for a model of a bare Spec, E_RANGE for a layer that does not exist.
  */

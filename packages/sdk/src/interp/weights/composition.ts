@@ -60,8 +60,11 @@ export class CompositionScores extends Result {
 }
 
 /**
- * Frobenius norm of `left right` over the product of their norms, for every matrix of `left` with every one of `right`: [...leading axes of left, ...of right].
+ * Frobenius norm of `left right` over the product of their norms, for every matrix of `left` with every one of `right`: [...leading axes of left, ...of right]. Elhage et al.
+ * (2021), without subtracting the score of random matrices.
  *
+ * @param left - What writes, [..., d_model_in, d_model].
+ * @param right - What reads, [..., d_model, d_model_out].
  * @throws E_SHAPE when what left writes is not what right reads.
  */
 export function compositionScores(left: FactoredMatrix, right: FactoredMatrix, { core = defaultCore() }: { readonly core?: Core } = {}): Tensor {
@@ -76,8 +79,11 @@ export function compositionScores(left: FactoredMatrix, right: FactoredMatrix, {
 
 /**
  * Composition scores of all pairs of heads of a model, as TransformerLens's `all_composition_scores`: the left matrix is OV, the right one QK (`Q`), its transpose (`K`), or
- * OV (`V`).
+ * OV (`V`). Composition scores are those of Elhage et al. (2021).
  *
+ * Random matrices do not score 0: compare with an untrained model, and patch the path (`pathPatch`) before saying that heads compose.
+ *
+ * @returns `scores` [layer, head, later_layer, later_head].
  * @throws E_SPEC for a model of a bare Spec, E_NAME for another kind.
  */
 export function allCompositionScores(model: Model, kind: CompositionKind): CompositionScores {

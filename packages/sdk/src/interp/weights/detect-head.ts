@@ -34,7 +34,7 @@ export interface ScoredHead {
 
 /** How near the heads of a model are to a pattern. */
 export class HeadScores extends Result {
-  /** [layer, head], mean over the batch. */
+  /** Scores, [layer, head], the mean over the batch; -1 for heads that were not asked for. */
   readonly scores: Tensor;
   /** Names of the heads, in the order of the scores. */
   readonly labels: readonly string[];
@@ -81,9 +81,10 @@ export class HeadScores extends Result {
  *
  * Not proof of what a head does: ablate or patch what it finds. Induction scores need tokens that repeat, best random ones.
  *
- * @param tokens - One sequence or a batch; scores are means over it.
+ * @param tokens - One sequence or a batch, [batch, pos]; scores are means over it.
  * @param pattern - A kind of head, or weights [query, key] that are 0 behind the query; 0 and 1 with `mul`.
- * @throws E_NAME for another kind or error measure, E_SHAPE for a pattern that does not fit, E_RANGE for heads that do not exist and sequences of one token, E_MODE.
+ * @throws E_NAME for another kind or error measure, E_SHAPE for a pattern or a cache that does not fit, E_RANGE for heads that do not exist and sequences of one token, E_SPEC
+ * for a model of a bare Spec.
  * @example
  * ```ts
  * const found = detectHead(model, [[7, 3, 9, 4, 7, 3, 9, 4]], "induction_head");

@@ -37,11 +37,11 @@ export interface VocabularyPart {
 export class DirectionTokens extends Result {
   /** Ids of the tokens with the largest logits, [direction, rank]. */
   readonly top: Tensor<Int32Array>;
-  /** Their logits. */
+  /** Their logits, [direction, rank]. */
   readonly topLogits: Tensor;
-  /** Ids of the tokens with the smallest logits, least first. */
+  /** Ids of the tokens with the smallest logits, least first, [direction, rank]. */
   readonly bottom: Tensor<Int32Array>;
-  /** Their logits. */
+  /** Their logits, [direction, rank]. */
   readonly bottomLogits: Tensor;
   /** Names of the directions. */
   readonly labels: readonly string[];
@@ -94,8 +94,11 @@ export class DirectionTokens extends Result {
 /**
  * The tokens whose logits each direction raises and lowers most: `directions W_U`, a part of the vocabulary at a time.
  *
+ * Only the direct effect, up to the scale of the final norm. Directions of early layers often do not speak the vocabulary's language: what later layers make of them is not in
+ * it.
+ *
  * @param directions - [direction, d_model].
- * @throws E_SPEC for a model of a bare Spec, E_SHAPE, E_RANGE for a count beyond the vocabulary.
+ * @throws E_SPEC for a model of a bare Spec, E_SHAPE unless directions are a matrix of the model's width, E_RANGE for a count beyond the vocabulary.
  */
 export function directionTokens(
   model: Model,
@@ -121,7 +124,7 @@ export function directionTokens(
  * Logits that directions add, for a part of the vocabulary at a time: [token, direction] from token `first` on.
  *
  * @param directions - [direction, d_model].
- * @throws E_SHAPE, E_MODE.
+ * @throws E_SPEC for a model of a bare Spec, E_SHAPE unless directions are a matrix of the model's width.
  */
 export function* directionLogits(model: Model, directions: Tensor, norms: "raw" | "folded" = "raw"): Generator<VocabularyPart> {
   const { dModel: d, dVocabOut } = configOf(model);

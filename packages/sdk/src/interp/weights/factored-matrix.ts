@@ -21,11 +21,11 @@ export interface FactoredSvd {
 
 /** Eigenvalues of a {@link FactoredMatrix}, by falling absolute value, each [..., k]. */
 export interface FactoredEigenvalues {
-  /** Real parts. */
+  /** Real parts, [..., mid]. */
   readonly re: Tensor;
-  /** Imaginary parts. */
+  /** Imaginary parts, [..., mid]. */
   readonly im: Tensor;
-  /** Absolute values. */
+  /** Absolute values, [..., mid]. */
   readonly abs: Tensor;
 }
 

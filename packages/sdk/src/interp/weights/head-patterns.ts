@@ -10,6 +10,8 @@ export const HEAD_NAMES: readonly HeadName[] = ["previous_token_head", "duplicat
  * The pattern of a kind of head, [query, key] of 0 and 1: `previous_token_head` looks at the token before, `duplicate_token_head` at earlier copies of the current token,
  * `induction_head` at what followed them.
  *
+ * What an ideal head of this kind would do. Real heads of the kind also rest on the first token: see `excludeBos` of {@link detectHead}.
+ *
  * @param tokens - One sequence.
  * @throws E_NAME for another kind.
  */

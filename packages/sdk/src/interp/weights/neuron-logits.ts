@@ -21,7 +21,7 @@ export interface NeuronLogitsOptions extends Omit<DirectionTokensOptions, "label
  * The tokens that neurons of a layer raise and lower most when they are active: rows of `W_out W_U` (Geva et al. 2021). Later layers see the neuron as well, so this is only
  * its direct effect.
  *
- * @throws E_MODE without MLPs, E_RANGE for a layer or neuron that does not exist.
+ * @throws E_MODE without MLPs, E_RANGE for a layer, neuron or count that does not exist, E_NAME for another treatment of norms, E_SPEC for a model of a bare Spec.
  * @example
  * ```ts
  * const map = neuronLogits(model, 5, { neurons: [17, 290], count: 5 });
@@ -49,7 +49,7 @@ export interface ScoredNeuron {
 
 /** What every neuron of a model adds to one direction of the logits. */
 export class NeuronScores extends Result {
-  /** [layer, neuron]. */
+  /** Logits for each unit of activation, [layer, neuron]. */
   readonly scores: Tensor;
   /** What was asked for. */
   readonly name: string;
@@ -83,9 +83,9 @@ export class NeuronScores extends Result {
 }
 
 /**
- * How much one unit of each neuron adds to the logit of a token, or to the difference of two: [layer, neuron].
+ * How much one unit of each neuron adds to the logit of a token, or to the difference of two: [layer, neuron]. Only the direct effect, for positive activations.
  *
- * @throws E_MODE without MLPs, E_RANGE for a token that does not exist.
+ * @throws E_MODE without MLPs, E_RANGE for a token that does not exist, E_NAME for another treatment of norms, E_SPEC for a model of a bare Spec.
  */
 export function neuronsForToken(
   model: Model,

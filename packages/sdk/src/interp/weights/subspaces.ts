@@ -58,6 +58,9 @@ export class SubspaceOverlaps extends Result {
 /**
  * Overlap of what every head writes or reads with what every head writes or reads: `headSubspaceOverlap(model, "O", "Q")` is composition without the sizes.
  *
+ * Random subspaces of k of d dimensions overlap by k / d: compare with that. Overlap is no composition: what is written there may be small.
+ *
+ * @returns `overlaps` [layer, head, other_layer, other_head].
  * @throws E_SPEC for a model of a bare Spec, E_NAME for another side.
  */
 export function headSubspaceOverlap(model: Model, first: HeadSide, second: HeadSide): SubspaceOverlaps {

@@ -47,10 +47,10 @@ export class SingularVectors extends Result {
 }
 
 /**
- * Reads singular vectors of weights as tokens, as TransformerLens's class of this name does: right singular vectors (what the matrix writes to the residual stream, or reads from
- * it for `w_in`) times W_U.
+ * Reads singular vectors of weights as tokens, as TransformerLens's class of this name does: right singular vectors (what the matrix writes to the residual stream, or reads
+ * from it for `w_in`) times W_U.
  *
- * Not exact about models with a final norm, whose gain is left out, and no evidence by itself that a vector is used.
+ * Not exact about models with a final norm, whose gain is left out, and no evidence by itself that a vector is used. The method is Millidge and Black's (2022).
  *
  * @example
  * ```ts
@@ -67,7 +67,12 @@ export class SVDInterpreter {
     this.model = model;
   }
 
-  /** @throws E_RANGE for layers, heads or numbers of vectors that do not exist, E_MODE without MLPs, E_NAME for another kind. */
+  /**
+   * The singular vectors of one matrix with the largest singular values.
+   *
+   * @returns `logits` [d_vocab, 1, vector], `vectors` [vector, d_model], `S` [vector].
+   * @throws E_RANGE for layers, heads or numbers of vectors that do not exist, E_MODE without MLPs, E_NAME for another kind, E_SPEC for a model of a bare Spec.
+   */
   getSingularVectors(kind: SingularKind, { layer, head, numVectors = 10 }: SingularVectorsOptions): SingularVectors {
     const { model } = this;
     const { dModel: d, dVocabOut, nLayers, nHeads } = configOf(model);

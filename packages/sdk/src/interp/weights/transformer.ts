@@ -2,7 +2,11 @@
 import { type Model, type Tensor, TritlensError } from "tritlens";
 import type { TransformerConfig } from "tritlens/models";
 
-/** The configuration of a model. @throws E_SPEC for a model that was made from a bare Spec, whose weights have no names that an analysis could go by. */
+/**
+ * The configuration of a model, for analyses that go by the names of its weights.
+ *
+ * @throws E_SPEC for a model that was made from a bare Spec, whose weights have no such names.
+ */
 export function configOf(model: Model): TransformerConfig {
   if (model.config) return model.config;
   throw new TritlensError("E_SPEC", "an analysis of weights needs a transformer with a configuration", {
@@ -18,7 +22,12 @@ export function requireMlp(model: Model): TransformerConfig {
   throw new TritlensError("E_MODE", "the model has no MLP", { expected: "a model with MLPs", found: "attnOnly: true" });
 }
 
-/** @throws E_RANGE unless `index` is one of `count` layers, heads or the like. */
+/**
+ * Checks an index.
+ *
+ * @param what - What is counted, for the error: `layer`, `head`.
+ * @throws E_RANGE unless `index` is an integer in [0, count).
+ */
 export function requireIndex(what: string, index: number, count: number): void {
   if (Number.isInteger(index) && index >= 0 && index < count) return;
   throw new TritlensError("E_RANGE", `no such ${what}`, { expected: `an integer in [0, ${count})`, found: String(index) });
@@ -30,7 +39,11 @@ export function allHeadLabels(model: Model): string[] {
   return Array.from({ length: nLayers * nHeads }, (_, i) => `L${Math.floor(i / nHeads)}H${i % nHeads}`);
 }
 
-/** A parameter of a model that may lack it, as the forward pass uses it. */
+/**
+ * A parameter of a model that may lack it, as the forward pass uses it (codes times scales), in TransformerLens's layout; undefined where the model has none of this name.
+ *
+ * @throws E_CLOSED after dispose.
+ */
 export function weightIfAny(model: Model, name: string): Tensor | undefined {
   return model.paramNames.includes(name) ? model.dequantize(name) : undefined;
 }
