@@ -45,7 +45,7 @@ pub fn forward(x: &[f32], w: Weight<'_>, b: Option<&[f32]>, y: &mut [f32], d: Di
 const MANY: usize = 192;
 /// Rows of a part of a product with many rows, columns of a part of one with few. Parts do not depend on the number of threads, so neither do bits.
 const ROWS: usize = 96;
-const COLUMNS: usize = 256;
+const COLUMNS: usize = 128;
 /// Multiplications below which one thread does it all.
 const WORTH_SPLITTING: usize = 1 << 18;
 
