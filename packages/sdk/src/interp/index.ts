@@ -20,6 +20,7 @@ export { exchangeSubspace, rowsAtPlace, type VectorPlace } from "./exchange.ts";
 export {
   type Activations,
   examplesOf,
+  firstNonFinite,
   type MetricRun,
   type MetricRunOptions,
   metricRun,

@@ -86,14 +86,19 @@ function writeHeads(
   }
 }
 
-/** Rows become columns, in tiles that stay in the cache. */
+/** Rows become columns, four rows at a time: they are read in order, and what is written together lies together. */
 export function transposed(x: Float32Array, rows: number, cols: number, out: Float32Array = new Float32Array(x.length)): Float32Array {
-  const tile = 32;
-  for (let r0 = 0; r0 < rows; r0 += tile)
-    for (let c0 = 0; c0 < cols; c0 += tile) {
-      const [r1, c1] = [Math.min(rows, r0 + tile), Math.min(cols, c0 + tile)];
-      for (let c = c0; c < c1; c++) for (let r = r0; r < r1; r++) out[c * rows + r] = x[r * cols + c] as number;
+  const whole = rows - (rows % 4);
+  for (let r = 0; r < whole; r += 4) {
+    const [a, b, c, d] = [r * cols, (r + 1) * cols, (r + 2) * cols, (r + 3) * cols];
+    for (let i = 0, to = r; i < cols; i++, to += rows) {
+      out[to] = x[a + i] as number;
+      out[to + 1] = x[b + i] as number;
+      out[to + 2] = x[c + i] as number;
+      out[to + 3] = x[d + i] as number;
     }
+  }
+  for (let r = whole; r < rows; r++) for (let i = 0; i < cols; i++) out[i * rows + r] = x[r * cols + i] as number;
   return out;
 }
 
