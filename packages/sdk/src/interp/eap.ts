@@ -4,6 +4,7 @@ import {
   type Activations,
   EdgeScores,
   examplesOf,
+  firstNonFinite,
   flippedMatrix,
   type MetricLike,
   type ModelGraph,
@@ -120,11 +121,11 @@ function addProducts(
     if (last <= from) continue;
     const turned = count === 1 ? data.subarray(0, size) : flippedMatrix(data, count, size, room);
     const products = product(model.core, delta.subarray(from * size, last * size), turned, last - from, size, count);
-    for (let s = from; s < last; s++)
-      for (let r = 0; r < count; r++) {
-        const edge = graph.edgeAt(s, first + r) as number;
-        scores[edge] = (scores[edge] as number) + weight * (products[(s - from) * count + r] as number);
-      }
+    for (let r = 0; r < count; r++) {
+      // Edges of a receiver follow each other.
+      const edge = graph.edgeAt(from, first + r) as number;
+      for (let s = 0; s < last - from; s++) scores[edge + s] = (scores[edge + s] as number) + weight * (products[s * count + r] as number);
+    }
   }
 }
 
@@ -136,7 +137,7 @@ function product(core: Core, a: Float32Array, b: Float32Array, m: number, k: num
 
 /** Checks scores, [edge]. @throws E_NONFINITE when a score is NaN or infinite. */
 export function requireFinite(scores: Float32Array): void {
-  const wrong = scores.findIndex((x) => !Number.isFinite(x));
+  const wrong = firstNonFinite(scores);
   if (wrong >= 0)
     throw new TritlensError("E_NONFINITE", "a score is not finite", { expected: "finite activations and gradients", found: String(scores[wrong]) });
 }

@@ -55,11 +55,20 @@ export type Activations = Pick<ActivationCache, "get">;
 export function examplesOf(cache: Activations, from: number, to: number): Activations {
   return {
     get: (name) => {
-      const { data, shape, axes } = cache.get(name);
+      const whole = cache.get(name);
+      const { data, shape, axes } = whole;
+      if (from === 0 && to === shape[0]) return whole;
       const per = data.length / (shape[0] as number);
       return Tensor.from(data.subarray(from * per, to * per), [to - from, ...shape.slice(1)], axes);
     },
   };
+}
+
+/** Index of the first number that is NaN or infinite; -1 when all are finite. */
+export function firstNonFinite(x: Float32Array): number {
+  // A plain loop: gradients of logits are large, and a closure for each number takes several times as long.
+  for (let i = 0; i < x.length; i++) if (!Number.isFinite(x[i])) return i;
+  return -1;
 }
 
 /** Options of {@link metricRun}. */
@@ -96,7 +105,7 @@ export function metricRun(model: Model, tokens: Tokens, metric: MetricLike, opti
       const all = logits.shape.length === 3 ? logits : logits.reshape([logits.shape[0] ?? 0, 1, logits.shape[1] ?? 0], ["batch", "pos", "class"]);
       value = metricValue(full, readLogits(full, all));
       const grad = metricGrad(full, all);
-      const wrong = grad.findIndex((x) => !Number.isFinite(x));
+      const wrong = firstNonFinite(grad);
       if (wrong < 0) return grad;
       const found = String(grad[wrong]);
       throw new TritlensError("E_NONFINITE", `the gradient of the metric "${full.name}" is not finite`, { expected: "finite numbers", found });

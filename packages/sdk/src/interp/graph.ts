@@ -130,9 +130,17 @@ export class ModelGraph {
   }
 }
 
-/** The edge graph of a model. @throws E_SPEC for a model without a configuration. */
+/** Graphs by their configuration: tens of thousands of edges with their names take longer to make than to score. */
+const GRAPHS = new WeakMap<TransformerConfig, ModelGraph>();
+
+/** The edge graph of a model, the same object each time. @throws E_SPEC for a model without a configuration. */
 export function modelGraph(model: Model): ModelGraph {
-  if (model.config) return new ModelGraph(model.config);
+  const { config } = model;
+  if (config) {
+    const graph = GRAPHS.get(config) ?? new ModelGraph(config);
+    GRAPHS.set(config, graph);
+    return graph;
+  }
   throw new TritlensError("E_SPEC", "the graph of a model needs its configuration", { expected: "Model.fromConfig", found: "a bare Spec" });
 }
 

@@ -20,6 +20,7 @@ export { type DataRange, exchangeSubspace, rowsAtPlace, type VectorPlace } from 
 export {
   type Activations,
   examplesOf,
+  firstNonFinite,
   type MetricRun,
   type MetricRunOptions,
   metricRun,

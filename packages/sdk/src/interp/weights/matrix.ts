@@ -3,9 +3,6 @@
 /** Arrays that {@link flippedMatrix} takes. */
 export type MatrixData = Float32Array | Float64Array | Int8Array;
 
-/** Rows and columns that are turned at a time: what stays in the cache. */
-const TILE = 32;
-
 /**
  * The transpose of a row-major matrix.
  *
@@ -20,11 +17,18 @@ export function flippedMatrix<D extends MatrixData>(
   cols: number,
   out: D = new (a.constructor as new (n: number) => D)(rows * cols),
 ): D {
-  for (let r0 = 0; r0 < rows; r0 += TILE)
-    for (let c0 = 0; c0 < cols; c0 += TILE) {
-      const [r1, c1] = [Math.min(rows, r0 + TILE), Math.min(cols, c0 + TILE)];
-      for (let c = c0; c < c1; c++) for (let r = r0; r < r1; r++) out[c * rows + r] = a[r * cols + c];
+  // Four rows at a time: they are read in order, and what is written together lies together.
+  const whole = rows - (rows % 4);
+  for (let r = 0; r < whole; r += 4) {
+    const [r0, r1, r2, r3] = [r * cols, (r + 1) * cols, (r + 2) * cols, (r + 3) * cols];
+    for (let i = 0, to = r; i < cols; i++, to += rows) {
+      out[to] = a[r0 + i];
+      out[to + 1] = a[r1 + i];
+      out[to + 2] = a[r2 + i];
+      out[to + 3] = a[r3 + i];
     }
+  }
+  for (let r = whole; r < rows; r++) for (let i = 0; i < cols; i++) out[i * rows + r] = a[r * cols + i];
   return out;
 }
 
