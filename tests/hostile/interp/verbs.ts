@@ -20,6 +20,8 @@ export interface Verb {
   readonly pair?: true;
   readonly long?: true;
   readonly partial?: true;
+  /** What of the tables below it takes: each for a reason of its own. */
+  readonly takes?: readonly string[];
 }
 
 type Patch = (m: Model, tokens: Tokens, cache: ReturnType<Model["runWithCache"]>["cache"], metric: t.MetricLike, o?: t.PatchOptions) => unknown;
@@ -39,8 +41,7 @@ const patching = (patch: Patch): Verb => ({
 });
 
 const all = { metric: true, pair: true, long: true } as const;
-const twoSites = { names: "*.hook_resid_pre" };
-const halves = (tokens: Tokens): Tokens => tokens;
+const twoSites = { names: "blocks.*.hook_resid_pre" };
 
 export const VERBS: Readonly<Record<string, Verb>> = {
   ...Object.fromEntries(patches.map((patch) => [patch.name, patching(patch)])),
@@ -84,30 +85,34 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     call: ({ model, tokens, corrupt, metric, options }) => t.exactEdgeScores(model, tokens, corrupt, metric, options as never),
     ...all,
   },
-  "Circuit.run": { call: ({ model, tokens, corrupt }) => t.Circuit.empty(model).run(model, tokens, { corrupt }), pair: true },
+  "Circuit.run": { takes: ["nothing"], call: ({ model, tokens, corrupt }) => t.Circuit.empty(model).run(model, tokens, { corrupt }), pair: true },
   faithfulness: {
+    takes: ["nothing"],
     call: ({ model, tokens, corrupt, metric, options }) => t.faithfulness(model, t.Circuit.empty(model), tokens, metric, { corrupt, ...options }),
     ...all,
   },
   completeness: {
+    takes: ["nothing"],
     call: ({ model, tokens, corrupt, metric, options }) =>
       t.completeness(model, t.Circuit.full(model), tokens, metric, { corrupt, samples: 2, ...options }),
     ...all,
     partial: true,
   },
   minimality: {
-    call: ({ model, tokens, corrupt, metric, options }) =>
-      t.minimality(model, t.Circuit.fromNodes(model, []), tokens, metric, { corrupt, ...options }),
+    takes: ["nothing"],
+    call: ({ model, tokens, corrupt, metric, options }) => t.minimality(model, t.Circuit.full(model), tokens, metric, { corrupt, ...options }),
     ...all,
     partial: true,
   },
   acdc: {
+    takes: ["nothing", "that is nothing"],
     call: ({ model, tokens, corrupt, metric, options }) =>
       t.acdc(model, tokens, { corrupt, metric, threshold: 1, start: t.Circuit.fromNodes(model, []), ...options } as never),
     ...all,
     partial: true,
   },
   faithfulnessCurve: {
+    takes: ["nothing"],
     call: ({ model, tokens, corrupt, metric, options }) => {
       const graph = t.modelGraph(model);
       const scored = new t.EdgeScores(graph, new Float32Array(graph.edges.length).fill(1), { method: "none", metric: "none" } as never);
@@ -118,10 +123,12 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   logitLens: { call: ({ model, tokens, options }) => t.logitLens(model, tokens, options), long: true },
   residualStream: { call: ({ model, tokens }) => t.residualStream(model, tokens) },
-  directLogitAttribution: { call: ({ model, tokens }) => t.directLogitAttribution(model, tokens, { answer: 1 } as never) },
+  directLogitAttribution: { call: ({ model, tokens }) => t.directLogitAttribution(model, tokens, { answers: 1 }) },
   siteActivations: { call: ({ model, tokens }) => t.siteActivations(model, tokens, "blocks.0.hook_resid_post") },
   steeringVector: { call: ({ model, tokens, corrupt }) => t.steeringVector(model, tokens, corrupt, { site: "blocks.0.hook_resid_post" }) },
   fitDas: {
+    // Base and source may differ in length: each has a position of its own.
+    takes: ["another length"],
     call: ({ model, tokens, corrupt, options }) =>
       t.fitDas(
         model,
@@ -130,7 +137,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
       ),
     ...{ pair: true, long: true },
   },
-  detectHead: { call: ({ model, tokens }) => t.detectHead(model, halves(tokens), "previous_token_head") },
+  detectHead: { call: ({ model, tokens }) => t.detectHead(model, tokens, "previous_token_head") },
   compareAlgorithms: { call: ({ model, tokens, options }) => t.compareAlgorithms(model, model, tokens, options as never), long: true },
   quantizationAttribution: {
     call: ({ model, tokens, metric, options }) => t.quantizationAttribution(model, model, tokens, metric, options),
@@ -139,6 +146,8 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     partial: true,
   },
   matrixAttribution: {
+    // Two dense models have nothing to exchange.
+    takes: ["onProgress throws"],
     call: ({ model, tokens, metric, options }) => t.matrixAttribution(model, model, tokens, metric, options as never),
     metric: true,
     long: true,
