@@ -13,7 +13,7 @@ export interface Attack {
 export const row = (want: string, id: string, call: () => unknown): Attack => ({ id, want: want.split(" "), call });
 
 /** Says nothing that could help: they are about the call, not about a value. */
-const MUTE = new Set(["E_ABORTED", "E_CLOSED", "E_DETACHED", "E_NONFINITE"]);
+const MUTE = new Set(["E_ABORTED", "E_CLOSED", "E_DETACHED", "E_NONFINITE", "E_IO"]);
 
 /** How a call ends: `ok`, a code, or what is wrong with its error. */
 export async function outcomeOf(call: () => unknown): Promise<string> {
