@@ -2,7 +2,7 @@
  * Our side of bench/interp.mjs, in a process of its own: `node interp-contestant.mjs '{"backend":"native","threads":1,"size":{...},"batch":{...}}'`. Answers one request a
  * line, as contestant.mjs does. It also writes the weights that the other side loads.
  */
-import { loadCore, Model, writeSafetensors } from "tritlens";
+import { ActivationCache, loadCore, Model, writeSafetensors } from "tritlens";
 import * as interp from "tritlens/interp";
 import { answerLines } from "./answer.mjs";
 
@@ -23,20 +23,18 @@ const hooks = Array.from({ length: size.nLayers }, (_, l) =>
 const loss = (logits) => interp.metricGrad(metric, logits);
 
 const RUNS = {
-  "resid_pre by layer and position": async () => [...(await interp.getActPatchResidPre(model, corrupt, cache, metric)).values.data],
-  "head outputs by layer and head": async () => [...(await interp.getActPatchAttnHeadOutAllPos(model, corrupt, cache, metric)).values.data],
-  "runWithCache of everything": () =>
-    Object.fromEntries(
-      model
-        .runWithCache(corrupt)
-        .cache.entries()
-        .map(([name, { data }]) => [name, size2(data)]),
-    ),
-  forward: () => [...model.runWithHooks(corrupt, {}).data],
-  "24 hook functions": () => [...model.runWithHooks(corrupt, { hooks }).data],
+  "resid_pre by layer and position": async () => (await interp.getActPatchResidPre(model, corrupt, cache, metric)).values.data,
+  "head outputs by layer and head": async () => (await interp.getActPatchAttnHeadOutAllPos(model, corrupt, cache, metric)).values.data,
+  "runWithCache of everything": () => model.runWithCache(corrupt).cache,
+  forward: () => model.runWithHooks(corrupt, {}).data,
+  "24 hook functions": () => model.runWithHooks(corrupt, { hooks }).data,
   "forward and backward": () => [model.runWithCache(corrupt, { names: "hook_embed", inclGrad: true, loss }).cache.size],
   EAP: () => [interp.eap(model, clean, corrupt, metric).scores.size],
 };
+
+/** Numbers to compare: all of them, or a sum of squares for each activation of a cache. */
+const valuesOf = (found) =>
+  found instanceof ActivationCache ? Object.fromEntries(found.entries().map(([name, { data }]) => [name, size2(data)])) : [...found];
 
 /** Sum of squares. */
 const size2 = (data) => data.reduce((sum, x) => (Number.isFinite(x) ? sum + x * x : sum), 0);
@@ -60,6 +58,6 @@ async function time({ what, count }) {
 await answerLines({
   weights,
   time,
-  values: async ({ what }) => ({ values: await RUNS[what]() }),
+  values: async ({ what }) => ({ values: valuesOf(await RUNS[what]()) }),
   info: () => ({ ...core.info(), threads: inForce }),
 });

@@ -44,12 +44,20 @@ def size2(x):
     return x[torch.isfinite(x)].double().square().sum().item()
 
 
+def forward_and_backward():
+    model.zero_grad()
+    with torch.enable_grad():
+        metric(model(corrupt)).backward()
+    return cache["hook_embed"]
+
+
 RUNS = {
     "resid_pre by layer and position": lambda: patching.get_act_patch_resid_pre(model, corrupt, cache, metric),
     "head outputs by layer and head": lambda: patching.get_act_patch_attn_head_out_all_pos(model, corrupt, cache, metric),
     "runWithCache of everything": lambda: model.run_with_cache(corrupt)[1],
     "forward": lambda: model(corrupt),
     "24 hook functions": lambda: model.run_with_hooks(corrupt, fwd_hooks=hooks),
+    "forward and backward": forward_and_backward,
 }
 print(json.dumps(dict(torch=torch.__version__, threads=torch.get_num_threads())), flush=True)
 

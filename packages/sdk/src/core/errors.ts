@@ -127,7 +127,7 @@ export function nearestNames(name: string, names: Iterable<string>, count = 3): 
 /** The E_NAME error for a wrong name, with the nearest valid ones. `what` is the kind of thing named, for example `hook`. */
 export function unknownName(what: string, name: string, names: Iterable<string>): TritlensError {
   const nearest = nearestNames(name, names).join(", ");
-  return new TritlensError("E_NAME", `unknown ${what} "${name}"`, { found: name, ...(nearest ? { nearest } : {}) });
+  return new TritlensError("E_NAME", `unknown ${what} "${name}"`, { found: name, ...(nearest ? { nearest } : { expected: "one of no names" }) });
 }
 
 /** True when the buffer under a view was transferred or detached: its length then reads 0 and nothing else tells. */

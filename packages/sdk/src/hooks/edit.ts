@@ -1,5 +1,5 @@
 /** Interventions as data. They run inside the core, so a sweep of them crosses the boundary once a run, and they can be stored and sent. */
-import { TritlensError, unknownName } from "../core/errors.ts";
+import { requireAttached, TritlensError, unknownName } from "../core/errors.ts";
 import { Tensor } from "../tensor/index.ts";
 
 /** Part of a site: an index or `[lo, hi)` for each named axis; axes left out are taken whole. `{ head: 1, pos: [0, 2] }`. */
@@ -111,14 +111,24 @@ export function encodeEdits(edits: readonly PlacedEdit[]): { ints: Int32Array; f
   return { ints: Int32Array.from(ints), floats };
 }
 
-/** The numbers of an edit, however they were given. */
+/** The numbers of an edit, however they were given. @throws E_SHAPE when there are none, E_DETACHED. */
 export function valuesOf(edit: Edit): ArrayLike<number> {
+  const values = numbersOf(edit);
+  if (ArrayBuffer.isView(values)) requireAttached("an edit's values", values as ArrayBufferView);
+  if (typeof values?.length === "number") return values;
+  throw new TritlensError("E_SHAPE", `an edit "${edit.kind}" without values`, {
+    expected: edit.kind === "patch" ? "a Tensor" : "numbers",
+    found: typeof values,
+  });
+}
+
+function numbersOf(edit: Edit): ArrayLike<number> {
   switch (edit.kind) {
     case "set":
     case "add":
       return typeof edit.value === "number" ? [edit.value] : edit.value instanceof Tensor ? edit.value.data : edit.value;
     case "patch":
-      return edit.value.data;
+      return edit.value?.data;
     case "scale":
       return [edit.factor];
     case "project":

@@ -21,7 +21,7 @@ import { makePlan } from "./plan.ts";
 import { Runner } from "./runner.ts";
 import type { NameFilter } from "./select.ts";
 import { Session, type SessionOptions } from "./session.ts";
-import { Sweep, type SweepOptions, type SweepRun, type Variant } from "./sweep.ts";
+import { requireVariants, Sweep, type SweepOptions, type SweepRun, type Variant } from "./sweep.ts";
 import { type TokenRows, type Tokens, toTokenRows } from "./tokens.ts";
 import { WeightViews } from "./views.ts";
 import { ModelParts } from "./virtual/part.ts";
@@ -204,6 +204,7 @@ export class Model extends WeightViews {
    * ```
    */
   sweep(tokens: Tokens, variants: readonly Variant[], options: SweepOptions = {}): AsyncGenerator<SweepRun> {
+    requireVariants(variants, options);
     const virtual = (where: NameFilter): boolean => this.#runner.space.select(where).some((place) => place.virtual !== undefined);
     if (variants.some(({ edits }) => edits.some(([where]) => virtual(where))))
       return sweepOneByOne(this, this.#runner.space, tokens, variants, options);

@@ -47,6 +47,29 @@ export interface SweepRun {
   readonly logits: Tensor;
 }
 
+/** @throws E_SHAPE for what is no list of edits, E_NAME for unknown positions. */
+export function requireVariants(variants: readonly Variant[], { positions = "all" }: SweepOptions): void {
+  const wrong = (what: string, found: unknown): TritlensError =>
+    new TritlensError("E_SHAPE", `a sweep takes ${what}`, {
+      expected: "[{ edits: [[where, { kind, ... }]] }]",
+      found: found === null ? "null" : typeof found,
+    });
+  if (!Array.isArray(variants)) throw wrong("a list of variants", variants);
+  for (const variant of variants) {
+    if (!Array.isArray(variant?.edits)) throw wrong("variants with a list of edits", variant?.edits);
+    for (const edit of variant.edits) if (typeof edit?.[1] !== "object" || edit[1] === null) throw wrong("edits as data", edit?.[1]);
+  }
+  if (positions !== "all" && positions !== "last")
+    throw new TritlensError("E_NAME", "unknown positions of a sweep", { expected: "all or last", found: String(positions) });
+}
+
+/** Class ids; the core compares them with the number of classes. @throws E_RANGE for what is no integer. */
+export function wholeClasses(classes: readonly number[]): Int32Array {
+  const wrong = classes.find((c) => !Number.isInteger(c) || c < 0 || c > 0x7fffffff);
+  if (wrong === undefined) return Int32Array.from(classes);
+  throw new TritlensError("E_RANGE", "a sweep reads a class that does not exist", { expected: "an integer of at least 0", found: String(wrong) });
+}
+
 /** The error of a sweep that was aborted. */
 export function aborted(signal: AbortSignal | undefined): TritlensError | undefined {
   if (!signal?.aborted) return undefined;
@@ -77,7 +100,7 @@ export class Sweep {
     this.#rows = rows;
     this.#options = options;
     this.#last = options.positions === "last" || spec.nodes[spec.output]?.op === "last";
-    this.#classes = Int32Array.from(options.classes ?? []);
+    this.#classes = wholeClasses(options.classes ?? []);
     this.#variants = variants.map(({ edits }) => edits.flatMap(([where, edit]) => selectSites(where, runner.names).map((site) => ({ site, edit }))));
     this.#shape = [rows.batch, this.#last ? 1 : rows.pos, options.classes === undefined ? columnsOf(spec, spec.output) : this.#classes.length];
   }

@@ -25,13 +25,16 @@ export interface TokenRows {
 /**
  * Checks tokens and lays them out flat. Ids are compared with the vocabulary by the core (E_RANGE).
  *
- * @throws E_SHAPE for empty or ragged rows, E_RANGE for numbers that are no integers (NaN included), E_DETACHED for a transferred buffer.
+ * @throws E_SHAPE for empty or ragged rows and what is no tokens at all, E_RANGE for numbers that are no integers (NaN included), E_DETACHED for a transferred buffer.
  */
 export function toTokenRows(tokens: Tokens): TokenRows {
   if (tokens instanceof Int32Array) return flat(tokens, [1, tokens.length]);
-  if ("data" in tokens) return flat(tokens.data, tokens.shape);
+  if (isFlat(tokens)) return flat(tokens.data, tokens.shape);
+  if (!Array.isArray(tokens)) throw noTokens(tokens);
   if (tokens.length > 0 && typeof tokens[0] === "number") return flat(integers(tokens as readonly number[]), [1, tokens.length]);
   const rows = tokens as readonly (readonly number[])[];
+  const wrong = rows.findIndex((row) => !Array.isArray(row));
+  if (wrong >= 0) throw noTokens(rows[wrong]);
   const pos = rows[0]?.length ?? 0;
   const ragged = rows.findIndex((row) => row.length !== pos);
   if (ragged >= 0)
@@ -40,6 +43,18 @@ export function toTokenRows(tokens: Tokens): TokenRows {
       found: String(rows[ragged]?.length),
     });
   return flat(integers(rows.flat()), [rows.length, pos]);
+}
+
+function isFlat(tokens: unknown): tokens is FlatTokens {
+  const { data, shape } = (tokens ?? {}) as Partial<FlatTokens>;
+  return data instanceof Int32Array && Array.isArray(shape);
+}
+
+function noTokens(found: unknown): TritlensError {
+  return new TritlensError("E_SHAPE", "these are no tokens", {
+    expected: "rows of token ids, an Int32Array, or { data: Int32Array, shape: [batch, pos] }",
+    found: found === null ? "null" : typeof found,
+  });
 }
 
 function flat(data: Int32Array, shape: readonly number[]): TokenRows {

@@ -1,6 +1,6 @@
 /** Direct logit attribution (Elhage et al. 2021): how much of a logit each part writes into the residual stream itself. */
 import { type ActivationCache, type Model, Tensor, type TokenRows, type Tokens, TritlensError, toTokenRows } from "tritlens";
-import { type HalfBlock, matrixInput, matrixInputSite, outputMatrix, Readout } from "tritlens/interp";
+import { type HalfBlock, matrixInput, matrixInputSite, outputMatrix, Readout, requireChoice } from "tritlens/interp";
 import { type BarChart, Result } from "tritlens/plots";
 
 /** Options of {@link directLogitAttribution}. */
@@ -93,6 +93,8 @@ export class DirectLogits extends Result {
  */
 export function directLogitAttribution(model: Model, tokens: Tokens, options: DirectLogitOptions): DirectLogits {
   const { by = "layer", norm = "live" } = options;
+  requireChoice("part of a logit", by, ["layer", "head", "neuron"]);
+  requireChoice("place of the norm", norm, ["live", "folded"]);
   const readout = new Readout(model);
   if (norm === "folded") refuseLowBit(model);
   const rows = toTokenRows(tokens);

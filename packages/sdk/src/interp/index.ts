@@ -8,6 +8,7 @@ export { Adam, type AdamOptions } from "./adam.ts";
 export { type AtpStarInfo, type AtpStarKind, type AtpStarOptions, AtpStarScores, atpStar } from "./atp-star.ts";
 export { type AttentionFix, attentionFix, attentionSites } from "./attention-fix.ts";
 export { type AttributionOptions, attributionPatch, NodeAttribution } from "./attribution-patching.ts";
+export { requireChoice } from "./choice.ts";
 export * from "./circuits/index.ts";
 export { Das, type DasAccuracy, type DasData, type DasOptions, fitDas } from "./das.ts";
 export { type DirectLogitOptions, DirectLogits, directLogitAttribution, type LogitShare } from "./direct-logit-attribution.ts";

@@ -30,9 +30,20 @@ export type MetricLike = Metric | ((logits: Tensor) => number);
 
 /**
  * A metric in its full form. A function of logits reads all of them and has no gradient: gradient methods refuse it, and sweeps cannot save what it does not look at.
+ *
+ * @throws E_SHAPE for what is no metric, E_NAME for positions other than `all` and `last`.
  */
 export function toMetric(metric: MetricLike): Metric {
-  return typeof metric === "function" ? { name: metric.name || "metric", reads: { positions: "all" }, value: metric } : metric;
+  if (typeof metric === "function") return { name: metric.name || "metric", reads: { positions: "all" }, value: metric };
+  if (typeof metric?.value !== "function" || typeof metric.reads !== "object" || metric.reads === null)
+    throw new TritlensError("E_SHAPE", "this is no metric", {
+      expected: "a function of logits, or { name, reads: { positions }, value(logits) }",
+      found: describe(metric),
+    });
+  const { positions } = metric.reads;
+  if (positions !== "all" && positions !== "last")
+    throw new TritlensError("E_NAME", `the metric "${metric.name}" reads unknown positions`, { expected: "all or last", found: String(positions) });
+  return metric;
 }
 
 /**

@@ -88,9 +88,10 @@ export class TunedLens extends Result {
 
   /** A lens that was saved. @throws E_FORMAT for another file. */
   static load(bytes: Uint8Array): TunedLens {
-    const { tensors, metadata } = parseSafetensors(bytes);
     const bad = (expected: string, found: string): TritlensError =>
       new TritlensError("E_FORMAT", "the file holds no tuned lens", { expected, found });
+    if (!(bytes instanceof Uint8Array)) throw bad("bytes", typeof bytes);
+    const { tensors, metadata } = parseSafetensors(bytes);
     if (metadata.get("format") !== FORMAT) throw bad(`metadata format "${FORMAT}"`, metadata.get("format") ?? "none");
     const get = (name: string, axes: readonly string[]): Tensor => {
       const stored = tensors.get(name);

@@ -4,6 +4,9 @@ import type { Chart } from "./chart.ts";
 
 /** @throws E_SHAPE for numbers that do not fit their labels, E_NAME for an edge between nodes that are not there or a kind of chart that does not exist. */
 export function checkChart(chart: Chart): void {
+  if (typeof chart !== "object" || chart === null)
+    throw new TritlensError("E_SHAPE", "this is no chart", { expected: "{ kind, title, ... }", found: chart === null ? "null" : typeof chart });
+  requireParts(chart);
   switch (chart.kind) {
     case "heatmap": {
       const [rows, columns] = [chart.y.labels.length, chart.x.labels.length];
@@ -40,6 +43,25 @@ export function checkChart(chart: Chart): void {
       break;
     default:
       throw unknownName("kind of chart", String((chart as Chart).kind), ["heatmap", "bars", "lines", "scatter", "attention", "graph", "panels"]);
+  }
+}
+
+/** The lists of each kind of chart. */
+const LISTS: ReadonlyMap<string, readonly string[]> = new Map([
+  ["heatmap", ["values", "x.labels", "y.labels"]],
+  ["bars", ["x.labels", "series"]],
+  ["lines", ["x.values", "series"]],
+  ["scatter", ["points"]],
+  ["attention", ["tokens", "heads"]],
+  ["graph", ["nodes", "edges"]],
+  ["panels", ["panels"]],
+]);
+
+function requireParts(chart: Chart): void {
+  for (const path of LISTS.get(chart.kind) ?? []) {
+    const found = path.split(".").reduce<unknown>((part, key) => (part as Record<string, unknown> | undefined)?.[key], chart);
+    if (typeof (found as ArrayLike<unknown> | undefined)?.length !== "number")
+      throw new TritlensError("E_SHAPE", `"${chart.title}" cannot be drawn: ${path}`, { expected: "a list", found: typeof found });
   }
 }
 

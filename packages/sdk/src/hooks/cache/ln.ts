@@ -28,6 +28,7 @@ export function applyLn(view: CacheView, tensor: Tensor, layer: number | undefin
   const name = last ? "ln_final.hook_scale" : `blocks.${to}.ln${mlpInput ? 2 : 1}.hook_scale`;
   const scale = takePos(view.get(name), posSlice).data;
   const cols = tensor.shape.at(-1) as number;
+  requireLength("the rows of a stack", config.dModel, cols);
   requireLength(`a component of the stack (the scales of "${name}" times d_model: was it cut to posSlice?)`, scale.length * cols, stride(tensor));
   return divided(tensor, scale, cols, centers(kind));
 }

@@ -349,7 +349,7 @@ function requireJson(json: unknown): CircuitJson {
   if (version !== 1) throw notACircuit("version 1", String(version));
   if (!isShape(graph)) throw notACircuit("the parts of a model in `graph`", String(JSON.stringify(graph)).slice(0, 200));
   const isEdge = (e: unknown): boolean => Array.isArray(e) && typeof e[0] === "string" && (e[1] === null || typeof e[1] === "number");
-  if (!Array.isArray(edges) || !edges.every(isEdge)) throw notACircuit("edges as [id, score or null]", typeof edges);
+  if (!Array.isArray(edges) || !Array.from(edges).every(isEdge)) throw notACircuit("edges as [id, score or null]", typeof edges);
   return { format, version, graph: shapeOf({ config: graph }), edges };
 }
 

@@ -1,6 +1,6 @@
 /** Whether a circuit does what the model does, whether it is all that does so, and whether all of it is needed. */
 import { type Model, type Tokens, TritlensError } from "tritlens";
-import { Circuit, CircuitRunner, type CircuitRunOptions, type CircuitWatch, type MetricLike, toMetric } from "tritlens/interp";
+import { Circuit, CircuitRunner, type CircuitRunOptions, type CircuitWatch, type MetricLike, requireChoice, toMetric } from "tritlens/interp";
 import { type Chart, Result } from "tritlens/plots";
 
 /** Options of the measurements. */
@@ -210,6 +210,7 @@ export async function minimality(
   options: FaithfulnessOptions & { readonly parts?: "nodes" | "edges" } = {},
 ): Promise<Minimality> {
   const runner = new CircuitRunner(model, tokens, options);
+  requireChoice("part of a circuit", options.parts ?? "nodes", ["nodes", "edges"]);
   const ids = options.parts === "edges" ? circuit.edges.map((e) => e.id) : innerNodes(circuit);
   const without = ids.map((id) => (options.parts === "edges" ? circuit.without([id]) : circuit.withoutNodes([id])));
   const { graph } = runner;

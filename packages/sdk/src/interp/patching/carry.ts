@@ -1,6 +1,6 @@
 /** What receivers get when a sender's change reaches them and nothing between passes on more than it should. */
 import { type ActivationCache, type Hook, type Model, type Tokens, TritlensError } from "tritlens";
-import { firingOf, type Place } from "tritlens/interp";
+import { firingOf, type Place, requireChoice } from "tritlens/interp";
 
 /** What stays as in the corrupted run between sender and receivers: heads (MLPs pass the change on, as in Wang et al.), or heads and MLPs (direct paths only). */
 export type Frozen = "heads" | "heads and MLPs";
@@ -27,6 +27,7 @@ export function pathCarrier(
 ): (sender: Place) => ActivationCache | undefined {
   if (receivers.length === 0) throw new TritlensError("E_SHAPE", "a path needs receivers", { expected: "at least one", found: "none" });
   const fired = new Map(model.hookNames.map((name, i) => [name, i]));
+  requireChoice("kind of freezing", freeze, Object.keys(FROZEN));
   const frozen = model.hookNames.filter((name) => FROZEN[freeze].test(name));
   const order = receivers.map((r) => firingOf(model, r));
   for (const site of order) requireFree(model.hookNames[site] as string, frozen, freeze);

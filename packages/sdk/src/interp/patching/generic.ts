@@ -92,6 +92,11 @@ export async function patchPlaces(
   { posLabels, ...options }: PatchOptions = {},
 ): Promise<ActivationPatch[]> {
   const rows = toTokenRows(corruptedTokens);
+  for (const { axes } of places)
+    if (!Array.isArray(axes))
+      throw new TritlensError("E_SHAPE", "a patch needs axes to go along", { expected: 'a list such as ["layer", "pos"]', found: typeof axes });
+  if (typeof cleanCache?.get !== "function")
+    throw new TritlensError("E_SHAPE", "patches come from a cache", { expected: "an ActivationCache", found: typeof cleanCache });
   const plans = places.map((place) => plan(model, rows, cleanCache, place));
   const variants = plans.flatMap((p) => p.variants);
   const { plain, values, complete, done } = await measureVariants(model, corruptedTokens, variants, metric, options);

@@ -1,6 +1,6 @@
 /** QK and OV circuits (Elhage et al. 2021): what a head compares, and what it copies from where it looks. */
 import { type Model, mapTensor, selectAlong, stack, type Tensor, transpose } from "tritlens";
-import { configOf, FactoredMatrix, requireIndex, weightIfAny } from "tritlens/interp";
+import { configOf, FactoredMatrix, requireChoice, requireIndex, weightIfAny } from "tritlens/interp";
 import type { TransformerConfig } from "tritlens/models";
 
 /** Options of {@link qkCircuit} and {@link ovCircuit}. */
@@ -25,6 +25,7 @@ export interface CircuitMatrixOptions {
  */
 export function ovCircuit(model: Model, { layers, norms = "raw" }: CircuitMatrixOptions = {}): FactoredMatrix {
   const config = configOf(model);
+  requireChoice("form of the norms", norms, ["raw", "folded"]);
   const parts = layersOf(config, layers).map((layer) => {
     const at = `blocks.${layer}.attn.`;
     const V = spreadGroups(config, model.dequantize(`${at}W_V`));
@@ -45,6 +46,7 @@ export function ovCircuit(model: Model, { layers, norms = "raw" }: CircuitMatrix
  */
 export function qkCircuit(model: Model, { layers, norms = "raw" }: CircuitMatrixOptions = {}): FactoredMatrix {
   const config = configOf(model);
+  requireChoice("form of the norms", norms, ["raw", "folded"]);
   const parts = layersOf(config, layers).map((layer) => {
     const at = `blocks.${layer}.attn.`;
     const raw = { q: model.dequantize(`${at}W_Q`), k: spreadGroups(config, model.dequantize(`${at}W_K`)) };

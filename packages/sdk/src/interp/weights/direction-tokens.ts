@@ -1,6 +1,6 @@
 /** What directions of the residual stream mean in tokens: the logits that each would add. */
 import { type Model, requireShape, Tensor, TritlensError } from "tritlens";
-import { configOf, flippedMatrix, tokenLabel, weightIfAny } from "tritlens/interp";
+import { configOf, flippedMatrix, requireChoice, tokenLabel, weightIfAny } from "tritlens/interp";
 import { type Chart, Result } from "tritlens/plots";
 
 /** Options of {@link directionTokens} and of what is built on it. */
@@ -130,6 +130,7 @@ export function* directionLogits(model: Model, directions: Tensor, norms: "raw" 
   const { dModel: d, dVocabOut } = configOf(model);
   const n = directions.shape[0];
   requireShape("the directions", [n, d], directions.shape);
+  requireChoice("form of the norms", norms, ["raw", "folded"]);
   const right = flippedMatrix((norms === "folded" ? throughNorm(model, directions) : directions).data, n, d);
   const unembed = model.readParam("unembed.W_U", { effective: true }).data;
   const part = Math.max(1, Math.min(dVocabOut, Math.floor(4e6 / Math.max(1, n))));

@@ -1,4 +1,5 @@
 /** Singular value decomposition of small dense matrices in f64, the same on every backend. */
+import { TritlensError } from "tritlens";
 import { dotProduct, flippedMatrix, matrixProduct, thinQr } from "tritlens/interp";
 
 /** A = U diag(S) V^T. */
@@ -28,6 +29,9 @@ const ORTHOGONAL = 1e-15;
  * @throws E_SHAPE when the length does not fit.
  */
 export function thinSvd(a: ArrayLike<number>, rows: number, cols: number): Svd {
+  const wrong = Array.prototype.findIndex.call(a, (x: number) => !Number.isFinite(x));
+  if (wrong >= 0)
+    throw new TritlensError("E_NONFINITE", "a matrix without singular values", { expected: "finite numbers", found: `${a[wrong]} at ${wrong}` });
   if (rows < cols) {
     const { u, s, v, k } = tallSvd(flippedMatrix(Float64Array.from(a), rows, cols), cols, rows);
     return signedSvd({ u: v, s, v: u, k });
