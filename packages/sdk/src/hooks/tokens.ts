@@ -25,9 +25,10 @@ export interface TokenRows {
 /**
  * Checks tokens and lays them out flat. Ids are compared with the vocabulary by the core (E_RANGE).
  *
- * @throws E_SHAPE for empty or ragged rows, E_RANGE for numbers that are no integers (NaN included), E_DETACHED for a transferred buffer.
+ * @throws E_SHAPE for text, for empty or ragged rows, E_RANGE for numbers that are no integers (NaN included), E_DETACHED for a transferred buffer.
  */
 export function toTokenRows(tokens: Tokens): TokenRows {
+  requireIds(tokens);
   if (tokens instanceof Int32Array) return flat(tokens, [1, tokens.length]);
   if ("data" in tokens) return flat(tokens.data, tokens.shape);
   if (tokens.length > 0 && typeof tokens[0] === "number") return flat(integers(tokens as readonly number[]), [1, tokens.length]);
@@ -40,6 +41,16 @@ export function toTokenRows(tokens: Tokens): TokenRows {
       found: String(rows[ragged]?.length),
     });
   return flat(integers(rows.flat()), [rows.length, pos]);
+}
+
+/** Text is the usual mistake: TransformerLens's models take it. */
+function requireIds(tokens: unknown): void {
+  const text = typeof tokens === "string" || (Array.isArray(tokens) && typeof tokens[0] === "string");
+  if (!text && typeof tokens === "object" && tokens !== null) return;
+  throw new TritlensError("E_SHAPE", "tokens are no token ids", {
+    expected: "rows of token ids, such as toTokens(model, text)",
+    found: text ? "text" : String(tokens),
+  });
 }
 
 function flat(data: Int32Array, shape: readonly number[]): TokenRows {
