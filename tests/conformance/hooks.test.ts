@@ -1,4 +1,5 @@
 /** Hooks, caches, edits and gradients behind one backend. */
+import { inspect } from "node:util";
 import { type Edit, type HookFn, Model, type NameFilter, nandaConfig, Tensor } from "tritlens";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { codeOf, coreUnderTest, smallLi, smallNanda } from "./support.ts";
@@ -35,6 +36,16 @@ describe("names", () => {
   it.each(["blocks.0.hook_residpre", "blocks.7.attn.hook_z", "blocks.*.attn.hook_zz", ""])("refuse %j with the nearest", (name) => {
     expect(() => model.runWithCache(tokens, { names: name })).toThrow(/E_NAME.*did you mean .*hook_/);
     expect(() => model.runWithHooks(tokens, { hooks: [[name, () => undefined]] })).toThrow(/E_NAME/);
+  });
+  it("refuse options that no run has, and text for tokens", () => {
+    expect(() => model.runWithHooks(tokens, { fwdHooks: [] } as never)).toThrow(/E_NAME.*fwdHooks.*hooks/);
+    expect(() => model.runWithHooks(tokens, [["blocks.0.attn.hook_z", { kind: "zero" }]] as never)).toThrow(/E_SHAPE.*hooks: /);
+    expect(() => model.forward("red fox" as never)).toThrow(/E_SHAPE.*toTokens/);
+    expect(() => model.forward(undefined as never)).toThrow(/E_SHAPE/);
+  });
+  it("print as what they are", () => {
+    expect(inspect(model)).toMatch(/^Model .*d_model/);
+    expect(inspect(model.runWithCache(tokens).cache)).toMatch(/^ActivationCache: \d+ activations.*\n.*hook_embed \[batch 3, pos 3/);
   });
   it("refuse filters that match nothing", () => {
     expect(codeOf(() => model.runWithCache(tokens, { names: /nothing/ }))).toBe("E_NAME");

@@ -161,7 +161,7 @@ describe("attribution of quantisation", () => {
       expect(effects.at(0, 2)).toBeCloseTo(value(to, [["blocks.0.attn.hook_z", { kind: "set", at: { head: 2 }, value: z }]]) - value(to), 3);
       expect(effects.at(1, 4)).toBeCloseTo(value(to, [["blocks.1.hook_mlp_out", { kind: "set", value: mlp }]]) - value(to), 3);
     }
-    expect(found.top(1)[0]!.label).toMatch(/^L[01] (H[0-3]|mlp)$/);
+    expect(found.top(1)[0]!.label).toMatch(/^L[01](H[0-3]| mlp)$/);
     expect(found.damage().at(0, 1)).toBeCloseTo(found.putIn.at(0, 1) / (found.quantized - found.full), 5);
     dense.dispose();
     ternary.dispose();

@@ -24,6 +24,7 @@ describe("names", () => {
   });
   it("finds the nearest", () => {
     expect(nearestNames("hook_residpre", ["hook_q", "hook_resid_pre", "hook_resid_post"], 2)).toEqual(["hook_resid_pre", "hook_resid_post"]);
+    expect(nearestNames("resid_post", ["hook_embed", "blocks.0.hook_resid_post"], 1)).toEqual(["blocks.0.hook_resid_post"]);
     expect(unknownName("hook", "hook_qq", ["hook_q"]).nearest).toBe("hook_q");
   });
 });

@@ -119,8 +119,10 @@ export function editDistance(a: string, b: string): number {
 
 /** The `count` names nearest to `name`, nearest first; ties keep the order of `names`. */
 export function nearestNames(name: string, names: Iterable<string>, count = 3): string[] {
-  const scored = [...names].map((candidate) => ({ candidate, distance: editDistance(name, candidate) }));
-  scored.sort((x, y) => x.distance - y.distance);
+  // The end of a long name (`resid_post`) is nearer to it than a short name that happens to share letters.
+  const isEnd = (candidate: string): number => (name !== "" && candidate.endsWith(name) ? 0 : 1);
+  const scored = [...names].map((candidate) => ({ candidate, end: isEnd(candidate), distance: editDistance(name, candidate) }));
+  scored.sort((x, y) => x.end - y.end || x.distance - y.distance);
   return scored.slice(0, count).map((s) => s.candidate);
 }
 

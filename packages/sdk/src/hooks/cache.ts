@@ -23,6 +23,7 @@ import { ResidualStack } from "./cache/stack.ts";
 import { type CacheView, layerOf } from "./cache/view.ts";
 import type { Model } from "./model.ts";
 import { canonicalName } from "./select.ts";
+import { cacheText, shownAs } from "./show.ts";
 
 /** Suffix of the keys that hold gradients. */
 export const GRAD = "_grad";
@@ -247,3 +248,5 @@ export class ActivationCache {
     return canonicalName(base, (n) => this.#tensors.has(n + grad)) + grad;
   }
 }
+
+shownAs(ActivationCache.prototype, (cache) => cacheText(cache.entries(), cache.bytes));

@@ -1,11 +1,13 @@
 /** The scalar whose gradient a run takes. */
 import { requireAttached, TritlensError } from "../core/errors.ts";
 import { requireLength, type Tensor } from "../tensor/index.ts";
+import { requireKnown } from "./known-options.ts";
 import type { AsyncRunOptions, CacheOptions, Loss } from "./options.ts";
 import type { Run } from "./run.ts";
 
-/** Gradients need a loss and the whole run. @throws E_RANGE. */
+/** Options must be known; gradients need a loss and the whole run. @throws E_NAME, E_SHAPE, E_RANGE. */
 export function requireLoss(options: CacheOptions | AsyncRunOptions): void {
+  requireKnown(options);
   const grads = ("inclGrad" in options && options.inclGrad) || ("paramGrads" in options && options.paramGrads) || options.gradHooks?.length;
   if (!grads) return;
   if (options.loss === undefined) throw new TritlensError("E_RANGE", "gradients need a loss", { expected: "the option loss", found: "none" });

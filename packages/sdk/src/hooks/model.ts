@@ -21,6 +21,7 @@ import { makePlan } from "./plan.ts";
 import { Runner } from "./runner.ts";
 import type { NameFilter } from "./select.ts";
 import { Session, type SessionOptions } from "./session.ts";
+import { modelText, shownAs } from "./show.ts";
 import { requireVariants, Sweep, type SweepOptions, type SweepRun, type Variant } from "./sweep.ts";
 import { type TokenRows, type Tokens, toTokenRows } from "./tokens.ts";
 import { WeightViews } from "./views.ts";
@@ -262,6 +263,8 @@ export class Model extends WeightViews {
     return this.#weights;
   }
 }
+
+shownAs(Model.prototype, modelText);
 
 function requireSeed(seed: number): void {
   if (Number.isSafeInteger(seed) && seed >= 0) return;

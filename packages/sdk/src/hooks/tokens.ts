@@ -25,7 +25,7 @@ export interface TokenRows {
 /**
  * Checks tokens and lays them out flat. Ids are compared with the vocabulary by the core (E_RANGE).
  *
- * @throws E_SHAPE for empty or ragged rows and what is no tokens at all, E_RANGE for numbers that are no integers (NaN included), E_DETACHED for a transferred buffer.
+ * @throws E_SHAPE for text, for empty or ragged rows and what is no tokens at all, E_RANGE for numbers that are no integers (NaN included), E_DETACHED for a transferred buffer.
  */
 export function toTokenRows(tokens: Tokens): TokenRows {
   if (tokens instanceof Int32Array) return flat(tokens, [1, tokens.length]);
@@ -50,10 +50,12 @@ function isFlat(tokens: unknown): tokens is FlatTokens {
   return data instanceof Int32Array && Array.isArray(shape);
 }
 
+/** Text is the usual mistake: TransformerLens's models take it. */
 function noTokens(found: unknown): TritlensError {
-  return new TritlensError("E_SHAPE", "these are no tokens", {
-    expected: "rows of token ids, an Int32Array, or { data: Int32Array, shape: [batch, pos] }",
-    found: found === null ? "null" : typeof found,
+  const text = typeof found === "string" || (Array.isArray(found) && typeof found[0] === "string");
+  return new TritlensError("E_SHAPE", "tokens are no token ids", {
+    expected: "rows of token ids, such as toTokens(model, text), an Int32Array, or { data: Int32Array, shape: [batch, pos] }",
+    found: text ? "text" : found === null ? "null" : typeof found,
   });
 }
 

@@ -41,13 +41,16 @@ export class DirectLogits extends Result {
    * the stream divided by its scale with `folded`.
    */
   readonly direction: Tensor;
+  /** What the shares add up to. */
+  readonly unit: "logit" | "logit difference";
 
-  constructor(labels: readonly string[], values: Tensor, total: Tensor, direction: Tensor) {
+  constructor(labels: readonly string[], values: Tensor, total: Tensor, direction: Tensor, unit: "logit" | "logit difference" = "logit") {
     super();
     this.labels = labels;
     this.values = values;
     this.total = total;
     this.direction = direction;
+    this.unit = unit;
   }
 
   /** The parts with the largest shares (mean over examples and positions), largest first. */
@@ -65,10 +68,10 @@ export class DirectLogits extends Result {
     return {
       kind: "bars",
       title: "Direct logit attribution",
-      caption: all.length > shown.length ? `The ${shown.length} largest of ${all.length} parts.` : "All parts together are the logit.",
+      caption: all.length > shown.length ? `The ${shown.length} largest of ${all.length} parts.` : `All parts together are the ${this.unit}.`,
       x: { name: "component", labels: shown.map(({ label }) => label) },
       series: [{ name: "share", values: shown.map(({ value }) => value) }],
-      unit: "logit",
+      unit: this.unit,
     };
   }
 
@@ -112,7 +115,7 @@ export function directLogitAttribution(model: Model, tokens: Tokens, options: Di
     else shares.write(`${l}_mlp_out`, cache.get(`blocks.${l}.hook_mlp_out`).data);
   }
   const shown = norm === "live" ? rawDirections(readout, options, rows.batch) : directions.map(({ vector }) => vector);
-  return shares.finish(shown, options.pos === "all");
+  return shares.finish(shown, options.pos === "all", options.foils === undefined ? "logit" : "logit difference");
 }
 
 function sitesOf(model: Model, by: "layer" | "head" | "neuron"): string[] {
@@ -220,7 +223,7 @@ class Shares {
     for (const [i, value] of added.entries()) this.#bias[i] = (this.#bias[i] as number) + value;
   }
 
-  finish(directions: readonly Float32Array[], byPosition: boolean): DirectLogits {
+  finish(directions: readonly Float32Array[], byPosition: boolean, unit: DirectLogits["unit"]): DirectLogits {
     const last = this.#cache.get(`blocks.${this.#model.layers - 1}.hook_resid_post`).data;
     const [batch, pos, vectors] = [this.#rows.batch, this.#positions.length, this.#vectors()];
     const d = vectors.length / batch;
@@ -240,6 +243,7 @@ class Shares {
       Tensor.from(values, [labels.length, ...shape], ["component", ...axes]),
       Tensor.from(Float32Array.from(total), shape, axes),
       Tensor.from(Float32Array.from(directions.flatMap((v) => [...v])), [batch, d], ["batch", "d_model"]),
+      unit,
     );
   }
 

@@ -59,13 +59,17 @@ export function toStrTokens(source: HasTokenizer, input: string | ArrayLike<numb
   return Array.from(ids, (id) => tokenizer.tokenText(id));
 }
 
-/** The id of a text that is one token (`" Paris"`: mind the space). @throws E_RANGE when it is none or several. */
+/** The id of a text that is one token (`" Paris"`: mind the space; SentencePiece tokenizers put it there by themselves, and `"Paris"` it is). @throws E_RANGE when it is none or several. */
 export function toSingleToken(source: HasTokenizer, text: string): number {
   const tokenizer = tokenizerOf(source);
   const ids = tokenizer.encode(text, { addSpecialTokens: false });
   const [id] = ids;
   if (ids.length === 1 && id !== undefined) return id;
+  // SentencePiece puts a space in front by itself: there the bare word is the token.
+  const bare = text.trimStart();
+  const nearest = bare !== text && tokenizer.encode(bare, { addSpecialTokens: false }).length === 1 ? { nearest: `"${bare}"` } : {};
   throw new TritlensError("E_RANGE", `"${text}" is not a single token`, {
+    ...nearest,
     expected: "one token",
     found: ids.length === 0 ? "none" : `${ids.length}: ${ids.map((i) => JSON.stringify(tokenizer.tokenText(i))).join(", ")}`,
   });

@@ -42,7 +42,9 @@ export class Faithfulness extends Result {
     return {
       kind: "bars",
       title: `Faithfulness ${this.faithfulness.toFixed(3)}`,
-      caption: `The circuit keeps ${percent(this.faithfulness)} of what the model has over ablating everything; what lies outside of it keeps ${percent(this.outside)}.`,
+      caption: Number.isNaN(this.faithfulness)
+        ? "Ablating everything changes nothing (or was not measured): there is no behaviour to keep."
+        : `The circuit keeps ${percent(this.faithfulness)} of what the model has over ablating everything; what lies outside of it keeps ${percent(this.outside)}.`,
       x: { name: "run", labels: ["model", "circuit", "complement", "ablated"] },
       series: [{ name: this.metric, values: [this.model, this.circuit, this.complement, this.ablated] }],
       unit: this.metric,

@@ -67,7 +67,7 @@ export class QuantizationAttribution extends Result {
       .sort((i, j) => size(j) - size(i))
       .slice(0, count)
       .map((i) => ({
-        label: `L${Math.floor(i / this.columns.length)} ${this.columns[i % this.columns.length]}`,
+        label: placeName(Math.floor(i / this.columns.length), this.columns[i % this.columns.length] as string),
         putIn: a[i],
         takenOut: b[i],
       }));
@@ -115,7 +115,7 @@ export class QuantizationAttribution extends Result {
  * ```ts
  * const { model: ternary } = await convertModel(dense, { format: "ternary", tokens: null });
  * const where = await quantizationAttribution(dense, ternary, tokens, logitDiff(5, 7));
- * where.top(3); // [{ label: "L1 H4", putIn: -2.1, takenOut: 1.7 }, ...]
+ * where.top(3); // [{ label: "L1H4", putIn: -2.1, takenOut: 1.7 }, ...]
  * ```
  */
 export async function quantizationAttribution(
@@ -214,4 +214,9 @@ async function exchanged(
     if (!(stopOnAbort && error instanceof TritlensError && error.code === "E_ABORTED")) throw error;
   }
   return { plain, effects, done };
+}
+
+/** `L1H4`, as everywhere, and `L1 mlp`. */
+function placeName(layer: number, column: string): string {
+  return /^H\d/.test(column) ? `L${layer}${column}` : `L${layer} ${column}`;
 }

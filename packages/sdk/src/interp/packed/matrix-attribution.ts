@@ -58,7 +58,7 @@ export class MatrixAttribution extends Result {
       x: { name: "matrix", labels: this.names.map((name) => name.replace(/^blocks\.(\d+)\.\w+\./, "L$1 ")) },
       series: [
         { name: "quantised alone", values: this.putIn },
-        { name: "alone in full precision", values: this.takenOut },
+        { name: "exact alone", values: this.takenOut },
       ],
       unit: this.metric,
     };

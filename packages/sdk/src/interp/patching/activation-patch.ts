@@ -68,7 +68,7 @@ export class ActivationPatch extends Result {
     );
     const text = {
       title: `Patching ${this.activation}`,
-      caption: `How far putting clean activations into the corrupted run moves the ${this.metric} (${this.corrupt.toPrecision(4)} without a patch).`,
+      caption: `How far each patch moves the ${this.metric}, which is ${besides(this.corrupt, largest(effect))} without one.`,
     };
     if (axes.length === 1) {
       const [axis] = axes as [string];
@@ -178,6 +178,11 @@ function widened(t: Tensor, width: number): Tensor {
   const out = new Float32Array((t.size / own) * width).fill(Number.NaN);
   for (let row = 0; row < t.size / own; row++) out.set(t.data.subarray(row * own, (row + 1) * own), row * width);
   return Tensor.from(out, t.shape.with(-1, width), t.axes);
+}
+
+/** A number beside others: what rounding left of 0 is 0. */
+function besides(x: number, scale: number): string {
+  return Math.abs(x) < 1e-5 * scale ? "0" : x.toPrecision(4);
 }
 
 function largest(t: Tensor): number {

@@ -158,7 +158,7 @@ function requirePattern(pattern: Tensor, pos: number, causal: boolean): Tensor {
   if (fits) return pattern;
   throw new TritlensError("E_SHAPE", "the pattern does not fit the tokens", {
     expected: `[${pos}, ${pos}]${causal ? " with zeros above the diagonal" : ""}`,
-    found: `[${pattern.shape.join(", ")}]`,
+    found: `[${pattern.shape.join(", ")}]${rows === pos && cols === pos ? ", not all of them zero" : ""}`,
   });
 }
 
