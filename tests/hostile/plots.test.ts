@@ -14,7 +14,7 @@ const EVIL = [
 ];
 const N = EVIL.length;
 const numbers = (n: number): number[] =>
-  Array.from({ length: n }, (_, i) => [Number.NaN, 1e30, -1e30, Number.POSITIVE_INFINITY, 0, -0, 5e-324][i % 7] as number);
+  Array.from({ length: n }, (_, i) => [Number.NaN, 1e308, -1e308, Number.POSITIVE_INFINITY, 0, -0, 5e-324][i % 7] as number);
 const text = { title: EVIL.join(" "), caption: EVIL.join(" ") };
 const x = { name: EVIL[0] as string, labels: EVIL };
 
@@ -36,7 +36,7 @@ const CHARTS: Readonly<Record<string, Chart>> = {
   graph: {
     ...{ kind: "graph", ...text },
     nodes: EVIL.map((id, layer) => ({ id, label: id, layer, group: id, score: Number.NaN })),
-    edges: EVIL.map((from, i) => ({ from, to: EVIL[(i + 1) % N] as string, score: numbers(N)[i] as number, label: from })),
+    edges: EVIL.map((from, i) => ({ from, to: EVIL[(i + 1) % N] as string, score: (numbers(N)[i] as number) / 1e280, label: from })),
   },
 };
 const none: Chart = { kind: "heatmap", title: "", values: [], x: { name: "", labels: [] }, y: { name: "", labels: [] } };

@@ -2,7 +2,7 @@
 import { TritlensError, unknownName } from "../core/errors.ts";
 import type { Chart } from "./chart.ts";
 
-/** @throws E_SHAPE for numbers that do not fit their labels, E_NAME for an edge between nodes that are not there or a kind of chart that does not exist. */
+/** @throws E_SHAPE for numbers that do not fit their labels, E_RANGE for a node without a layer, E_NAME for an edge between nodes that are not there or a kind of chart that does not exist. */
 export function checkChart(chart: Chart): void {
   if (typeof chart !== "object" || chart === null)
     throw new TritlensError("E_SHAPE", "this is no chart", { expected: "{ kind, title, ... }", found: chart === null ? "null" : typeof chart });
@@ -32,6 +32,12 @@ export function checkChart(chart: Chart): void {
     }
     case "graph": {
       const ids = chart.nodes.map((n) => n.id);
+      const lost = chart.nodes.find((n) => !Number.isFinite(n.layer));
+      if (lost)
+        throw new TritlensError("E_RANGE", `"${chart.title}" cannot be drawn: layer of node "${lost.id}"`, {
+          expected: "a finite number",
+          found: String(lost.layer),
+        });
       const known = new Set(ids);
       for (const { from, to } of chart.edges) for (const id of [from, to]) if (!known.has(id)) throw unknownName("node of the graph", id, ids);
       break;

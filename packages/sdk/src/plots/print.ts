@@ -92,7 +92,8 @@ function scatter({ points, xName, yName }: ScatterChart, width: number): string 
   const [columns, rows] = [Math.min(60, width - 14), 16];
   const cells = Array.from({ length: rows }, () => new Array<string>(columns).fill(" "));
   const place = (v: number, [lo, hi]: readonly [number, number], n: number): number =>
-    hi > lo ? Math.round(((v - lo) / (hi - lo)) * (n - 1)) : (n - 1) >> 1;
+    // Halves, because a range may be larger than any number.
+    hi > lo ? Math.round(((v / 2 - lo / 2) / (hi / 2 - lo / 2)) * (n - 1)) : (n - 1) >> 1;
   for (const p of finite) {
     const row = cells[rows - 1 - place(p.y, ys, rows)] as string[];
     row[place(p.x, xs, columns)] = SYMBOLS[groups.indexOf(p.group ?? "") % SYMBOLS.length] as string;
