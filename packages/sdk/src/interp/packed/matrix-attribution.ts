@@ -82,10 +82,25 @@ export async function matrixAttribution(
   quantized: Model,
   tokens: Tokens,
   metric: MetricLike,
-  { names, ...options }: MatrixAttributionOptions = {},
+  options: MatrixAttributionOptions = {},
 ): Promise<MatrixAttribution> {
-  const measure = toMetric(metric);
-  using copy = denseCopy(full);
+  const copy = denseCopy(full);
+  try {
+    return await exchanged(copy, full, quantized, tokens, toMetric(metric), options);
+  } finally {
+    copy.dispose();
+  }
+}
+
+/** Fills the copy with one model and exchanges its matrices for the other's, both ways. */
+async function exchanged(
+  copy: Model,
+  full: Model,
+  quantized: Model,
+  tokens: Tokens,
+  measure: Metric,
+  { names, ...options }: MatrixAttributionOptions,
+): Promise<MatrixAttribution> {
   for (const name of names ?? []) if (!copy.paramNames.includes(name)) throw unknownName("parameter", name, copy.paramNames);
   const matrices = names ?? copy.paramNames.filter((name) => /\.W_\w+$/.test(name) && differ(full, quantized, name));
   const work = new Work("the attribution", 2 * matrices.length, options);
