@@ -139,7 +139,7 @@ impl Edit {
         view.iter().copied().collect()
     }
 
-    /// What the edit does to example `b` alone, of which positions `lo..hi` (along `axis`) are at hand; `None` when that is nothing. The box has to lie within these.
+    /// What the edit does to example `b` alone, of which positions from `lo` on (along `axis`) are at hand; `None` when that is nothing. The box has to lie within these.
     pub fn of_example(&self, b: usize, axis: usize, lo: usize) -> Option<Self> {
         let (first, last) = self.ranges[0];
         if b < first || b >= last {

@@ -17,6 +17,7 @@ import {
 import {
   attentionFix,
   attentionSites,
+  configOf,
   type MetricLike,
   metricRun,
   type PatchInto,
@@ -83,11 +84,6 @@ export async function atpStar(
     await pass.done();
   }
   return new AtpStarScores(sums, { metric: toMetric(metric).name, gradDrop, positions: positionLabels(model, base, labels) });
-}
-
-function configOf(model: Model): TransformerConfig {
-  if (model.config) return model.config;
-  throw new TritlensError("E_SPEC", "AtP* needs a model's configuration", { expected: "Model.fromConfig", found: "a bare Spec" });
 }
 
 function sitesOf(c: TransformerConfig): string[] {

@@ -101,11 +101,10 @@ impl<'a> Engine<'a> {
     /// Where lanes differ at a node, by what it reads.
     fn derived(&self, i: usize) -> Vec<Span> {
         let nodes = &self.program.spec.nodes;
-        let mut spans = match nodes[i] {
-            NodeSpec::Scores { .. } | NodeSpec::Mix { .. } => self.attention_spans(i),
-            _ => vec![Span::default(); self.lanes],
-        };
-        if !matches!(nodes[i], NodeSpec::Scores { .. } | NodeSpec::Mix { .. }) {
+        let mut spans = vec![Span::default(); self.lanes];
+        if matches!(nodes[i], NodeSpec::Scores { .. } | NodeSpec::Mix { .. }) {
+            spans = self.attention_spans(i);
+        } else {
             for &k in nodes[i].inputs() {
                 let inputs = &self.value(k).layout.spans;
                 spans.iter_mut().zip(inputs).for_each(|(s, &x)| *s = s.hull(x));

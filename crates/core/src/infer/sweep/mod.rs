@@ -43,7 +43,7 @@ pub struct Request<'a> {
 /// Runs a sweep: `out` `[1 + variants, batch, positions, classes]` gets the logits of the plain run, then those of every variant.
 ///
 /// # Errors
-/// As an inference run and its edits; `E_MODE` for edits of taps, `E_RANGE` for classes that do not exist, `E_MEMORY`.
+/// As an inference run and its edits; `E_NAME` for edits of taps, `E_RANGE` for classes that do not exist, `E_MEMORY`.
 pub fn sweep(program: &mut Program, request: Request<'_>, out: &mut [f32]) -> Result<()> {
     program.params.check_loaded()?;
     program.params.refresh();
