@@ -5,7 +5,7 @@
  */
 import { chmodSync, existsSync } from "node:fs";
 import { join } from "node:path";
-import { asProgram, packageBin, root, run, say } from "./lib/run.mjs";
+import { asProgram, npm, packageBin, root, run, say } from "./lib/run.mjs";
 
 const sdk = join(root, "packages", "sdk");
 
@@ -15,6 +15,14 @@ async function compile() {
   await run("tsc", process.execPath, [tsc, "-b", "packages/sdk"], { rerun: "npm run build:sdk" });
   const bin = join(sdk, "dist", "cli", "bin.js");
   if (existsSync(bin)) chmodSync(bin, 0o755);
+  await linkCommand();
+}
+
+/** `npx tritlens` in this folder: npm links a command when it installs, and in a new clone this one did not exist yet. */
+async function linkCommand() {
+  if (existsSync(join(root, "node_modules", ".bin", "tritlens"))) return;
+  const [command, args] = npm(["rebuild", "tritlens", "--ignore-scripts", "--loglevel", "error"]);
+  await run("npm rebuild", command, args);
 }
 
 export async function buildSdk() {
